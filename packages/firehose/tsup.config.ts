@@ -1,3 +1,9 @@
 import { library } from '../../tsup.base.ts'
 
-export default library(['src/index.ts', 'src/event-log/sqlite.ts', 'src/ws.ts', 'src/relay/index.ts', 'src/testing/index.ts'])
+export default library([
+  'src/index.ts',
+  'src/event-log/sqlite.ts',
+  'src/ws.ts',
+  'src/relay/index.ts',
+  'src/testing/index.ts',
+])

@@ -1,3 +1,11 @@
 import { library } from '../../tsup.base.ts'
 
-export default library(['src/index.ts', 'src/frame.ts', 'src/adapters/express.ts', 'src/adapters/node.ts', 'src/adapters/ws.ts', 'src/lexicons.ts', 'src/testing/index.ts'])
+export default library([
+  'src/index.ts',
+  'src/frame.ts',
+  'src/adapters/express.ts',
+  'src/adapters/node.ts',
+  'src/adapters/ws.ts',
+  'src/lexicons.ts',
+  'src/testing/index.ts',
+])
