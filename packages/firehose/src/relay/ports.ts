@@ -1,0 +1,55 @@
+import type { ChainState } from '../verify/outcome.ts'
+
+/** Public state of a host, as `com.atproto.sync.getHostStatus` names it. */
+export type HostStatus = 'active' | 'idle' | 'offline' | 'throttled' | 'banned'
+
+/** How strictly a host's events are treated: only counted, counted and marked, or dropped. */
+export type HostEnforcement = 'observe' | 'warn' | 'enforce'
+
+export interface HostRecord {
+  readonly hostname: string
+  /** `http(s)://…` base URL its events are read from. */
+  readonly url: string
+  readonly status: HostStatus
+  /** Upstream sequence number below which everything was handled. */
+  readonly cursor: number | undefined
+  readonly enforcement: HostEnforcement
+  /** Accounts currently living there (not deleted, not moved away). */
+  readonly accountCount: number
+  readonly accountLimit: number
+  readonly addedAtMs: number
+  readonly lastEventAtMs: number | undefined
+}
+
+export interface AccountRecord {
+  readonly did: string
+  readonly hostname: string
+  /** Status the host announced; `active` when none. */
+  readonly upstreamStatus: string
+  /** `takendown` when this relay's operator says so. */
+  readonly localStatus: string | undefined
+  readonly chain: ChainState | undefined
+  readonly discontinuities: number
+}
+
+/** One atomic step of the relay: everything in it becomes durable together or not at all. */
+export interface RelayChange {
+  readonly events: readonly { readonly did: string; readonly encode: (seq: number) => Uint8Array }[]
+  readonly accounts: readonly AccountRecord[]
+  readonly hosts: readonly HostRecord[]
+}
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly cursor: string | undefined
+}
+
+/** Durable state of a relay beside its event log. */
+export interface RelayStore extends AsyncDisposable {
+  getHost(hostname: string): HostRecord | undefined
+  listHosts(options: { readonly limit: number; readonly cursor?: string }): Page<HostRecord>
+  getAccount(did: string): AccountRecord | undefined
+  listAccounts(options: { readonly limit: number; readonly cursor?: string }): Page<AccountRecord>
+  /** Applies a change; resolves with the sequence numbers of its events once durable. */
+  commit(change: RelayChange): Promise<readonly number[]>
+}

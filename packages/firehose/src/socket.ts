@@ -1,0 +1,17 @@
+/** How a stream connection is to be opened. */
+export interface OpenStreamOptions {
+  /** Ends the connection; the iterator rejects with the signal's reason. */
+  readonly signal: AbortSignal
+  /** Messages larger than this end the connection. */
+  readonly maxFrameBytes: number
+  /** Bytes of received, not yet consumed messages above which the socket is paused. */
+  readonly highWaterBytes: number
+}
+
+/**
+ * Opens one WebSocket and yields its binary messages in order.
+ *
+ * The iterator ends or rejects with {@link DisconnectedError} when the connection does. Leaving the loop closes the
+ * socket. Nothing received is dropped: while nobody consumes, the socket is paused.
+ */
+export type OpenStream = (url: string, options: OpenStreamOptions) => AsyncIterable<Uint8Array>

@@ -1,0 +1,24 @@
+import type { ChainState } from './outcome.ts'
+
+/** Keeps one {@link ChainState} per repository. Reads are synchronous where possible: they are on the hot path. */
+export interface ChainStore {
+  get(did: string): ChainState | undefined | Promise<ChainState | undefined>
+  /** Stores the state of an event that was completely handled. */
+  put(did: string, state: ChainState): void | Promise<void>
+  /** Forgets a repository: its next commit is discontinuous. */
+  delete(did: string): void | Promise<void>
+}
+
+/** A chain store that forgets at exit. */
+export function createMemoryChainStore(): ChainStore {
+  const states = new Map<string, ChainState>()
+  return {
+    get: (did) => states.get(did),
+    put: (did, state) => {
+      states.set(did, state)
+    },
+    delete: (did) => {
+      states.delete(did)
+    },
+  }
+}
