@@ -1,1 +1,14 @@
-export {}
+/**
+ * XRPC: lexicons in, typed routes and clients out, service auth, proxying and subscriptions.
+ *
+ * @packageDocumentation
+ */
+export * from './errors.ts'
+export * from './infer.ts'
+export * from './request.ts'
+export * from './method.ts'
+export * from './catalog.ts'
+export * from './router.ts'
+export * from './client.ts'
+export * from './service-auth.ts'
+export * from './proxy.ts'
