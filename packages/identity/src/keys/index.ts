@@ -1,1 +1,8 @@
-export {}
+/**
+ * Keys of the AT Protocol: parse, generate, sign and verify on k256 and p256.
+ *
+ * @packageDocumentation
+ */
+export type { Curve, JwtAlg, PrivateKey, PublicKey, SigningKey, VerifyOptions } from './key.ts'
+export { parsePublicKey, publicKeyFromBytes } from './public-key.ts'
+export { generatePrivateKey, importPrivateKey } from './private-key.ts'
