@@ -1,0 +1,145 @@
+import type { Cid } from './cid.ts'
+
+/** The current commit of one repo. */
+export interface RepoHead {
+  readonly did: string
+  /** TID of the commit. */
+  readonly rev: string
+  /** CID of the signed commit object. */
+  readonly commit: Cid
+  /** CID of the MST root. */
+  readonly data: Cid
+  /** The signed commit object, encoded. */
+  readonly bytes: Uint8Array
+}
+
+/** An encoded block with its CID. */
+export interface Block {
+  readonly cid: Cid
+  readonly bytes: Uint8Array
+}
+
+/** One record as a store keeps it. */
+export interface StoredRecord {
+  readonly collection: string
+  readonly rkey: string
+  readonly cid: Cid
+  /** The record's own bytes, as they are hashed. */
+  readonly bytes: Uint8Array
+  /** Rev of the commit that wrote it. */
+  readonly rev: string
+}
+
+/** A record to write, with the blobs it references. */
+export interface RecordPut {
+  readonly collection: string
+  readonly rkey: string
+  readonly cid: Cid
+  readonly bytes: Uint8Array
+  /** CIDs of the blobs the record references, each once; they replace those of the record's former version. */
+  readonly blobs: readonly Cid[]
+}
+
+/** Names one record. */
+export interface RecordKey {
+  readonly collection: string
+  readonly rkey: string
+}
+
+/** One commit, complete: a store applies all of it or nothing. */
+export interface RepoChange {
+  readonly did: string
+  /** CID of the commit this one follows; null when the repo must not exist yet. Anything else in the store is {@link HeadMovedError}. */
+  readonly previous: Cid | null
+  readonly head: RepoHead
+  /** New MST nodes. */
+  readonly putNodes: readonly Block[]
+  /** MST nodes of the previous tree that are not in the new one. */
+  readonly deleteNodes: readonly Cid[]
+  readonly putRecords: readonly RecordPut[]
+  readonly deleteRecords: readonly RecordKey[]
+  /** True when the change replaces the repo's whole content (import): the store first removes every node, record and blob link. */
+  readonly replace?: boolean
+  /** Encoders of the events this commit puts on the stream, appended in order inside the same transaction. */
+  readonly events?: readonly EventEncoder[]
+}
+
+/** Makes the encoded event for the sequence number it is given; called synchronously, at most a few times. */
+export type EventEncoder = (seq: number) => Uint8Array
+
+/** Where a store appends the events of a commit, inside its own transaction. Event logs of `@skywright/firehose` implement it. */
+export interface EventSink {
+  /** Assigns the next sequence number, encodes and appends; called synchronously inside the store's open transaction. Gives the number. */
+  append(did: string, encode: EventEncoder): number
+  /** The transaction that appended is durable: subscribers may be woken. */
+  committed(): void
+  /** The transaction that appended failed: the appended events never existed. */
+  rolledBack(): void
+}
+
+/** Which records of a collection to list, and in which order. */
+export interface ListRecordsOptions {
+  /** Most records to give. @defaultValue 50 */
+  readonly limit?: number
+  /** Give only records whose rkey is beyond this one in the listing's direction (exclusive). */
+  readonly cursor?: string
+  /** From the highest rkey down. @defaultValue false: from the lowest up */
+  readonly reverse?: boolean
+}
+
+/** Which rows to page through: those above `cursor`, at most `limit`. */
+export interface PageOptions {
+  /** @defaultValue 500 */
+  readonly limit?: number
+  /** Exclusive lower bound; the last key of the former page. */
+  readonly cursor?: string
+}
+
+/** A frozen view of one repo, for exports that take long while writes go on. */
+export interface RepoSnapshot extends AsyncDisposable {
+  readonly head: RepoHead
+  /** MST nodes in the order asked; undefined where absent. */
+  getNodes(cids: readonly Cid[]): Promise<readonly (Uint8Array | undefined)[]>
+  /** Records in the order asked; undefined where absent. */
+  getRecords(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]>
+  /** Every node and record written by commits above `since`, nodes first, in no further order. */
+  changedSince(since: string): AsyncIterable<Block>
+  close(): Promise<void>
+}
+
+/**
+ * Where repos live. Reads are single look-ups or index ranges; there is exactly one way to write, {@link RepoStore.commit},
+ * and it is one transaction.
+ *
+ * Blocks are scoped by DID: no read of one account ever gives a block of another.
+ */
+export interface RepoStore {
+  /** The repo's current commit; undefined when the store has no such repo. */
+  getHead(did: string): Promise<RepoHead | undefined>
+  /** MST nodes in the order asked; undefined where absent. */
+  getNodes(did: string, cids: readonly Cid[]): Promise<readonly (Uint8Array | undefined)[]>
+  getRecord(did: string, collection: string, rkey: string): Promise<StoredRecord | undefined>
+  /** Records of one collection by rkey, an index range. */
+  listRecords(did: string, collection: string, options?: ListRecordsOptions): Promise<readonly StoredRecord[]>
+  /** Collections with at least one record, sorted. */
+  listCollections(did: string): Promise<readonly string[]>
+  /** Number of records. */
+  countRecords(did: string): Promise<number>
+  /** CIDs (as text, sorted) of blobs that records reference, each once; with `since` only those of records written above that rev. */
+  listBlobs(did: string, options?: PageOptions & { readonly since?: string }): Promise<readonly string[]>
+  /** Records that reference the blob. */
+  blobReferences(did: string, blob: Cid): Promise<readonly RecordKey[]>
+  /** Heads of all repos, sorted by DID. */
+  listHeads(options?: PageOptions): Promise<readonly RepoHead[]>
+  /** Opens a frozen view; undefined when the store has no such repo. */
+  snapshot(did: string): Promise<RepoSnapshot | undefined>
+  /**
+   * Applies one commit: nodes, records, blob links, head and events in one transaction, durable when the promise resolves.
+   *
+   * @throws {HeadMovedError} when the head is not `change.previous`; nothing is written.
+   */
+  commit(change: RepoChange): Promise<void>
+  /** Removes a repo and everything of it; gives whether there was one. */
+  deleteRepo(did: string, options?: { readonly events?: readonly EventEncoder[] }): Promise<boolean>
+  close(): Promise<void>
+}
