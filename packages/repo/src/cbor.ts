@@ -297,6 +297,8 @@ export function encodeCbor(value: unknown): Uint8Array {
   return bytes
 }
 
+const LONE_SURROGATE = /\p{Surrogate}/u
+
 function refuse(reason: string): never {
   throw new InvalidCborError(reason, -1)
 }
@@ -326,7 +328,7 @@ function encodeBigint(value: bigint): Token {
 }
 
 function encodeText(value: string): null {
-  if (!value.isWellFormed()) refuse('lone surrogate in text')
+  if (LONE_SURROGATE.test(value)) refuse('lone surrogate in text')
   return null
 }
 

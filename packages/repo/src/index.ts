@@ -1,1 +1,86 @@
-export {}
+/**
+ * Read, write, verify, diff and prove AT Protocol repositories.
+ *
+ * @packageDocumentation
+ */
+export { asCid, cidForCbor, cidForRaw, cidFromBytes, createCid, equalCids, isCid, parseCid } from './cid.ts'
+export type { Cid } from './cid.ts'
+export {
+  REPO_VERSION,
+  MAX_COMMIT_OPS,
+  MAX_COMMIT_BLOCKS_BYTES,
+  MAX_RECORD_BYTES,
+  MAX_CBOR_BYTES,
+  MAX_NESTING,
+  MAX_CONTAINER_ITEMS,
+  MAX_OBJECT_KEY_BYTES,
+  MAX_CID_BYTES,
+  MAX_PATH_BYTES,
+  MAX_MST_KEY_BYTES,
+  MAX_MST_NODE_ENTRIES,
+  MAX_MST_NODE_KEY_BYTES,
+  MAX_MST_DEPTH,
+  MAX_CAR_HEADER_BYTES,
+  MAX_CAR_BLOCK_BYTES,
+  MAX_CAR_BLOCKS,
+  MAX_CAR_BYTES,
+  MAX_SYNC_BLOCKS_BYTES,
+} from './limits.ts'
+export { checkCbor, decodeCbor, decodeCborPrefix, encodeCbor } from './cbor.ts'
+export type { DecodeCborOptions } from './cbor.ts'
+export type { Commit, CommitObject } from './commit.ts'
+export type { RepoOp } from './ops.ts'
+export { formatPath, isPath, parsePath } from './path.ts'
+export type { PathParts } from './path.ts'
+export type {
+  ApplyWritesOptions,
+  ApplyWritesResult,
+  CommitEvents,
+  Repo,
+  RepoOptions,
+} from './repo.ts'
+export type {
+  Block,
+  EventEncoder,
+  EventSink,
+  ListRecordsOptions,
+  PageOptions,
+  RecordKey,
+  RecordPut,
+  RepoChange,
+  RepoHead,
+  RepoSnapshot,
+  RepoStore,
+  StoredRecord,
+} from './repo-store.ts'
+export type { Signer, Verifier } from './signer.ts'
+export { createTidClock, formatTid, isTid, parseTid } from './tid.ts'
+export type { TidClock, TidClockOptions, TidParts } from './tid.ts'
+export type { VerifiedCommit, VerifyCommitInput } from './verify.ts'
+export type { AppliedWrite, CreateWrite, DeleteWrite, RepoWrite, UpdateWrite } from './writes.ts'
+export {
+  CommitMismatchError,
+  HeadMovedError,
+  InvalidCarError,
+  InvalidCborError,
+  InvalidCidError,
+  InvalidCommitError,
+  InvalidDataError,
+  InvalidMstError,
+  InvalidOpsError,
+  InvalidProofError,
+  InvalidSignatureError,
+  InvalidSwapError,
+  InvalidSyntaxError,
+  InvalidWriteError,
+  LimitExceededError,
+  MissingBlockError,
+  ProofIncompleteError,
+  RecordExistsError,
+  RecordNotFoundError,
+  RepoError,
+  RepoExistsError,
+  RepoNotFoundError,
+  StaleRevError,
+} from './errors.ts'
+export type { RepoErrorCode } from './errors.ts'
