@@ -1,1 +1,71 @@
-export {}
+/**
+ * Index AT Protocol records without losing, inventing or doubling one.
+ *
+ * @packageDocumentation
+ */
+export { boolean, datetime, did, integer, json, text, uri } from './column.ts'
+export type { Column, ColumnKind, ColumnOptions, ColumnSource, RecordObject } from './column.ts'
+export { collection } from './collection.ts'
+export type {
+  AnyCollection,
+  CollectionDeclaration,
+  CollectionOptions,
+  Columns,
+  ColumnsOf,
+  ColumnValues,
+  CounterDeclaration,
+  Declarations,
+  IndexColumn,
+  NotificationInput,
+  Row,
+  RowBase,
+  RowInput,
+} from './collection.ts'
+export {
+  IndexerClosedError,
+  IndexerError,
+  InvalidCursorError,
+  InvalidDeclarationError,
+  InvalidQueryError,
+  InvalidRecordError,
+  SchemaMismatchError,
+  SnapshotRejectedError,
+  StoreFailureError,
+} from './errors.ts'
+export type { IndexerErrorCode } from './errors.ts'
+export type {
+  EventSource,
+  IndexAccountEvent,
+  IndexCommitEvent,
+  IndexEvent,
+  IndexIdentityEvent,
+  IndexOp,
+  IndexSyncEvent,
+  RepoFetcher,
+  RepoFetchResult,
+  RepoSnapshot,
+  SnapshotRecord,
+} from './event.ts'
+export { openIndexer } from './open-indexer.ts'
+export type {
+  BackfillOptions,
+  BatchResult,
+  DeadLetter,
+  Indexer,
+  IndexerOptions,
+  IndexerStatus,
+  IndexIssue,
+} from './indexer.ts'
+export type {
+  Actor,
+  Backlink,
+  BacklinkQuery,
+  IndexReader,
+  Notification,
+  SqlValue,
+  TimelineQuery,
+  TimelineRow,
+} from './query/index-reader.ts'
+export type { Page, PageOptions } from './query/page.ts'
+export type { Comparison, Conditions, QueryColumn, QueryValue, Select } from './query/select.ts'
+export type { IndexStore, MaybePromise, SqlDialect } from './stores/port.ts'

@@ -1,0 +1,90 @@
+/** One record operation inside a commit. `rkey` and `collection` come from the repo path. */
+export interface IndexOp {
+  readonly action: 'create' | 'update' | 'delete'
+  readonly collection: string
+  readonly rkey: string
+  /** Binary CID of the record (create, update). */
+  readonly cid?: Uint8Array
+  /** DAG-CBOR bytes of the record (create, update). */
+  readonly record?: Uint8Array
+}
+
+/** A verified commit. `since` undefined means the source cannot tell (Jetstream), null means the first commit of a repo. */
+export interface IndexCommitEvent {
+  readonly type: 'commit'
+  readonly seq: number
+  readonly did: string
+  readonly rev: string
+  readonly since?: string | null
+  readonly ops: readonly IndexOp[]
+}
+
+/** The repo was declared to be at `rev` with no record content: what is indexed must be fetched again unless it is at that rev. */
+export interface IndexSyncEvent {
+  readonly type: 'sync'
+  readonly seq: number
+  readonly did: string
+  readonly rev: string
+}
+
+/** The DID document or handle may have changed. `handle` is a *verified* handle, `null` when it was checked and is invalid, undefined when unchecked. */
+export interface IndexIdentityEvent {
+  readonly type: 'identity'
+  readonly seq: number
+  readonly did: string
+  readonly handle?: string | null
+}
+
+/** Hosting status. `active` decides visibility; `status: 'deleted'` purges. */
+export interface IndexAccountEvent {
+  readonly type: 'account'
+  readonly seq: number
+  readonly did: string
+  readonly active: boolean
+  readonly status?: string
+}
+
+/** What the indexer consumes. Events of one DID must arrive in order; everything may be repeated. */
+export type IndexEvent = IndexCommitEvent | IndexSyncEvent | IndexIdentityEvent | IndexAccountEvent
+
+/**
+ * A stream of events with a durable position.
+ *
+ * Contract: at-least-once, per-DID order, `seq` non-decreasing. After `events({ cursor })` everything
+ * with `seq > cursor` that the upstream still holds arrives.
+ */
+export interface EventSource {
+  /** Stable name of the upstream; the cursor is stored under it, so two relays never share one. */
+  readonly name: string
+  /** Starts or resumes; ends when the signal aborts or the upstream is finished. */
+  events(options: {
+    readonly cursor: number | undefined
+    readonly signal: AbortSignal
+  }): AsyncIterable<IndexEvent>
+}
+
+/** One record of a whole-repo snapshot. */
+export interface SnapshotRecord {
+  readonly collection: string
+  readonly rkey: string
+  readonly cid: Uint8Array
+  readonly record: Uint8Array
+}
+
+/** A verified copy of a whole repo at one rev; `records` holds every record of it, in any order. */
+export interface RepoSnapshot {
+  readonly did: string
+  readonly rev: string
+  readonly records: Iterable<SnapshotRecord> | AsyncIterable<SnapshotRecord>
+}
+
+/** What fetching a repo may find. `status` answers hide or purge the account instead of retrying for ever. */
+export type RepoFetchResult =
+  | { readonly kind: 'snapshot'; readonly snapshot: RepoSnapshot }
+  | { readonly kind: 'status'; readonly active: boolean; readonly status: string }
+
+/** Fetches and verifies one repo. Throwing means "try again later". */
+export type RepoFetcher = (
+  did: string,
+  options: { readonly signal: AbortSignal },
+) => Promise<RepoFetchResult>

@@ -1,0 +1,130 @@
+import type { Declarations } from './collection.ts'
+import type { EventSource, IndexEvent, RepoFetcher, RepoSnapshot } from './event.ts'
+import type { IndexReader } from './query/index-reader.ts'
+import type { IndexStore } from './stores/port.ts'
+
+/** What an indexer is made of. */
+export interface IndexerOptions<D extends Declarations> {
+  /** Where the index lives, e.g. `openSqliteIndexStore('./index.db')`. The indexer closes it. */
+  readonly store: IndexStore
+  /** Declared collections by short name; the name is the table name and the name in queries. */
+  readonly collections: D
+  /** Unix milliseconds. @defaultValue Date.now */
+  readonly now?: () => number
+  /** Most events in one transaction. @defaultValue 500 */
+  readonly maxBatchEvents?: number
+  /** Fetches and verifies repos for backfill and repair; without one, gaps are recorded and stay. */
+  readonly fetchRepo?: RepoFetcher
+  /** Looks a verified handle up, after identity events and for new accounts; `undefined` = could not tell. */
+  readonly resolveHandle?: (
+    did: string,
+    options: { readonly signal: AbortSignal },
+  ) => Promise<string | null | undefined>
+  /** What happened, as values: nothing is logged. */
+  readonly onIssue?: (issue: IndexIssue) => void
+}
+
+/** Something an operator may want to know. Never fatal. */
+export type IndexIssue =
+  | {
+      readonly kind: 'dead-letter'
+      readonly did: string
+      readonly collection: string
+      readonly rkey: string
+      readonly reason: string
+    }
+  | { readonly kind: 'gap'; readonly did: string; readonly rev: string }
+  | {
+      readonly kind: 'repo-failed'
+      readonly did: string
+      readonly error: unknown
+      readonly attempt: number
+    }
+  | { readonly kind: 'store-failed'; readonly error: unknown; readonly attempt: number }
+
+/** What one applied batch did. */
+export interface BatchResult {
+  readonly events: number
+  /** Events ignored because their rev was indexed already. */
+  readonly stale: number
+  /** Records put or deleted. */
+  readonly records: number
+  readonly deadLetters: number
+  /** Repos found to have a gap; they are queued for a fetch. */
+  readonly desynchronized: readonly string[]
+}
+
+/** How a backfill runs. */
+export interface BackfillOptions {
+  /** Which repos; queued durably before the first fetch, so a crash resumes. */
+  readonly repos: Iterable<string> | AsyncIterable<string>
+  /** Fetches in flight. @defaultValue 8 */
+  readonly concurrency?: number
+  readonly signal?: AbortSignal
+}
+
+/** A failed record, kept with its bytes. */
+export interface DeadLetter {
+  readonly uri: string
+  readonly reason: string
+  readonly bytes: Uint8Array
+  /** Unix milliseconds. */
+  readonly at: number
+}
+
+/** A page for operators. */
+export interface IndexerStatus {
+  readonly cursors: readonly {
+    readonly source: string
+    readonly cursor: number
+    readonly updatedAt: number
+  }[]
+  readonly repos: Readonly<
+    Record<'live' | 'queued' | 'fetching' | 'synchronized' | 'failed', number>
+  >
+  readonly deadLetters: number
+  readonly batches: number
+  readonly events: number
+  readonly records: number
+}
+
+/**
+ * Indexes events and answers queries.
+ *
+ * Guarantees: a batch (rows, links, counters, notifications, search, repo revs, dead letters and the
+ * source cursor) is one transaction; the state is a function of the records, not of their arrival.
+ */
+export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDisposable {
+  /** Applies events as one transaction. Given a source, its cursor moves to the last event's seq in the same transaction. */
+  apply(events: readonly IndexEvent[], options?: { readonly source?: string }): Promise<BatchResult>
+  /** Applies one verified snapshot: rows that are not in it go. Live events newer than it stay. @throws {SnapshotRejectedError} when it is older than the index */
+  applySnapshot(snapshot: RepoSnapshot): Promise<BatchResult>
+  /** Consumes a source from its stored cursor until the signal aborts or the source ends; everything received is applied before it resolves. */
+  run(source: EventSource, options?: { readonly signal?: AbortSignal }): Promise<void>
+  /** Queues repos and works the queue until it is empty; runs beside `run`. Needs `fetchRepo`. */
+  backfill(
+    options: BackfillOptions,
+  ): Promise<{ readonly synchronized: number; readonly failed: number }>
+  /** The stored position of a source. */
+  cursor(source: string): Promise<number | undefined>
+  /** Order-independent digest of everything indexed (hex): equal for equal records, whatever the arrival order. Reads everything. */
+  stateHash(): Promise<string>
+  /** Compares every counter with a recount; empty when the books balance. Reads everything. */
+  audit(): Promise<
+    readonly {
+      readonly subject: string
+      readonly counter: string
+      readonly stored: number
+      readonly actual: number
+    }[]
+  >
+  deadLetters(options?: {
+    readonly limit?: number
+    readonly after?: string
+  }): Promise<readonly DeadLetter[]>
+  /** Tries dead letters again, e.g. after a validator was fixed; answers how many are indexed now. */
+  retryDeadLetters(): Promise<{ readonly indexed: number; readonly failed: number }>
+  status(): Promise<IndexerStatus>
+  /** Resolves after the next committed batch; used by live queries. */
+  changed(options?: { readonly signal?: AbortSignal }): Promise<ReadonlySet<keyof D & string>>
+}

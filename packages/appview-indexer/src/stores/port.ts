@@ -1,0 +1,26 @@
+import type { SqlValue } from '../query/index-reader.ts'
+import type { IndexTransaction } from './transaction.ts'
+import type { Schema } from '../schema.ts'
+
+/** A value now (embedded stores) or later (servers). The engine never waits in between when it is now. */
+export type MaybePromise<T> = T | Promise<T>
+
+/** SQL differences between stores that the query compiler must know. */
+export type SqlDialect = 'sqlite' | 'postgres'
+
+/**
+ * Where an index lives. The engine holds all meaning; a store keeps rows and makes one transaction atomic.
+ * Every store passes the conformance suite in `@skywright/appview-indexer/testing`.
+ */
+export interface IndexStore extends AsyncDisposable {
+  readonly dialect: SqlDialect
+  /** Creates or checks tables for the declared collections. @throws {SchemaMismatchError} */
+  prepare(schema: Schema): Promise<void>
+  /**
+   * Runs one write transaction; transactions are serial. Whatever `work` yields is awaited if it is a promise.
+   * Throwing rolls everything back. @throws {StoreFailureError} when the database refuses
+   */
+  transact<T>(work: (tx: IndexTransaction) => Generator<unknown, T, unknown>): Promise<T>
+  /** Reads committed data: a consistent snapshot per call. */
+  query(sql: string, parameters: readonly SqlValue[]): Promise<readonly Record<string, SqlValue>[]>
+}
