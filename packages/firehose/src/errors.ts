@@ -24,9 +24,12 @@ export class InvalidFrameError extends FirehoseError {
   readonly code = 'InvalidFrame'
   readonly retryable = false
   readonly reason: string
-  constructor(reason: string, options?: ErrorOptions) {
+  /** `framing`: not two DAG-CBOR items, drop the connection. `body`: this one event is unusable. */
+  readonly part: 'framing' | 'body'
+  constructor(reason: string, options: ErrorOptions & { readonly part?: 'framing' | 'body' } = {}) {
     super(`invalid frame; reason=${reason}`, options)
     this.reason = reason
+    this.part = options.part ?? 'framing'
   }
 }
 

@@ -13,8 +13,9 @@ export type {
   SyncEvent,
   WireEvent,
 } from './event.ts'
-export { decodeEvent, encodeEvent, patchSeq, peekFrame } from './codec.ts'
-export type { FramePeek } from './codec.ts'
+export { decodeEvent, encodeEvent } from './codec.ts'
+export { patchSeq, peekFrame } from './peek.ts'
+export type { FramePeek } from './peek.ts'
 export type {
   EventLog,
   LogAppend,

@@ -14,11 +14,11 @@ export interface LogAppend {
   readonly encode: (seq: number) => Uint8Array
 }
 
-/** What the log holds now. An empty log has `first` = `last` + 1. */
+/** What the log holds now. */
 export interface LogBounds {
-  /** Lowest sequence number still readable. */
+  /** Retention removed nothing at or above this number; 1 as long as it removed nothing at all. */
   readonly first: number
-  /** Highest sequence number ever given to a visible event; 0 before the first one. */
+  /** The tip: everything at or below this number is visible now or never will be. */
   readonly last: number
 }
 
@@ -47,7 +47,7 @@ export interface LogTrimOptions {
 export interface EventLog extends AsyncDisposable {
   /** First and last readable sequence number, without I/O. */
   bounds(): LogBounds
-  /** Events with `seq` greater than `after`, ascending, at most one page. Empty at the tip. */
+  /** Events with `seq` greater than `after`, ascending, at most one page. Empty only when there are none. */
   read(after: number, options?: LogReadOptions): Promise<readonly LogEntry[]>
   /**
    * Resolves as soon as `bounds().last` is greater than `after`.

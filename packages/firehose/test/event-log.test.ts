@@ -1,0 +1,110 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createMemoryEventLog } from '../src/event-log/memory.ts'
+import { openSqliteEventLog } from '../src/event-log/sqlite.ts'
+import { eventLogCases, identityAppend, type EventLogHarness } from '../src/testing/index.ts'
+
+const folders: string[] = []
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+})
+
+async function scratch(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'skywright-log-'))
+  folders.push(folder)
+  return folder
+}
+
+function memoryHarness(): EventLogHarness {
+  const clock = { nowMs: 1_800_000_000_000 }
+  return {
+    clock,
+    open: () => Promise.resolve(createMemoryEventLog({ now: () => clock.nowMs })),
+  }
+}
+
+function sqliteHarness(sequence: 'clock' | 'counter', tailBytes: number): EventLogHarness {
+  const clock = { nowMs: 1_800_000_000_000 }
+  let path = ''
+  const open = () =>
+    openSqliteEventLog({ database: path, sequence, tailBytes, now: () => clock.nowMs })
+  return {
+    clock,
+    open: async () => {
+      path = join(await scratch(), 'log.sqlite')
+      return open()
+    },
+    reopen: async (log) => {
+      await log[Symbol.asyncDispose]()
+      return open()
+    },
+  }
+}
+
+const harnesses: readonly [string, () => EventLogHarness][] = [
+  ['memory', memoryHarness],
+  ['SQLite, counter', () => sqliteHarness('counter', 1 << 20)],
+  ['SQLite, clock', () => sqliteHarness('clock', 1 << 20)],
+  ['SQLite, almost no tail cache', () => sqliteHarness('counter', 200)],
+]
+
+describe.each(harnesses)('event log: %s', (_name, harness) => {
+  it.each(eventLogCases)('$name', async ({ run }) => {
+    await run(harness())
+  })
+})
+
+describe('openSqliteEventLog', () => {
+  it('takes part in a transaction of the same database', async () => {
+    const database = new DatabaseSync(':memory:')
+    await using log = openSqliteEventLog({ database, sequence: 'counter' })
+    const { encode } = identityAppend('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')
+    database.exec('CREATE TABLE other (x); BEGIN IMMEDIATE; INSERT INTO other VALUES (1)')
+    expect(log.append('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa', encode)).toBe(1)
+    expect(log.bounds().last).toBe(0)
+    expect(await log.read(0)).toEqual([])
+    database.exec('COMMIT')
+    log.committed()
+    expect(log.bounds().last).toBe(1)
+    expect((await log.read(0)).map((entry) => entry.seq)).toEqual([1])
+  })
+
+  it('shows nothing of a transaction that was rolled back', async () => {
+    const database = new DatabaseSync(':memory:')
+    await using log = openSqliteEventLog({ database, sequence: 'counter' })
+    const { encode } = identityAppend('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')
+    database.exec('BEGIN IMMEDIATE')
+    log.append('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa', encode)
+    database.exec('ROLLBACK')
+    log.rolledBack()
+    expect(await log.read(0)).toEqual([])
+    expect(log.bounds().last).toBe(0)
+    expect(await log.publish([identityAppend('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')])).toEqual([2])
+  })
+
+  it('continues above the clock after an old copy of the disk was restored', async () => {
+    const folder = await scratch()
+    const path = join(folder, 'log.sqlite')
+    let nowMs = 1_800_000_000_000
+    const open = (database: string) => openSqliteEventLog({ database, now: () => nowMs })
+    const event = identityAppend('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')
+    let last = 0
+    {
+      await using log = open(path)
+      await log.publish([event])
+    }
+    const { copyFile } = await import('node:fs/promises')
+    await copyFile(path, `${path}.old`)
+    {
+      await using log = open(path)
+      for (let i = 0; i < 50; i++) last = (await log.publish([event])).at(-1) ?? 0
+    }
+    nowMs += 1_000
+    await using log = open(`${path}.old`)
+    const [next] = await log.publish([event])
+    expect(next).toBeGreaterThan(last)
+  })
+})
