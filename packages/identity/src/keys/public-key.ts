@@ -1,14 +1,116 @@
-import type { PublicKey } from './key.ts'
-import type { Curve } from './key.ts'
+import { InvalidKeyError } from '../errors.ts'
+import { defaultBackend } from './backends.ts'
+import type { VerifyBackend, VerifySignature } from './backend.ts'
+import { NOBLE_CURVES } from './backend-noble.ts'
+import type { Curve, JwtAlg, PublicKey, VerifyOptions } from './key.ts'
+import {
+  COMPRESSED_POINT_BYTES,
+  decodeMultikey,
+  formatDidKey,
+  formatMultikey,
+  multibaseOf,
+} from './multikey.ts'
+import { classifySignature, toLowS } from './signature.ts'
+
+const UNCOMPRESSED_POINT_BYTES = 65
+
+/** Options of {@link parsePublicKey} and {@link publicKeyFromBytes}. */
+export interface PublicKeyOptions {
+  /**
+   * Who verifies.
+   * @defaultValue the fastest of {@link verifyBackends}
+   */
+  readonly backend?: VerifyBackend
+}
 
 /**
- * Reads a public key from `did:key:z…` or `z…`.
+ * Reads a public key from `did:key:z…` or `z…`. The text is bounded before it is decoded, and the point is checked to
+ * lie on its curve.
  * @throws {InvalidKeyError} when the text is not a compressed k256 or p256 key
+ * @see {@link https://atproto.com/specs/cryptography#public-key-encoding}
  */
-export declare function parsePublicKey(didKeyOrMultibase: string): PublicKey
+export function parsePublicKey(
+  didKeyOrMultibase: string,
+  options: PublicKeyOptions = {},
+): PublicKey {
+  const { curve, bytes } = decodeMultikey(didKeyOrMultibase)
+  return createPublicKey(curve, bytes, options, multibaseOf(didKeyOrMultibase))
+}
 
 /**
  * A public key from a point, compressed (33 bytes) or uncompressed (65 bytes).
  * @throws {InvalidKeyError} when the bytes are no point of the curve
  */
-export declare function publicKeyFromBytes(curve: Curve, bytes: Uint8Array): PublicKey
+export function publicKeyFromBytes(
+  curve: Curve,
+  bytes: Uint8Array,
+  options: PublicKeyOptions = {},
+): PublicKey {
+  if (bytes.length === UNCOMPRESSED_POINT_BYTES && bytes[0] === 4) {
+    return createPublicKey(curve, compress(curve, bytes), options)
+  }
+  if (bytes.length !== COMPRESSED_POINT_BYTES)
+    throw new InvalidKeyError('point is not 33 or 65 bytes')
+  return createPublicKey(curve, bytes.slice(), options)
+}
+
+/** JWS algorithm of a curve. */
+export function jwtAlgOf(curve: Curve): JwtAlg {
+  return curve === 'k256' ? 'ES256K' : 'ES256'
+}
+
+function createPublicKey(
+  curve: Curve,
+  bytes: Uint8Array,
+  options: PublicKeyOptions,
+  multibase?: string,
+): PublicKey {
+  const { backend = defaultBackend } = options
+  if (!backend.isPoint(curve, bytes)) throw new InvalidKeyError('point is not on the curve')
+  return new PreparedPublicKey(curve, bytes, backend, multibase ?? formatMultikey(curve, bytes))
+}
+
+class PreparedPublicKey implements PublicKey {
+  readonly curve: Curve
+  readonly bytes: Uint8Array
+  readonly multibase: string
+  readonly #backend: VerifyBackend
+  #verify: VerifySignature | undefined
+
+  constructor(curve: Curve, bytes: Uint8Array, backend: VerifyBackend, multibase: string) {
+    this.curve = curve
+    this.bytes = bytes
+    this.multibase = multibase
+    this.#backend = backend
+  }
+
+  get didKey(): string {
+    return formatDidKey(this.multibase)
+  }
+
+  get jwtAlg(): JwtAlg {
+    return jwtAlgOf(this.curve)
+  }
+
+  verify(bytes: Uint8Array, signature: Uint8Array, options?: VerifyOptions): boolean {
+    const kind = classifySignature(this.curve, signature)
+    if (kind === 'invalid') return false
+    if (kind === 'high' && options?.allowHighS !== true) return false
+    this.#verify ??= this.#backend.prepare(this.curve, this.bytes)
+    return this.#verify(bytes, kind === 'high' ? toLowS(this.curve, signature) : signature)
+  }
+
+  toJSON(): { readonly didKey: string } {
+    return { didKey: this.didKey }
+  }
+}
+
+function compress(curve: Curve, uncompressed: Uint8Array): Uint8Array {
+  try {
+    const point = NOBLE_CURVES[curve].Point.fromBytes(uncompressed)
+    point.assertValidity()
+    return point.toBytes(true)
+  } catch (cause) {
+    throw new InvalidKeyError('point is not on the curve', { cause })
+  }
+}
