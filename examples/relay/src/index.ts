@@ -1,1 +1,9 @@
-export {}
+/**
+ * A relay: many firehoses verified and merged into one.
+ *
+ * @packageDocumentation
+ */
+export { ConfigError, readConfig } from './config.ts'
+export type { RelayConfig } from './config.ts'
+export { startRelay } from './server.ts'
+export type { RelayOverrides, RunningRelay } from './server.ts'

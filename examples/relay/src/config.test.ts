@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, readConfig } from './config.ts'
+
+describe('readConfig', () => {
+  it('needs nothing', () => {
+    expect(readConfig({})).toMatchObject({
+      port: 2470,
+      plcUrl: 'https://plc.directory',
+      development: false,
+      adminPassword: undefined,
+      enforcement: 'enforce',
+    })
+    expect(Object.isFrozen(readConfig({}))).toBe(true)
+  })
+
+  it('reads what is set', () => {
+    expect(
+      readConfig({
+        RELAY_PORT: '0',
+        RELAY_HOSTS: 'a.example.com, LOCALHOST:2583',
+        RELAY_RETENTION_HOURS: '0.5',
+        RELAY_RETENTION_GB: '2',
+        RELAY_DEVELOPMENT: 'true',
+        RELAY_TRUSTED_DOMAINS: 'host.bsky.network',
+        PATH: '/usr/bin',
+      }),
+    ).toMatchObject({
+      port: 0,
+      initialHosts: ['a.example.com', 'localhost:2583'],
+      retentionHours: 0.5,
+      retentionBytes: 2e9,
+      development: true,
+      trustedDomains: ['host.bsky.network'],
+    })
+  })
+
+  it('lists every problem at once', () => {
+    const problems = ((): readonly string[] => {
+      try {
+        readConfig({
+          RELAY_PORT: '70000',
+          RELAY_PLC_URL: 'plc.directory',
+          RELAY_DEVELOPMENT: 'yes',
+          RELAY_ADMIN_PASSWORD: 'short',
+          RELAY_HOSTS: 'ok.example.com,https://no.example.com',
+          RELAY_ACCOUNT_LIMIT: '1.5',
+          RELAY_LOGLEVEL: 'info',
+        })
+      } catch (error) {
+        if (error instanceof ConfigError) return error.problems
+      }
+      return []
+    })()
+    expect(problems).toHaveLength(7)
+    for (const name of [
+      'RELAY_PORT',
+      'RELAY_PLC_URL',
+      'RELAY_DEVELOPMENT',
+      'RELAY_ADMIN_PASSWORD',
+      'RELAY_HOSTS',
+      'RELAY_ACCOUNT_LIMIT',
+      'RELAY_LOGLEVEL',
+    ]) {
+      expect(problems.filter((problem) => problem.startsWith(name))).toHaveLength(1)
+    }
+  })
+
+  it('never prints the admin password', () => {
+    expect(() => readConfig({ RELAY_ADMIN_PASSWORD: 'hunter2' })).toThrow(/at least 12/)
+    expect(() => readConfig({ RELAY_ADMIN_PASSWORD: 'hunter2' })).not.toThrow(/hunter2/)
+  })
+})

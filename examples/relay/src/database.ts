@@ -1,0 +1,81 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/** Version of {@link SCHEMA}, kept in `PRAGMA user_version`. */
+const SCHEMA_VERSION = 1
+
+const SCHEMA = `
+  CREATE TABLE relay_host (
+    hostname TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    status TEXT NOT NULL,
+    cursor INTEGER,
+    enforcement TEXT NOT NULL,
+    account_count INTEGER NOT NULL DEFAULT 0,
+    account_limit INTEGER NOT NULL,
+    added_at INTEGER NOT NULL,
+    last_event_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE relay_account (
+    did TEXT PRIMARY KEY,
+    hostname TEXT NOT NULL,
+    upstream_status TEXT NOT NULL,
+    local_status TEXT,
+    rev TEXT,
+    data TEXT,
+    commit_cid TEXT,
+    discontinuities INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX relay_account_hostname ON relay_account (hostname);
+  CREATE TABLE relay_collection (
+    collection TEXT NOT NULL,
+    did TEXT NOT NULL,
+    PRIMARY KEY (collection, did)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX relay_collection_did ON relay_collection (did, collection);
+  CREATE TABLE relay_outcome (
+    hostname TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (hostname, outcome, reason)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE relay_incident (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hostname TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    did TEXT,
+    seq INTEGER,
+    rev TEXT,
+    detail TEXT
+  ) STRICT;
+  CREATE INDEX relay_incident_hostname ON relay_incident (hostname, id);
+`
+
+/**
+ * Opens the relay's one database file: hosts, accounts and reports here, events in the tables of the event log.
+ *
+ * WAL with `synchronous=FULL`: what a subscriber has seen survives a power cut.
+ *
+ * @throws {Error} when the file was written by a newer relay
+ */
+export function openDatabase(directory: string): DatabaseSync {
+  mkdirSync(directory, { recursive: true })
+  const database = new DatabaseSync(join(directory, 'relay.sqlite'))
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000')
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+  if (version > SCHEMA_VERSION) {
+    database.close()
+    throw new Error(`database is newer than this relay; version=${String(version)}`)
+  }
+  if (version === 0) {
+    database.exec(
+      `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${String(SCHEMA_VERSION)}; COMMIT`,
+    )
+  }
+  return database
+}

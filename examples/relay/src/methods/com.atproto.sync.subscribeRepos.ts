@@ -1,0 +1,10 @@
+import { serveEvents, type EventLog } from '@skywright/firehose'
+import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
+import { relayLexicons } from '../lexicons.ts'
+
+/** The merged firehose: replay after `cursor`, then live. */
+export function subscribeRepos({ log }: { readonly log: EventLog }): XrpcMethod {
+  return defineMethod(relayLexicons, 'com.atproto.sync.subscribeRepos', {
+    handler: ({ params: { cursor }, signal }) => serveEvents(log, { cursor, signal }),
+  })
+}

@@ -1,0 +1,40 @@
+/** Most callers remembered at once; when full, the one seen longest ago is forgotten. */
+const MAX_CALLERS = 10_000
+
+/** Counts calls per caller in a fixed window. */
+export class RateLimit {
+  readonly #limit: number
+  readonly #windowMs: number
+  readonly #now: () => number
+  readonly #windows = new Map<string, { readonly startedAtMs: number; count: number }>()
+
+  constructor(options: {
+    readonly limit: number
+    readonly windowMs: number
+    readonly now: () => number
+  }) {
+    this.#limit = options.limit
+    this.#windowMs = options.windowMs
+    this.#now = options.now
+  }
+
+  /** Spends one call; gives the seconds to wait when there is none left, else `undefined`. */
+  take(caller: string): number | undefined {
+    const now = this.#now()
+    let window = this.#windows.get(caller)
+    if (window === undefined || now >= window.startedAtMs + this.#windowMs) {
+      window = { startedAtMs: now, count: 0 }
+    }
+    this.#windows.delete(caller)
+    this.#windows.set(caller, window)
+    if (this.#windows.size > MAX_CALLERS) {
+      const [oldest] = this.#windows.keys()
+      if (oldest !== undefined) this.#windows.delete(oldest)
+    }
+    if (window.count >= this.#limit) {
+      return Math.ceil((window.startedAtMs + this.#windowMs - now) / 1000)
+    }
+    window.count++
+    return undefined
+  }
+}

@@ -1,0 +1,152 @@
+import { createServer } from 'node:http'
+import {
+  commitEvent,
+  createMemoryEventLog,
+  encodeEvent,
+  serveEvents,
+  type RepoEvent,
+} from '@skywright/firehose'
+import { generatePrivateKey, type PrivateKey } from '@skywright/identity/keys'
+import { type Commit, Repo, type RepoWrite } from '@skywright/repo'
+import { createMemoryRepoStore } from '@skywright/repo/testing'
+import { WebSocketServer } from 'ws'
+import { close, type FakePlc, listen } from './plc.ts'
+
+/** An account on a fake host: a real repository with a real key. */
+export interface FakeAccount {
+  readonly did: string
+  readonly repo: Repo
+  readonly key: PrivateKey
+}
+
+/** A host with real repositories and a real firehose, and no other feature. */
+export interface FakeHost extends AsyncDisposable {
+  readonly hostname: string
+  readonly url: string
+  /** Sockets opened so far. */
+  readonly connections: () => number
+  /** Cursors asked for, in the order of connections. */
+  readonly cursors: readonly (number | undefined)[]
+  createAccount(): Promise<FakeAccount>
+  /** Writes records, one commit; gives it. */
+  write(account: FakeAccount, writes: readonly RepoWrite[]): Promise<Commit>
+  post(account: FakeAccount, text: string): Promise<Commit>
+  /** Puts any event of an account on the firehose. */
+  emit(event: RepoEvent): Promise<number>
+  /** Puts any bytes on the firehose. */
+  emitFrame(did: string, encode: (seq: number) => Uint8Array): Promise<number>
+  /** Ends all sockets; the relay will come back. */
+  disconnect(): void
+  readonly lastSeq: () => number
+}
+
+export interface FakeHostOptions {
+  readonly plc: FakePlc
+  readonly port?: number
+  /** What `describeServer` answers. @defaultValue a description */
+  readonly description?: string
+  readonly server?: string
+}
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
+
+export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost> {
+  const { plc, server: serverName = 'fake-host' } = options
+  const log = createMemoryEventLog()
+  const store = createMemoryRepoStore()
+  const sockets = new WebSocketServer({ noServer: true })
+  const cursors: (number | undefined)[] = []
+  const server = createServer((request, response) => {
+    const found = request.url === '/xrpc/com.atproto.server.describeServer'
+    response.writeHead(found ? 200 : 404, { 'content-type': 'application/json', server: serverName })
+    response.end(
+      found
+        ? (options.description ??
+            JSON.stringify({ did: 'did:web:localhost', availableUserDomains: [] }))
+        : '{"error":"NotFound"}',
+    )
+  })
+  server.on('upgrade', (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (ws) => {
+      const url = new URL(request.url ?? '/', 'http://localhost')
+      const text = url.searchParams.get('cursor')
+      const cursor = text === null ? undefined : Number(text)
+      cursors.push(cursor)
+      const stop = new AbortController()
+      ws.on('close', () => stop.abort())
+      const pump = async (): Promise<void> => {
+        for await (const frame of serveEvents(log, { cursor, signal: stop.signal })) ws.send(frame)
+        ws.close()
+      }
+      pump().catch(() => ws.terminate())
+    })
+  })
+  const port = await listen(server, options.port)
+  const hostname = `localhost:${String(port)}`
+  const url = `http://${hostname}`
+
+  const emitFrame: FakeHost['emitFrame'] = async (did, encode) => {
+    const [seq = 0] = await log.publish([{ did, encode }])
+    return seq
+  }
+  const emit: FakeHost['emit'] = (event) => emitFrame(event.did, (seq) => encodeEvent(event, seq))
+  const write: FakeHost['write'] = async (account, writes) => {
+    const { commit } = await account.repo.applyWrites(writes)
+    if (commit === undefined) throw new Error('nothing was written')
+    await emit(commitEvent(commit, new Date().toISOString()))
+    return commit
+  }
+  return {
+    hostname,
+    url,
+    connections: () => cursors.length,
+    cursors,
+    createAccount: async () => {
+      const key = generatePrivateKey('k256')
+      const id = Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => ALPHABET[byte % 32])
+      const did = `did:plc:${id.join('')}`
+      plc.documents.set(did, {
+        id: did,
+        alsoKnownAs: [],
+        verificationMethod: [
+          {
+            id: `${did}#atproto`,
+            type: 'Multikey',
+            controller: did,
+            publicKeyMultibase: key.publicKey.multibase,
+          },
+        ],
+        service: [
+          { id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: url },
+        ],
+      })
+      const { repo, commit } = await Repo.create(store, { did, signer: key })
+      const time = new Date().toISOString()
+      await emit({ type: 'identity', seq: 0, did, time })
+      await emit({ type: 'account', seq: 0, did, active: true, time })
+      await emit(commitEvent(commit, time))
+      return { did, repo, key }
+    },
+    write,
+    post: (account, text) =>
+      write(account, [
+        {
+          action: 'create',
+          collection: 'app.bsky.feed.post',
+          rkey: `p${String(Date.now())}${String(Math.random()).slice(2, 8)}`,
+          record: { $type: 'app.bsky.feed.post', text, createdAt: new Date().toISOString() },
+        },
+      ]),
+    emit,
+    emitFrame,
+    disconnect: () => {
+      for (const ws of sockets.clients) ws.terminate()
+    },
+    lastSeq: () => log.bounds().last,
+    [Symbol.asyncDispose]: async () => {
+      for (const ws of sockets.clients) ws.terminate()
+      await close(server)
+      await log[Symbol.asyncDispose]()
+    },
+  }
+}
