@@ -234,6 +234,11 @@ function checkCount(reader: CborReader, count: number, bytesEach: number, depth:
   if (count > MAX_CONTAINER_ITEMS) reader.fail('too many items', at)
 }
 
+/** Reads past one canonical item, checking it. */
+export function skipCborItem(reader: CborReader): void {
+  skipValue(reader, 0)
+}
+
 function skipValue(reader: CborReader, depth: number): void {
   const at = reader.position
   const argument = reader.readHead()

@@ -56,7 +56,8 @@ export type {
 export type { Signer, Verifier } from './signer.ts'
 export { createTidClock, formatTid, isTid, parseTid } from './tid.ts'
 export type { TidClock, TidClockOptions, TidParts } from './tid.ts'
-export type { VerifiedCommit, VerifyCommitInput } from './verify.ts'
+export { verifyCommit } from './verify-commit.ts'
+export type { VerifiedCommit, VerifyCommitInput } from './verify-commit.ts'
 export type { AppliedWrite, CreateWrite, DeleteWrite, RepoWrite, UpdateWrite } from './writes.ts'
 export {
   CommitMismatchError,
