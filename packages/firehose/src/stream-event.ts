@@ -33,6 +33,8 @@ interface StreamBase {
 export interface StreamCommit extends StreamBase {
   readonly type: 'commit'
   readonly rev: string
+  /** Revision this one follows, `null` for a first commit, absent where the source does not say (Jetstream). */
+  readonly since?: string | null
   /** CID of the signed commit, where the source carries it. */
   readonly commit?: Cid
   /** MST root after this revision, when verified. */

@@ -1,1 +1,107 @@
-export {}
+/**
+ * Streams over the `ws` package, for Node: reading with back-pressure and keep-alive.
+ *
+ * @packageDocumentation
+ */
+import { WebSocket } from 'ws'
+import { DisconnectedError } from './errors.ts'
+import type { OpenStream } from './socket.ts'
+import { SocketBuffer } from './socket-buffer.ts'
+
+export interface OpenWebSocketOptions {
+  /** How often a silent connection is pinged; two unanswered pings end it. @defaultValue 20 seconds */
+  readonly heartbeatMs?: number
+  /** Longest wait for the connection to open. @defaultValue 15 seconds */
+  readonly handshakeTimeoutMs?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/**
+ * Opens streams with `ws`: the socket is paused while nobody reads, and pinged so that a dead peer is noticed while a
+ * quiet one is not disturbed.
+ */
+export function createOpenWebSocket({
+  heartbeatMs = 20_000,
+  handshakeTimeoutMs = 15_000,
+  headers = {},
+}: OpenWebSocketOptions = {}): OpenStream {
+  return (url, { signal, maxFrameBytes, highWaterBytes }) => ({
+    [Symbol.asyncIterator]: () => {
+      signal.throwIfAborted()
+      const socket = new WebSocket(url, {
+        headers,
+        handshakeTimeout: handshakeTimeoutMs,
+        maxPayload: maxFrameBytes,
+        perMessageDeflate: false,
+        skipUTF8Validation: true,
+      })
+      const buffer = new SocketBuffer({
+        highWaterBytes,
+        pause: () => {
+          socket.pause()
+        },
+        resume: () => {
+          heard = true
+          socket.resume()
+        },
+        close: () => {
+          socket.terminate()
+        },
+      })
+      let heard = true
+      let missed = 0
+      const heartbeat = setInterval(() => {
+        // A paused socket cannot hear the answer.
+        if (socket.isPaused || heard) missed = 0
+        else if (++missed >= 2) {
+          fail(new DisconnectedError('no answer to pings'))
+          return
+        }
+        heard = false
+        if (socket.readyState === WebSocket.OPEN) socket.ping()
+      }, heartbeatMs)
+      const fail = (error: Error): void => {
+        buffer.end(error)
+        socket.terminate()
+      }
+      const aborted = (): void => {
+        buffer.abort(signal)
+      }
+      signal.addEventListener('abort', aborted, { once: true })
+      socket.on('message', (data: Uint8Array, isBinary: boolean) => {
+        heard = true
+        if (!isBinary) fail(new DisconnectedError('text message on a binary stream'))
+        else buffer.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      })
+      socket.on('pong', () => {
+        heard = true
+      })
+      socket.on('unexpected-response', (request, response) => {
+        const status = response.statusCode ?? 0
+        request.destroy()
+        // Busy and broken servers recover; a refusal does not by itself.
+        const retryable = status >= 500 || status === 429 || status === 408
+        fail(
+          new DisconnectedError(`upgrade refused; status=${String(status)}`, { status, retryable }),
+        )
+      })
+      socket.on('error', (cause) => {
+        fail(new DisconnectedError(`connection failed; reason=${cause.message}`, { cause }))
+      })
+      socket.on('close', (closeCode, reason) => {
+        clearInterval(heartbeat)
+        signal.removeEventListener('abort', aborted)
+        const text = new TextDecoder().decode(reason)
+        buffer.end(
+          new DisconnectedError(`connection closed; code=${String(closeCode)} reason=${text}`, {
+            closeCode,
+          }),
+        )
+      })
+      return buffer
+    },
+  })
+}
+
+/** {@link createOpenWebSocket} with its defaults. */
+export const openWebSocket: OpenStream = createOpenWebSocket()

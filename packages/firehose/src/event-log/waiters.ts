@@ -1,4 +1,5 @@
 import { LogClosedError } from '../errors.ts'
+import { abortError } from '../timer.ts'
 
 interface Waiter {
   readonly after: number
@@ -14,7 +15,7 @@ export class Waiters {
   /** Resolves when {@link advance} passes `after`. The caller checked that it has not yet. */
   wait(after: number, signal: AbortSignal | undefined): Promise<void> {
     if (this.closed) return Promise.reject(new LogClosedError())
-    if (signal?.aborted === true) return Promise.reject(abortReason(signal))
+    if (signal?.aborted === true) return Promise.reject(abortError(signal))
     return new Promise((resolve, reject) => {
       const release = (): void => {
         this.waiting.delete(waiter)
@@ -22,7 +23,7 @@ export class Waiters {
       }
       const aborted = (): void => {
         release()
-        reject(abortReason(signal))
+        reject(signal === undefined ? new LogClosedError() : abortError(signal))
       }
       const waiter: Waiter = {
         after,
@@ -50,9 +51,4 @@ export class Waiters {
     this.closed = true
     for (const waiter of this.waiting) waiter.fail(new LogClosedError())
   }
-}
-
-function abortReason(signal: AbortSignal | undefined): Error {
-  const reason: unknown = signal?.reason
-  return reason instanceof Error ? reason : new Error('aborted', { cause: reason })
 }

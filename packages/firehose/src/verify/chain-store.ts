@@ -3,10 +3,12 @@ import type { ChainState } from './outcome.ts'
 /** Keeps one {@link ChainState} per repository. Reads are synchronous where possible: they are on the hot path. */
 export interface ChainStore {
   get(did: string): ChainState | undefined | Promise<ChainState | undefined>
-  /** Stores the state of an event that was completely handled. */
+  /** Stores the state of an event that was completely handled. May become durable only at the next {@link flush}. */
   put(did: string, state: ChainState): void | Promise<void>
   /** Forgets a repository: its next commit is discontinuous. */
   delete(did: string): void | Promise<void>
+  /** Resolves when every {@link put} before is durable. A cursor is stored only after it. */
+  flush?(): void | Promise<void>
 }
 
 /** A chain store that forgets at exit. */

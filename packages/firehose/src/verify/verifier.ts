@@ -1,6 +1,10 @@
 import type { CommitEvent, SyncEvent } from '../event.ts'
 import type { ChainStore } from './chain-store.ts'
-import type { Outcome } from './outcome.ts'
+import { checkEvent } from './check-event.ts'
+import type { ChainState, DiscontinuityReason, Outcome, VerifiedCommit } from './outcome.ts'
+import { proveEvent, type Proven } from './prove.ts'
+import { asError, rejectReason } from './reasons.ts'
+import { createFutureRevCheck } from './rev-clock.ts'
 
 /** What the verifier needs to know of a key: structurally satisfied by `@skywright/identity/keys`. */
 export interface SigningKey {
@@ -33,8 +37,12 @@ export interface IdentitySource {
 }
 
 /**
- * - `consumer`: a discontinuous commit is reported and not delivered; the repository must be fetched again.
- * - `relay`: a discontinuous commit is passed on, its state adopted, and counted.
+ * What to do with a valid commit that does not follow the state known here.
+ *
+ * - `consumer`: the outcome is `discontinuous`, the known state stays, and so do the outcomes after it until the
+ *   repository was fetched again. A repository never seen before is discontinuous too, unless this is its first commit.
+ * - `relay`: pass it on and adopt its state. The outcome is still `discontinuous`, to be counted, but the next commit
+ *   continues from it. A repository never seen before is accepted.
  */
 export type ChainPolicy = 'consumer' | 'relay'
 
@@ -43,20 +51,188 @@ export interface EventVerifierOptions {
   readonly chain: ChainStore
   /** @defaultValue 'consumer' */
   readonly policy?: ChainPolicy
-  /** Accept commits without `prevData` or op `prev` (legacy senders). @defaultValue false */
-  readonly lenient?: boolean
+  /** Clock in milliseconds, for revs in the future. @defaultValue Date.now */
   readonly now?: () => number
 }
 
-/** Proves events of many accounts, keeping their chain state. Calls for one account must not overlap. */
+export interface VerifyEventOptions {
+  /** Host name the event was read from: it must be the account's PDS. Absent when reading from a relay. */
+  readonly host?: string
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Proves events of many accounts, keeping their chain state.
+ *
+ * Calls for one account must come one after the other, in stream order; calls for different accounts may overlap.
+ */
 export interface EventVerifier {
   readonly policy: ChainPolicy
-  verify(
-    event: CommitEvent | SyncEvent,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<Outcome>
-  /** Stores the state of an accepted event durably: call it when the event was completely handled. */
-  settle(outcome: Outcome): void | Promise<void>
+  /**
+   * The verdict on one event. Never throws for what the event contains.
+   *
+   * @throws the signal's reason when it aborts while an identity is being resolved.
+   */
+  verify(event: CommitEvent | SyncEvent, options?: VerifyEventOptions): Promise<Outcome>
+  /**
+   * Stores the state of a verified event. Call it when the event was completely handled: what was verified but not
+   * settled is verified again after a crash, and nothing is skipped.
+   */
+  settle(verified: VerifiedCommit): void | Promise<void>
+  /** Adopts a state proven elsewhere, by a fetch of the whole repository. */
+  adopt(did: string, state: ChainState): void | Promise<void>
+  /** Makes everything settled durable, where the store keeps it back for speed. */
+  flush(): void | Promise<void>
+  /** The state the next event of the account has to follow. */
+  state(did: string): Promise<ChainState | undefined>
   /** After `#identity`: the next event resolves afresh. */
   purge(did: string): void
+}
+
+/** Makes a verifier over an identity source and a chain store. */
+export function createEventVerifier(options: EventVerifierOptions): EventVerifier {
+  return new ChainVerifier(options)
+}
+
+class ChainVerifier implements EventVerifier {
+  readonly policy: ChainPolicy
+  private readonly identity: IdentitySource
+  private readonly chain: ChainStore
+  private readonly isFutureRev: (rev: string) => boolean
+  /** Verified and not yet settled: newer than what the store says. */
+  private readonly staged = new Map<string, ChainState>()
+
+  constructor({ identity, chain, policy = 'consumer', now = Date.now }: EventVerifierOptions) {
+    this.identity = identity
+    this.chain = chain
+    this.policy = policy
+    this.isFutureRev = createFutureRevCheck(now)
+  }
+
+  async verify(event: CommitEvent | SyncEvent, options: VerifyEventOptions = {}): Promise<Outcome> {
+    const flaw = checkEvent(event, this.isFutureRev)
+    if (flaw !== undefined) return { status: 'rejected', reason: flaw }
+    const known = await this.state(event.did)
+    if (known !== undefined && event.rev <= known.rev) {
+      return { status: 'rejected', reason: 'stale-rev' }
+    }
+    const proven = await this.prove(event, options)
+    if ('status' in proven) return proven
+    const verified: VerifiedCommit = {
+      did: event.did,
+      rev: event.rev,
+      commit: proven.commit,
+      data: proven.data,
+      records: proven.records,
+      state: { rev: event.rev, data: proven.data.toString(), commit: proven.commit.toString() },
+    }
+    const reason = this.discontinuity(event, known, verified)
+    if (reason === undefined || this.policy === 'relay') this.staged.set(event.did, verified.state)
+    return reason === undefined
+      ? { status: 'accepted', verified }
+      : { status: 'discontinuous', reason, verified }
+  }
+
+  settle(verified: VerifiedCommit): void | Promise<void> {
+    const stored = this.chain.put(verified.did, verified.state)
+    const forget = (): void => {
+      if (this.staged.get(verified.did)?.rev === verified.rev) this.staged.delete(verified.did)
+    }
+    if (stored instanceof Promise) return stored.then(forget)
+    forget()
+  }
+
+  adopt(did: string, state: ChainState): void | Promise<void> {
+    this.staged.delete(did)
+    return this.chain.put(did, state)
+  }
+
+  flush(): void | Promise<void> {
+    return this.chain.flush?.()
+  }
+
+  async state(did: string): Promise<ChainState | undefined> {
+    return this.staged.get(did) ?? (await this.chain.get(did))
+  }
+
+  purge(did: string): void {
+    this.identity.purge(did)
+  }
+
+  /** Identity, host and proof, with one fresh look at the identity when the known one does not fit. */
+  private async prove(
+    event: CommitEvent | SyncEvent,
+    { host, signal }: VerifyEventOptions,
+  ): Promise<Proven | Rejected> {
+    let refreshed = false
+    let identity = this.identity.peek(event.did)
+    for (;;) {
+      if (identity === undefined) {
+        try {
+          identity = await this.identity.resolve(event.did, {
+            refresh: refreshed,
+            ...(signal === undefined ? {} : { signal }),
+          })
+        } catch (error) {
+          signal?.throwIfAborted()
+          return { status: 'rejected', reason: 'unresolvable-identity', error: asError(error) }
+        }
+      }
+      const rejected = this.tryIdentity(event, identity, host)
+      if (!('status' in rejected)) return rejected
+      if (refreshed || !IDENTITY_REASONS.has(rejected.reason)) return rejected
+      refreshed = true
+      identity = undefined
+    }
+  }
+
+  private tryIdentity(
+    event: CommitEvent | SyncEvent,
+    { signingKey, pds }: AccountIdentity,
+    host: string | undefined,
+  ): Proven | Rejected {
+    if (host !== undefined && hostOf(pds) !== host)
+      return { status: 'rejected', reason: 'wrong-host' }
+    if (signingKey === undefined) return { status: 'rejected', reason: 'no-signing-key' }
+    try {
+      return proveEvent(event, signingKey)
+    } catch (error) {
+      return { status: 'rejected', reason: rejectReason(error, event), error: asError(error) }
+    }
+  }
+
+  private discontinuity(
+    event: CommitEvent | SyncEvent,
+    known: ChainState | undefined,
+    { data }: VerifiedCommit,
+  ): DiscontinuityReason | undefined {
+    if (known === undefined) {
+      const isFirst = event.type === 'commit' && event.since === null
+      return this.policy === 'relay' || isFirst ? undefined : 'unknown-repo'
+    }
+    if (event.type === 'sync') {
+      return this.policy === 'relay' || data.toString() === known.data ? undefined : 'sync'
+    }
+    if (event.since !== known.rev) return 'since-mismatch'
+    if (event.prevData === undefined) return undefined
+    return event.prevData.toString() === known.data ? undefined : 'prev-data-mismatch'
+  }
+}
+
+type Rejected = Extract<Outcome, { status: 'rejected' }>
+
+/** Refusals that a change of key or host would explain: worth one fresh look. */
+const IDENTITY_REASONS: ReadonlySet<string> = new Set([
+  'bad-signature',
+  'no-signing-key',
+  'wrong-host',
+])
+
+function hostOf(origin: string | undefined): string | undefined {
+  if (origin === undefined) return undefined
+  try {
+    return new URL(origin).host
+  } catch {
+    return undefined
+  }
 }
