@@ -4,7 +4,7 @@ import type { XrpcRequest } from './request.ts'
 
 type Awaitable<T> = T | Promise<T>
 
-/** What an {@link AuthStep} and every handler can see of the call. */
+/** What is known of every call. */
 export interface CallContext {
   readonly nsid: string
   readonly request: XrpcRequest
@@ -12,84 +12,89 @@ export interface CallContext {
   readonly signal: AbortSignal
 }
 
-/** Turns a request into credentials, or throws `AuthRequiredError` / `ForbiddenError`. Runs before input is read. */
-export type AuthStep<A> = (call: CallContext) => Awaitable<A>
+/** What an {@link AuthStep} sees: the call, and its parameters already checked. */
+export interface AuthContext extends CallContext {
+  readonly params: Readonly<Record<string, unknown>>
+}
 
-/** What a query handler gets. */
-export interface QueryContext<R, N extends string, A> extends CallContext {
+/**
+ * Turns a request into credentials, or throws `AuthRequiredError` or `ForbiddenError`. Runs before the body is read,
+ * so strangers cost no memory.
+ */
+export type AuthStep<A> = (call: AuthContext) => Awaitable<A>
+
+/** What a handler gets. */
+export interface MethodContext<R, N extends string, A> extends CallContext {
+  /** Checked, with the lexicon's defaults filled in. */
   readonly params: ParamsOf<R, N>
+  /** What the auth step returned; `undefined` without one. */
   readonly auth: A
-  /** Makes an error of the lexicon's names: `throw context.error('RecordNotFound', '…')`. Status 400 unless told. */
-  error(
+  /**
+   * JSON input as checked data-model values, defaults filled in; other input as a bounded stream of bytes; `undefined`
+   * when the method takes no input.
+   */
+  readonly input: InputOf<R, N>
+  /** Content type of the input without parameters; `undefined` when the method takes none. */
+  readonly encoding: string | undefined
+  /** Makes an error of the lexicon's names: `throw error('RecordNotFound', '…')`. Status 400 unless told. */
+  readonly error: (
     name: ErrorOf<R, N> | 'InvalidRequest',
     message?: string,
     options?: XrpcErrorOptions & { readonly status?: number },
-  ): XrpcError
+  ) => XrpcError
 }
 
-/** What a procedure handler gets. `input` is the JSON body as data-model values, or the byte stream. */
-export interface ProcedureContext<R, N extends string, A> extends QueryContext<R, N, A> {
-  readonly input: InputOf<R, N>
-  /** Content type of the body without parameters, or `undefined` when there is no body. */
-  readonly encoding: string | undefined
-}
-
-/** What a subscription handler gets. */
-export type SubscriptionContext<R, N extends string, A> = QueryContext<R, N, A>
-
-/** A message to encode (with its `$type`: `#commit` or the full name), or an encoded frame to send as it is. */
+/** A message to encode (with its `$type`), or an encoded frame to send as it is. */
 export type SubscriptionItem<R, N extends string> = Uint8Array | MessageOf<R, N, 'provide'>
 
-/** Limits and steps of one method. */
-export interface MethodOptions<A> {
+/**
+ * What a handler returns. Queries and procedures: the output, or a {@link reply}. Subscriptions: an async iterable of
+ * messages or frames; ending it ends the stream, throwing sends an error frame.
+ */
+export type MethodResult<R, N extends string> =
+  N extends MethodIds<R, 'subscription'>
+    ? AsyncIterable<SubscriptionItem<R, N>>
+    : Awaitable<OutputOf<R, N, 'provide'> | XrpcReply | Response>
+
+/** A method: what it needs and what it does. */
+export interface MethodOptions<R, N extends string, A> {
+  /** Who may call, and as whom. Without it anybody may. */
   readonly auth?: AuthStep<A>
   /**
    * Longest input body after decompression, in bytes.
    * @defaultValue the router's `maxJsonBytes` or `maxBinaryBytes`
    */
   readonly maxInputBytes?: number
+  readonly handler: (context: MethodContext<R, N, A>) => MethodResult<R, N>
 }
-
-/** A query: what it needs and what it does. */
-export interface QueryMethod<R, N extends string, A> extends MethodOptions<A> {
-  readonly handler: (
-    context: QueryContext<R, N, A>,
-  ) => Awaitable<OutputOf<R, N, 'provide'> | XrpcReply>
-}
-
-/** A procedure: what it needs and what it does. */
-export interface ProcedureMethod<R, N extends string, A> extends MethodOptions<A> {
-  readonly handler: (
-    context: ProcedureContext<R, N, A>,
-  ) => Awaitable<OutputOf<R, N, 'provide'> | XrpcReply>
-}
-
-/** A subscription: an async iterable of messages or frames. Returning ends the stream. */
-export interface SubscriptionMethod<R, N extends string, A> extends MethodOptions<A> {
-  readonly handler: (context: SubscriptionContext<R, N, A>) => AsyncIterable<SubscriptionItem<R, N>>
-}
-
-/** The method shape that belongs to `N`. */
-export type MethodFor<R, N extends string, A> =
-  N extends MethodIds<R, 'query'>
-    ? QueryMethod<R, N, A>
-    : N extends MethodIds<R, 'procedure'>
-      ? ProcedureMethod<R, N, A>
-      : N extends MethodIds<R, 'subscription'>
-        ? SubscriptionMethod<R, N, A>
-        : never
 
 /** Any NSID of `R` that can be served. */
 export type AnyMethodId<R> = MethodIds<R, 'query' | 'procedure' | 'subscription'>
 
-/** An answer with more than a JSON body: another encoding, status or headers. */
+/** Body of a {@link XrpcReply}: an object for JSON, text or bytes as they are. */
+export type ReplyBody = object | string | Uint8Array | AsyncIterable<Uint8Array> | undefined
+
+/** Options of {@link reply}. */
+export interface ReplyOptions {
+  /**
+   * Content type.
+   * @defaultValue JSON for objects, else the lexicon's output encoding, else `application/octet-stream`
+   */
+  readonly encoding?: string
+  /** @defaultValue 200 */
+  readonly status?: number
+  /** Extra headers, names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** An answer with more than a JSON body: another encoding, status or headers. Made by {@link reply}. */
 export class XrpcReply {
-  readonly body: object | string | Uint8Array | AsyncIterable<Uint8Array> | undefined
+  readonly body: ReplyBody
   readonly encoding: string | undefined
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
 
-  constructor(body: XrpcReply['body'], options: ReplyOptions = {}) {
+  constructor(body: ReplyBody, options: ReplyOptions = {}) {
     this.body = body
     this.encoding = options.encoding
     this.status = options.status ?? 200
@@ -97,28 +102,31 @@ export class XrpcReply {
   }
 }
 
-/** Options of {@link reply}. */
-export interface ReplyOptions {
-  /** Content type. Needed for bytes; JSON is assumed for objects and text that is already JSON. */
-  readonly encoding?: string
-  readonly status?: number
-  /** Extra headers, names in lower case. */
-  readonly headers?: Readonly<Record<string, string>>
-}
-
 /**
  * Answers with headers, bytes or a stream instead of a plain JSON value.
  *
- * A string body is sent as it is, so JSON that is already encoded stays encoded once.
+ * A string body is sent as it is, so JSON that is already encoded is not encoded again.
  */
-export function reply(body: XrpcReply['body'], options: ReplyOptions = {}): XrpcReply {
+export function reply(body: ReplyBody, options: ReplyOptions = {}): XrpcReply {
   return new XrpcReply(body, options)
 }
 
-/** A method bound to its NSID, its types checked where it was defined. `router.add` takes it. */
+/** What a handler gets, once the types have done their work. */
+export interface AnyContext extends AuthContext {
+  readonly auth: unknown
+  readonly input: unknown
+  readonly encoding: string | undefined
+  readonly error: (
+    name: string,
+    message?: string,
+    options?: XrpcErrorOptions & { readonly status?: number },
+  ) => XrpcError
+}
+
+/** A method bound to its NSID, its types checked where it was defined. Made by `defineMethod`, taken by `router.add`. */
 export interface XrpcMethod {
   readonly nsid: string
   readonly auth: AuthStep<unknown> | undefined
   readonly maxInputBytes: number | undefined
-  readonly handler: (context: never) => unknown
+  readonly handler: (context: AnyContext) => unknown
 }

@@ -1,24 +1,55 @@
+import { MAX_BINARY_BYTES, MAX_JSON_BYTES, readInput } from './body.ts'
 import type { LexiconCatalog } from './catalog.ts'
-import type { AnyMethodId, CallContext, MethodFor, XrpcMethod, XrpcReply } from './method.ts'
+import type { CompiledMethod } from './compiled-method.ts'
+import { corsHeaders, preflight } from './cors.ts'
+import { InvalidRequestError, NotFoundError, XrpcError } from './errors.ts'
+import type { XrpcErrorOptions } from './errors.ts'
+import type {
+  AnyContext,
+  AnyMethodId,
+  AuthStep,
+  CallContext,
+  MethodOptions,
+  XrpcMethod,
+} from './method.ts'
+import { XrpcReply } from './method.ts'
 import type { XrpcRequest, XrpcResponse } from './request.ts'
+import { errorResponse, fromWebResponse, outputResponse, toWebResponse } from './response.ts'
+import { subscriptionFrames } from './subscription.ts'
+import type { Subscription } from './subscription.ts'
+import { fromWebRequest } from './web-request.ts'
 
-/** Serves what no method does: proxying, or a 501. */
+const PREFIX = '/xrpc/'
+const HEALTH = '_health'
+/** Letters, digits, hyphens and at least two dots: enough to tell a method name from anything else. */
+const METHOD_NAME = /^[a-zA-Z][a-zA-Z0-9-]*(?:\.[a-zA-Z0-9-]+){2,}$/
+const MAX_NSID_LENGTH = 317
+
+/** Serves what no method does, proxying for example. `undefined` means 501. */
 export type FallbackHandler = (
   call: CallContext,
 ) => Promise<XrpcReply | XrpcResponse | Response | undefined>
 
+/** Runs around every call that reaches a method or the fallback. */
+export type Middleware = (
+  call: CallContext,
+  next: () => Promise<XrpcResponse>,
+) => Promise<XrpcResponse>
+
 /** Options of {@link createRouter}. */
 export interface RouterOptions<R> {
   readonly lexicons: LexiconCatalog<R>
-  /** Told once about each failure that answers with status 500, with its cause. */
+  /** Told once about each failure that the caller only sees as status 500. */
   readonly onError?: (error: unknown, call: CallContext) => void
+  /** Around every call, the first one outermost. */
+  readonly middleware?: readonly Middleware[]
   /** Checks what handlers return against the lexicon, failing with 500. @defaultValue false */
   readonly validateOutput?: boolean
-  /** Longest JSON input in bytes. @defaultValue 1,048,576 */
+  /** Longest JSON input in bytes, after decompression. @defaultValue 1,048,576 */
   readonly maxJsonBytes?: number
-  /** Longest binary input in bytes. @defaultValue 104,857,600 */
+  /** Longest other input in bytes, after decompression. @defaultValue 104,857,600 */
   readonly maxBinaryBytes?: number
-  /** Sends CORS headers that allow any origin and answers preflights. @defaultValue true */
+  /** Sends CORS headers that allow any origin, and answers preflights. @defaultValue true */
   readonly cors?: boolean
   /** Body of `/xrpc/_health`. @defaultValue `{}` */
   readonly health?: () => object | Promise<object>
@@ -30,28 +61,297 @@ export interface FetchInfo {
   readonly ip?: string
 }
 
-/** Serves XRPC methods. */
+/** Serves XRPC methods: give it requests by `fetch`, or through an adapter. */
 export interface Router<R> {
   readonly lexicons: LexiconCatalog<R>
-  /** Adds a method made with {@link defineMethod}. */
+  /**
+   * Adds a method made with {@link defineMethod}.
+   * @throws {TypeError} when the method is already served, or no method of the catalog
+   */
   add(method: XrpcMethod): this
   /** Adds a method typed by its lexicon. */
-  add<const N extends AnyMethodId<R>, A = undefined>(nsid: N, method: MethodFor<R, N, A>): this
-  /** Sets the handler of everything that no method serves. */
+  add<const N extends AnyMethodId<R>, A = undefined>(nsid: N, method: MethodOptions<R, N, A>): this
+  /** Sets the handler of everything that no method serves. Methods always win. */
   fallback(handler: FallbackHandler): this
+  has(nsid: string): boolean
   /** Serves a Web request. Never rejects. */
   fetch(request: Request, info?: FetchInfo): Promise<Response>
   /** Serves a neutral request; what adapters call. Never rejects. */
   handle(request: XrpcRequest): Promise<XrpcResponse>
-  has(nsid: string): boolean
+  /** Opens a subscription for an adapter that can upgrade to WebSocket, or gives the refusal. Never rejects. */
+  subscribe(request: XrpcRequest): Promise<Subscription | XrpcResponse>
 }
 
 /** Makes a router. */
-export declare function createRouter<R>(options: RouterOptions<R>): Router<R>
+export function createRouter<R>(options: RouterOptions<R>): Router<R> {
+  return new XrpcRouter(options) as unknown as Router<R>
+}
 
 /** Binds a method to its NSID with its types checked, for files that define one method each. */
-export declare function defineMethod<R, const N extends AnyMethodId<R>, A = undefined>(
+export function defineMethod<R, const N extends AnyMethodId<R>, A = undefined>(
   lexicons: LexiconCatalog<R>,
   nsid: N,
-  method: MethodFor<R, N, A>,
-): XrpcMethod
+  method: MethodOptions<R, N, A>,
+): XrpcMethod {
+  if (lexicons.method(nsid) === undefined) throw new TypeError(`no such method; nsid=${nsid}`)
+  return erase(nsid, method)
+}
+
+/** Whether a path is one that a router answers. */
+export function isXrpcPath(url: string): boolean {
+  return url.startsWith(PREFIX)
+}
+
+interface ErasableMethod {
+  readonly auth?: AuthStep<unknown>
+  readonly maxInputBytes?: number
+  readonly handler: (context: AnyContext) => unknown
+}
+
+/** From here on types have been checked at the call of `add`; the lexicon checks values at run time. */
+function erase(nsid: string, method: unknown): XrpcMethod {
+  const { auth, maxInputBytes, handler } = method as ErasableMethod
+  return { nsid, auth, maxInputBytes, handler }
+}
+
+interface Route extends XrpcMethod {
+  readonly compiled: CompiledMethod
+}
+
+class XrpcRouter {
+  readonly lexicons: LexiconCatalog
+  readonly #options: RouterOptions<unknown>
+  readonly #routes = new Map<string, Route>()
+  readonly #cors: boolean
+  #fallback: FallbackHandler | undefined
+
+  constructor(options: RouterOptions<unknown>) {
+    this.lexicons = options.lexicons
+    this.#options = options
+    this.#cors = options.cors ?? true
+  }
+
+  add(first: string | XrpcMethod, options?: unknown): this {
+    const method = typeof first === 'string' ? erase(first, options) : first
+    const { nsid } = method
+    const compiled = this.lexicons.method(nsid)
+    if (compiled === undefined) throw new TypeError(`no such method in the catalog; nsid=${nsid}`)
+    if (this.#routes.has(nsid)) throw new TypeError(`method added twice; nsid=${nsid}`)
+    this.#routes.set(nsid, { ...method, compiled })
+    return this
+  }
+
+  fallback(handler: FallbackHandler): this {
+    this.#fallback = handler
+    return this
+  }
+
+  has(nsid: string): boolean {
+    return this.#routes.has(nsid)
+  }
+
+  async fetch(request: Request, info: FetchInfo = {}): Promise<Response> {
+    return toWebResponse(await this.handle(fromWebRequest(request, info.ip)))
+  }
+
+  async handle(request: XrpcRequest): Promise<XrpcResponse> {
+    if (request.method === 'OPTIONS' && this.#cors) return preflight(request)
+    const { nsid, query } = splitUrl(request.url)
+    const call = new Call(nsid, request)
+    let response: XrpcResponse
+    try {
+      response = await this.#respond(call, query)
+    } catch (error) {
+      response = this.#failed(error, call)
+    }
+    if (request.method === 'HEAD') response = { ...response, body: undefined }
+    if (!this.#cors) return response
+    return { ...response, headers: { ...corsHeaders(), ...response.headers } }
+  }
+
+  async subscribe(request: XrpcRequest): Promise<Subscription | XrpcResponse> {
+    const { nsid, query } = splitUrl(request.url)
+    const call = new Call(nsid, request)
+    try {
+      checkName(nsid)
+      const route = this.#routes.get(nsid)
+      if (route === undefined) throw notImplemented(nsid)
+      if (route.compiled.type !== 'subscription') {
+        throw new InvalidRequestError('this method is not a subscription')
+      }
+      const context = await authorize(route, call, query)
+      const items = route.handler(context) as AsyncIterable<unknown>
+      return { frames: subscriptionFrames(nsid, items, (error) => this.#report(error, call)) }
+    } catch (error) {
+      return this.#failed(error, call)
+    }
+  }
+
+  async #respond(call: Call, query: string): Promise<XrpcResponse> {
+    if (call.nsid === HEALTH) {
+      const health = await this.#options.health?.()
+      return outputResponse(health ?? {}, 'application/json')
+    }
+    checkName(call.nsid)
+    const { middleware } = this.#options
+    if (middleware === undefined || middleware.length === 0) return this.#dispatch(call, query)
+    let next = (): Promise<XrpcResponse> => this.#dispatch(call, query)
+    for (const layer of middleware.toReversed()) {
+      const inner = next
+      // A failure becomes a response at every layer, so that middleware sees what the caller will see.
+      next = async () => {
+        try {
+          return await layer(call, inner)
+        } catch (error) {
+          return this.#failed(error, call)
+        }
+      }
+    }
+    return next()
+  }
+
+  async #dispatch(call: Call, query: string): Promise<XrpcResponse> {
+    const route = this.#routes.get(call.nsid)
+    if (route === undefined) return this.#fall(call)
+    const { compiled } = route
+    checkVerb(compiled, call.request.method)
+    const context = await authorize(route, call, query)
+    if (compiled.type === 'procedure') {
+      const { input, encoding } = await readInput(compiled, call.request, this.#limits(route))
+      context.input = input
+      context.encoding = encoding
+    }
+    const output = await route.handler(context)
+    if (this.#options.validateOutput === true) checkOutput(compiled, output)
+    const response = outputResponse(output, compiled.outputEncoding)
+    return this.#watched(response, call)
+  }
+
+  async #fall(call: Call): Promise<XrpcResponse> {
+    const result = await this.#fallback?.(call)
+    if (result === undefined) throw notImplemented(call.nsid)
+    if (result instanceof Response) return this.#watched(fromWebResponse(result), call)
+    if (result instanceof XrpcReply) return this.#watched(outputResponse(result, undefined), call)
+    return this.#watched(result, call)
+  }
+
+  #limits(route: Route): { maxJsonBytes: number; maxBinaryBytes: number } {
+    const { maxJsonBytes = MAX_JSON_BYTES, maxBinaryBytes = MAX_BINARY_BYTES } = this.#options
+    return {
+      maxJsonBytes: route.maxInputBytes ?? maxJsonBytes,
+      maxBinaryBytes: route.maxInputBytes ?? maxBinaryBytes,
+    }
+  }
+
+  /** A stream that fails after the status line went out can only be reported here. */
+  #watched(response: XrpcResponse, call: Call): XrpcResponse {
+    const { body } = response
+    if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
+      return response
+    }
+    return { ...response, body: this.#watch(body, call) }
+  }
+
+  async *#watch(
+    body: AsyncIterable<Uint8Array>,
+    call: Call,
+  ): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      yield* body
+    } catch (error) {
+      this.#report(error, call)
+      throw error
+    }
+  }
+
+  #failed(error: unknown, call: Call): XrpcResponse {
+    if (!(error instanceof XrpcError) || error.status === 500) this.#report(error, call)
+    return errorResponse(error)
+  }
+
+  #report(error: unknown, call: Call): void {
+    if (call.request.signal.aborted) return
+    this.#options.onError?.(error, call)
+  }
+}
+
+class Call implements CallContext {
+  readonly nsid: string
+  readonly request: XrpcRequest
+  constructor(nsid: string, request: XrpcRequest) {
+    this.nsid = nsid
+    this.request = request
+  }
+  get signal(): AbortSignal {
+    return this.request.signal
+  }
+}
+
+class Context extends Call implements AnyContext {
+  readonly params: Readonly<Record<string, unknown>>
+  readonly error = lexiconError
+  auth: unknown = undefined
+  input: unknown = undefined
+  encoding: string | undefined = undefined
+  constructor(call: Call, params: Readonly<Record<string, unknown>>) {
+    super(call.nsid, call.request)
+    this.params = params
+  }
+}
+
+function lexiconError(
+  name: string,
+  message?: string,
+  options: XrpcErrorOptions & { readonly status?: number } = {},
+): XrpcError {
+  return new XrpcError(options.status ?? 400, name, message, options)
+}
+
+async function authorize(route: Route, call: Call, query: string): Promise<Context> {
+  const context = new Context(call, route.compiled.decodeParams(query))
+  if (route.auth !== undefined) context.auth = await route.auth(context)
+  return context
+}
+
+function splitUrl(url: string): { nsid: string; query: string } {
+  const question = url.indexOf('?')
+  const path = question === -1 ? url : url.slice(0, question)
+  const query = question === -1 ? '' : url.slice(question + 1)
+  return { nsid: path.startsWith(PREFIX) ? path.slice(PREFIX.length) : '', query }
+}
+
+function checkName(nsid: string): void {
+  if (nsid === '') throw new NotFoundError('not an XRPC path')
+  if (nsid.length > MAX_NSID_LENGTH || !METHOD_NAME.test(nsid)) {
+    throw new InvalidRequestError('not a method name')
+  }
+}
+
+function checkVerb(method: CompiledMethod, verb: string): void {
+  if (method.type === 'procedure') {
+    if (verb !== 'POST') throw wrongVerb('POST')
+  } else if (verb !== 'GET' && (verb !== 'HEAD' || method.type === 'subscription')) {
+    throw wrongVerb('GET')
+  }
+  if (method.type === 'subscription') {
+    throw new XrpcError(426, 'UpgradeRequired', 'this method is a WebSocket subscription', {
+      headers: { upgrade: 'websocket', connection: 'upgrade' },
+    })
+  }
+}
+
+function wrongVerb(allowed: string): XrpcError {
+  return new XrpcError(405, 'InvalidRequest', `this method is called by ${allowed}`, {
+    headers: { allow: allowed },
+  })
+}
+
+function notImplemented(nsid: string): XrpcError {
+  return new XrpcError(501, 'MethodNotImplemented', `method not implemented; nsid=${nsid}`)
+}
+
+function checkOutput(method: CompiledMethod, output: unknown): void {
+  if (output instanceof Response) return
+  const body = output instanceof XrpcReply ? output.body : output
+  if (method.hasOutputSchema && typeof body !== 'string') method.readOutput(body)
+}

@@ -1,1 +1,91 @@
-export {}
+/**
+ * The router on bare `node:http`.
+ *
+ * @packageDocumentation
+ */
+import { createServer } from 'node:http'
+import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Router } from '../router.ts'
+import { fromNode, writeNode } from './node-request.ts'
+
+/** How long {@link NodeServer} waits for calls under way before it cuts them off. */
+const CLOSE_TIMEOUT_MS = 5_000
+
+/** Options of {@link createNodeHandler}. */
+export interface NodeHandlerOptions {
+  /** Address of the caller. @defaultValue the peer of the socket */
+  readonly ip?: (request: IncomingMessage) => string | undefined
+}
+
+/** Serves a router from a `node:http` or `node:https` server: `createServer(createNodeHandler(router))`. */
+export function createNodeHandler(
+  router: Pick<Router<unknown>, 'handle'>,
+  options: NodeHandlerOptions = {},
+): RequestListener {
+  const { ip = (request) => request.socket.remoteAddress } = options
+  return (message, response) => {
+    const request = fromNode(message, response, message.url ?? '/', ip(message))
+    void router.handle(request).then((answer) => writeNode(answer, message, response))
+  }
+}
+
+/** Options of {@link serveNode}. */
+export interface ServeNodeOptions extends NodeHandlerOptions {
+  /** @defaultValue 0, which takes a free port */
+  readonly port?: number
+  /** @defaultValue `127.0.0.1` */
+  readonly host?: string
+  /** Runs with the server before it listens; where `@skywright/xrpc/ws` attaches subscriptions. */
+  readonly attach?: (server: Server) => AsyncDisposable | undefined
+}
+
+/** A listening server. Disposing it stops accepting, lets calls under way finish for five seconds, then closes. */
+export interface NodeServer extends AsyncDisposable {
+  readonly url: string
+  readonly server: Server
+}
+
+/** Listens with a router and nothing else. */
+export async function serveNode(
+  router: Pick<Router<unknown>, 'handle'>,
+  options: ServeNodeOptions = {},
+): Promise<NodeServer> {
+  const { port = 0, host = '127.0.0.1', attach } = options
+  const server = createServer(createNodeHandler(router, options))
+  const attached = attach?.(server)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  const address = server.address() as AddressInfo
+  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return {
+    url: `http://${name}:${address.port}`,
+    server,
+    async [Symbol.asyncDispose]() {
+      await attached?.[Symbol.asyncDispose]()
+      await closeServer(server)
+    },
+  }
+}
+
+/** Closes a server: idle connections at once, busy ones when their call is done or the time is up. */
+export async function closeServer(
+  server: Server,
+  options: { readonly timeoutMs?: number } = {},
+): Promise<void> {
+  const { timeoutMs = CLOSE_TIMEOUT_MS } = options
+  const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.close((error) => {
+        if (error === undefined) resolve()
+        else reject(error)
+      })
+      server.closeIdleConnections()
+    })
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,127 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HeaderReader, XrpcRequest, XrpcResponse } from '../request.ts'
+
+/** A Node request in the router's shape; what few handlers need is made when asked for. */
+export class NodeRequest implements XrpcRequest {
+  readonly method: string
+  readonly url: string
+  readonly ip: string | undefined
+  readonly headers: HeaderReader
+  readonly #message: IncomingMessage
+  readonly #closed: (listener: () => void) => void
+  #signal: AbortSignal | undefined
+
+  /**
+   * @param closed - registers a listener that runs when the caller goes away early, at once if already gone
+   */
+  constructor(
+    message: IncomingMessage,
+    closed: (listener: () => void) => void,
+    url: string,
+    ip: string | undefined,
+  ) {
+    this.#message = message
+    this.#closed = closed
+    this.method = message.method ?? 'GET'
+    this.url = url
+    this.ip = ip
+    this.headers = new NodeHeaders(message)
+  }
+
+  get body(): AsyncIterable<Uint8Array> | null {
+    const { headers } = this.#message
+    if (headers['transfer-encoding'] !== undefined) return this.#message
+    const length = headers['content-length']
+    return length === undefined || length === '0' ? null : this.#message
+  }
+
+  get signal(): AbortSignal {
+    if (this.#signal === undefined) {
+      const controller = new AbortController()
+      this.#signal = controller.signal
+      this.#closed(() => controller.abort())
+    }
+    return this.#signal
+  }
+}
+
+class NodeHeaders implements HeaderReader {
+  readonly #message: IncomingMessage
+  constructor(message: IncomingMessage) {
+    this.#message = message
+  }
+  get(name: string): string | null {
+    const value = this.#message.headers[name] ?? this.#message.headers[name.toLowerCase()]
+    if (value === undefined) return null
+    return typeof value === 'string' ? value : value.join(', ')
+  }
+}
+
+/** The router's shape of a request and the response it belongs to. */
+export function fromNode(
+  message: IncomingMessage,
+  response: ServerResponse,
+  url: string,
+  ip: string | undefined,
+): NodeRequest {
+  const closed = (listener: () => void): void => {
+    if (response.destroyed && !response.writableFinished) listener()
+    else {
+      response.once('close', () => {
+        if (!response.writableFinished) listener()
+      })
+    }
+  }
+  return new NodeRequest(message, closed, url, ip)
+}
+
+/** Writes an answer out, at the pace the caller reads it. Never rejects. */
+export async function writeNode(
+  answer: XrpcResponse,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { status, headers, body } = answer
+  // A body that was refused must not be read to its end only to keep the connection.
+  const connection = message.complete || !hasBody(message) ? {} : { connection: 'close' }
+  if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
+    const length = body === undefined ? 0 : Buffer.byteLength(body)
+    // A HEAD answer has no body and must not claim that the GET would have none either.
+    const isHead = message.method === 'HEAD'
+    const sized = isHead || status === 204 ? {} : { 'content-length': length }
+    response.writeHead(status, { ...headers, ...connection, ...sized })
+    response.end(body)
+    return
+  }
+  response.writeHead(status, { ...headers, ...connection })
+  try {
+    for await (const chunk of body) {
+      if (response.destroyed) return
+      if (!response.write(chunk)) await drained(response)
+    }
+    response.end()
+  } catch {
+    // The status line is out; only a broken connection can still say that the body is not whole.
+    response.destroy()
+  }
+}
+
+function hasBody(message: IncomingMessage): boolean {
+  const length = message.headers['content-length']
+  return (
+    message.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+  )
+}
+
+async function drained(response: ServerResponse): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      response.off('drain', done)
+      response.off('close', done)
+      resolve()
+    }
+    response.on('drain', done)
+    response.on('close', done)
+    if (response.destroyed) done()
+  })
+}

@@ -1,0 +1,100 @@
+import type { Lexicons } from '@atproto/lexicon'
+import { fromJson, MAX_INPUT_DEPTH, MAX_OUTPUT_DEPTH } from './data-model.ts'
+import { InvalidRequestError, ValidationError } from './errors.ts'
+import { compileParams } from './params.ts'
+import { unwrapBlobs, wrapBlobs } from './validation.ts'
+
+/** A method of a catalog, ready to serve or to call. */
+export interface CompiledMethod {
+  readonly nsid: string
+  readonly type: 'query' | 'procedure' | 'subscription'
+  /** Content types of the input, globs possible; empty when there is no input. */
+  readonly inputEncodings: readonly string[]
+  /** Whether an input schema exists, which is only ever so for JSON. */
+  readonly hasInputSchema: boolean
+  /** Content type of the output as the lexicon has it, globs possible. */
+  readonly outputEncoding: string | undefined
+  readonly hasOutputSchema: boolean
+  /** Error names that the lexicon declares. */
+  readonly errors: readonly string[]
+  /**
+   * Reads and checks a query string (without question mark), filling in defaults.
+   * @throws {InvalidRequestError} when it does not match the lexicon
+   */
+  decodeParams(query: string): Record<string, unknown>
+  /** Writes a query string, defaults included. Not checked against the lexicon: that is the server's part. */
+  encodeParams(params: Readonly<Record<string, unknown>>): string
+  /**
+   * Checks parsed JSON, giving data-model values with defaults filled in.
+   * @throws {InvalidDataError} when it is not a data-model value
+   * @throws {ValidationError} when it does not match the lexicon
+   */
+  readInput(json: unknown): unknown
+  /**
+   * The same for an output.
+   * @throws what {@link CompiledMethod.readInput} throws
+   */
+  readOutput(json: unknown): unknown
+  /**
+   * The same for a message of a subscription, which carries its `$type`.
+   * @throws what {@link CompiledMethod.readInput} throws
+   */
+  readMessage(message: unknown): unknown
+}
+
+/** Compiles a method; `undefined` when the document's main definition is not a method. */
+export function compileMethod(lexicons: Lexicons, nsid: string): CompiledMethod | undefined {
+  const definition = lexicons.getDef(`lex:${nsid}`)
+  if (definition === undefined) return undefined
+  const { type } = definition
+  if (type !== 'query' && type !== 'procedure' && type !== 'subscription') return undefined
+  const uri = `lex:${nsid}`
+  const input = type === 'procedure' ? definition.input : undefined
+  const output = type === 'subscription' ? undefined : definition.output
+  const params = compileParams(definition.parameters?.properties)
+  const hasParams = definition.parameters !== undefined
+  return {
+    nsid,
+    type,
+    inputEncodings: encodingsOf(input?.encoding),
+    hasInputSchema: input?.schema !== undefined,
+    outputEncoding: output?.encoding,
+    hasOutputSchema: output?.schema !== undefined,
+    errors: (definition.errors ?? []).map(({ name }) => name),
+    decodeParams(query) {
+      const values = params.decode(query)
+      if (!hasParams) return values
+      try {
+        return lexicons.assertValidXrpcParams(uri, values) ?? values
+      } catch (cause) {
+        throw new InvalidRequestError(messageOf(cause), { cause })
+      }
+    },
+    encodeParams: (values) => params.encode(values),
+    readInput: (json) =>
+      read(json, MAX_INPUT_DEPTH, (value) => lexicons.assertValidXrpcInput(uri, value)),
+    readOutput: (json) =>
+      read(json, MAX_OUTPUT_DEPTH, (value) => lexicons.assertValidXrpcOutput(uri, value)),
+    readMessage: (message) =>
+      read(message, MAX_INPUT_DEPTH, (value) => lexicons.assertValidXrpcMessage(uri, value)),
+  }
+}
+
+function read(json: unknown, maxDepth: number, validate: (value: unknown) => unknown): unknown {
+  const data = fromJson(json, { maxDepth })
+  const wrapped = wrapBlobs(data, false)
+  try {
+    const result = validate(wrapped)
+    return wrapped === data ? (result ?? data) : unwrapBlobs(result)
+  } catch (cause) {
+    throw new ValidationError(messageOf(cause), { cause })
+  }
+}
+
+function encodingsOf(encoding: string | undefined): readonly string[] {
+  return encoding === undefined ? [] : encoding.split(',').map((type) => type.trim().toLowerCase())
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : 'does not match the lexicon'
+}
