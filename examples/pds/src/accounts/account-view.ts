@@ -1,0 +1,47 @@
+import type { DidDocument, IdentityResolver } from '@skywright/identity'
+import type { Account, AccountStatus } from './account-store.ts'
+
+/** What the network may be told about an account's state. */
+export interface PublicStatus {
+  readonly active: boolean
+  readonly status?: Exclude<AccountStatus, 'active' | 'pending'>
+}
+
+/** The account's state in the vocabulary of sessions, `listRepos` and `#account` events. */
+export function publicStatus({ status }: Pick<Account, 'status'>): PublicStatus {
+  return status === 'active' || status === 'pending' ? { active: true } : { active: false, status }
+}
+
+/** What every session answer says about its account. */
+export interface SessionView extends PublicStatus {
+  readonly did: string
+  readonly handle: string
+  readonly email?: string
+  readonly emailConfirmed: boolean
+  readonly emailAuthFactor: boolean
+  readonly didDoc?: DidDocument
+}
+
+/** Milliseconds a session answer waits for the DID document before it goes without. */
+const DID_DOCUMENT_TIMEOUT_MS = 2_000
+
+/** Describes an account to its owner, with its DID document when that can be had quickly. */
+export async function viewSession(
+  account: Account,
+  resolver: Pick<IdentityResolver, 'resolveDid'>,
+): Promise<SessionView> {
+  const didDoc = await resolver
+    .resolveDid(account.did, { signal: AbortSignal.timeout(DID_DOCUMENT_TIMEOUT_MS) })
+    .then(({ document }) => document)
+    // The client knows its way to this server already: a document nobody can fetch now is left out.
+    .catch(() => undefined)
+  return {
+    did: account.did,
+    handle: account.handle,
+    ...(account.email === undefined ? {} : { email: account.email }),
+    emailConfirmed: false,
+    emailAuthFactor: false,
+    ...publicStatus(account),
+    ...(didDoc === undefined ? {} : { didDoc }),
+  }
+}

@@ -1,0 +1,27 @@
+import { defineMethod, InvalidRequestError, type XrpcMethod } from '@skywright/xrpc'
+import { atproto } from '@skywright/xrpc/lexicons'
+import type { Preference, PreferenceStore } from '../preferences.ts'
+import type { Auth } from '../sessions/auth.ts'
+
+const NAMESPACE = 'app.bsky.'
+
+/** Replaces the caller's private settings. */
+export function putPreferences(options: {
+  readonly auth: Auth
+  readonly preferences: PreferenceStore
+}): XrpcMethod {
+  const { auth, preferences } = options
+  return defineMethod(atproto, 'app.bsky.actor.putPreferences', {
+    auth: auth.activeSession,
+    handler({ auth: { account }, input }) {
+      const values = input.preferences.map((preference): Preference => {
+        if (!preference.$type.startsWith(NAMESPACE)) {
+          throw new InvalidRequestError(`Some preferences are not in the ${NAMESPACE} namespace`)
+        }
+        return { ...preference }
+      })
+      preferences.put(account.did, values)
+      return undefined
+    },
+  })
+}

@@ -1,0 +1,38 @@
+import { parseCid } from '@skywright/repo'
+import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
+import { atproto } from '@skywright/xrpc/lexicons'
+import { requireOwnRepo } from '../accounts/local-account.ts'
+import { viewCommit } from '../repos/view-commit.ts'
+import type { WriteRecords } from '../repos/write-records.ts'
+import type { Auth } from '../sessions/auth.ts'
+
+/** Creates or replaces a record. The same content again makes no commit. */
+export function putRecord(options: {
+  readonly auth: Auth
+  readonly write: WriteRecords
+}): XrpcMethod {
+  const { auth, write } = options
+  return defineMethod(atproto, 'com.atproto.repo.putRecord', {
+    auth: auth.activeSession,
+    async handler({ auth: session, input }) {
+      const account = requireOwnRepo(session, input.repo)
+      const { collection, rkey, record, validate, swapCommit, swapRecord } = input
+      const { commit, results } = await write(
+        account,
+        [
+          {
+            action: 'put',
+            collection,
+            rkey,
+            record,
+            ...(swapRecord === undefined
+              ? {}
+              : { swapRecord: swapRecord === null ? null : parseCid(swapRecord) }),
+          },
+        ],
+        { validate, swapCommit: swapCommit === undefined ? undefined : parseCid(swapCommit) },
+      )
+      return viewCommit(commit, results[0])
+    },
+  })
+}

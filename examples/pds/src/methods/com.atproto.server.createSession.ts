@@ -1,0 +1,31 @@
+import type { IdentityResolver } from '@skywright/identity'
+import { AuthRequiredError, defineMethod, type XrpcMethod } from '@skywright/xrpc'
+import { atproto } from '@skywright/xrpc/lexicons'
+import { viewSession } from '../accounts/account-view.ts'
+import type { AccountStore } from '../accounts/account-store.ts'
+import { MAX_PASSWORD } from '../accounts/create-account.ts'
+import { verifyPassword } from '../accounts/password.ts'
+import { refuseRemoved } from '../sessions/auth.ts'
+import type { SessionIssuer } from '../sessions/issue-session.ts'
+
+/** Signs in with handle, DID or e-mail and password. Unknown names and wrong passwords look alike. */
+export function createSession(options: {
+  readonly accounts: AccountStore
+  readonly sessions: SessionIssuer
+  readonly resolver: IdentityResolver
+}): XrpcMethod {
+  const { accounts, sessions, resolver } = options
+  return defineMethod(atproto, 'com.atproto.server.createSession', {
+    async handler({ input }) {
+      const found = accounts.getByIdentifier(input.identifier)
+      const account = found?.status === 'pending' ? undefined : found
+      const hash = account === undefined ? undefined : accounts.getPasswordHash(account.did)
+      const password = input.password.slice(0, MAX_PASSWORD + 1)
+      if (!(await verifyPassword(password, hash)) || account === undefined) {
+        throw new AuthRequiredError('Invalid identifier or password')
+      }
+      const tokens = sessions.start(refuseRemoved(account))
+      return { ...tokens, ...(await viewSession(account, resolver)) }
+    },
+  })
+}

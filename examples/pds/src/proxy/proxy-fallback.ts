@@ -1,0 +1,24 @@
+import { ForbiddenError, type FallbackHandler } from '@skywright/xrpc'
+import type { Auth } from '../sessions/auth.ts'
+import { PROTECTED_METHODS } from './protected-methods.ts'
+import type { ServiceProxy } from './service-proxy.ts'
+
+/** Serves every method this server does not have by passing it on, for active accounts. */
+export function createProxyFallback(options: {
+  readonly auth: Auth
+  readonly proxy: ServiceProxy
+}): FallbackHandler {
+  const { auth, proxy } = options
+  return async (call) => {
+    const { nsid, request } = call
+    if (request.method !== 'GET' && request.method !== 'HEAD' && request.method !== 'POST')
+      return undefined
+    const hasHeader = request.headers.get('atproto-proxy') !== null
+    if (!hasHeader && !nsid.startsWith('app.bsky.')) return undefined
+    if (PROTECTED_METHODS.has(nsid))
+      throw new ForbiddenError(`cannot proxy a protected method: ${nsid}`)
+    const { account } = await auth.activeSession(call)
+    const target = await proxy.chooseTarget(call)
+    return target === undefined ? undefined : proxy.forward(call, target, account)
+  }
+}
