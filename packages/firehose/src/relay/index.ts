@@ -3,6 +3,15 @@
  *
  * @packageDocumentation
  */
+export type { FollowHostOptions, HostChange, Relay, RelayOptions } from './relay.ts'
+export type {
+  ConnectionNotice,
+  EventNotice,
+  FailureNotice,
+  RelayNotice,
+  RelayRejectReason,
+  StatusNotice,
+} from './notice.ts'
 export type {
   AccountRecord,
   HostEnforcement,

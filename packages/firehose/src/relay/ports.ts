@@ -29,6 +29,8 @@ export interface AccountRecord {
   /** `takendown` when this relay's operator says so. */
   readonly localStatus: string | undefined
   readonly chain: ChainState | undefined
+  /** The number, at `hostname`, of the last event handled: after a crash, what comes again is recognised by it. */
+  readonly hostSeq: number | undefined
   readonly discontinuities: number
 }
 
@@ -36,7 +38,10 @@ export interface AccountRecord {
 export interface RelayChange {
   readonly events: readonly { readonly did: string; readonly encode: (seq: number) => Uint8Array }[]
   readonly accounts: readonly AccountRecord[]
+  /** `accountCount` is the store's own business: it counts the accounts it holds. */
   readonly hosts: readonly HostRecord[]
+  /** Hosts that started a new sequence: the `hostSeq` of their accounts is forgotten. */
+  readonly resetHosts?: readonly string[]
 }
 
 export interface Page<T> {
