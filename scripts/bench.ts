@@ -56,7 +56,15 @@ function runRows(ids: readonly string[]): void {
     )
   }
   if (values.json !== undefined) {
-    const rows = results.map(({ id, ours, unit, rival, rivalName, ratio, note }) => ({ id, ours, unit, rival, rivalName, ratio, note }))
+    const rows = results.map(({ id, ours, unit, rival, rivalName, ratio, note }) => ({
+      id,
+      ours,
+      unit,
+      rival,
+      rivalName,
+      ratio,
+      note,
+    }))
     writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)
   }
   record(results)
@@ -80,7 +88,12 @@ function runRow(id: string): Recorded | undefined {
   const result = spawnSync(
     process.execPath,
     ['--conditions=@skywright/source', '--expose-gc', join(bench, 'main.ts'), id],
-    { cwd: bench, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 * 1024 * 1024 },
+    {
+      cwd: bench,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+      maxBuffer: 64 * 1024 * 1024,
+    },
   )
   const last = result.stdout.trimEnd().split('\n').at(-1) ?? ''
   if (result.status !== 0 || !last.startsWith('{')) {
@@ -89,7 +102,11 @@ function runRow(id: string): Recorded | undefined {
   }
   const machine = `${cpus().length} cores, ${cpus()[0]?.model.trim() ?? process.arch}, Node ${process.versions.node}`
   // The line is what bench/main.ts has just printed.
-  return { ...(JSON.parse(last) as RowResult), date: new Date().toISOString().slice(0, 10), machine }
+  return {
+    ...(JSON.parse(last) as RowResult),
+    date: new Date().toISOString().slice(0, 10),
+    machine,
+  }
 }
 
 function format(value: number, unit: string): string {
@@ -101,10 +118,13 @@ function record(results: readonly Recorded[]): void {
   const rows = new Map<string, Recorded>()
   if (existsSync(recordFile)) {
     // Written by this function.
-    for (const row of JSON.parse(readFileSync(recordFile, 'utf8')) as Recorded[]) rows.set(row.id, row)
+    for (const row of JSON.parse(readFileSync(recordFile, 'utf8')) as Recorded[])
+      rows.set(row.id, row)
   }
   for (const row of results) rows.set(row.id, row)
-  const all = [...rows.values()].filter((row) => known.includes(row.id)).sort((a, b) => (a.id < b.id ? -1 : 1))
+  const all = [...rows.values()]
+    .filter((row) => known.includes(row.id))
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
   writeFileSync(recordFile, `${JSON.stringify(all, null, 2)}\n`)
   const lines = all.map(
     (row) =>

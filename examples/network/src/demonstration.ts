@@ -10,8 +10,8 @@ const LOOK_EVERY_MS = 4
 const PASSWORD = 'correct-horse-battery'
 
 export interface DemonstrationOptions {
-  /** Two PDS origins, and the handle domain of each. */
-  readonly pds: readonly [DemonstrationPds, DemonstrationPds]
+  /** The PDSes; alice lives on the first, bob on the second (or on the first, where there is no other). */
+  readonly pds: readonly DemonstrationPds[]
   /** Called once per step, as it ends. */
   readonly onStep?: (step: DemonstrationStep) => void
   /** Posts written one after the other to measure commit-to-visible latency. @defaultValue 40 */
@@ -57,6 +57,8 @@ export async function runDemonstration(
   options: DemonstrationOptions,
 ): Promise<DemonstrationResult> {
   const { pds, onStep, latencySamples = 40, signal } = options
+  const [first, second = first] = pds
+  if (first === undefined || second === undefined) throw new RangeError('pds must not be empty')
   const steps: DemonstrationStep[] = []
   const logins: DemonstrationLogin[] = []
   let latency: DemonstrationResult['latency']
@@ -76,7 +78,7 @@ export async function runDemonstration(
       })
       return value
     } catch (cause) {
-      const error = cause instanceof Error ? cause : new Error(String(cause))
+      const error = toError(cause)
       report({ title, ms: performance.now() - started, error })
       throw new StepFailedError(title, error)
     }
@@ -88,8 +90,8 @@ export async function runDemonstration(
   }
 
   try {
-    const alice = await step('create alice on the first PDS', () => enter(pds[0], 'alice'))
-    const bob = await step('create bob on the second PDS', () => enter(pds[1], 'bob'))
+    const alice = await step('create alice on the first PDS', () => enter(first, 'alice'))
+    const bob = await step('create bob on the second PDS', () => enter(second, 'bob'))
     logins.push(alice.login, bob.login)
     const viewer = alice.agent
 
@@ -234,13 +236,9 @@ export async function runDemonstration(
       return [figures, `p50 ${figures.p50Ms.toFixed(0)} ms, p95 ${figures.p95Ms.toFixed(0)} ms`]
     })
   } catch (error) {
-    if (!(error instanceof StepFailedError)) {
-      if (signal?.aborted === true) throw error
-      report({
-        title: 'wait',
-        ms: 0,
-        error: error instanceof Error ? error : new Error(String(error)),
-      })
+    // A failed step is in the list already; a stopped run only ends early.
+    if (!(error instanceof StepFailedError) && signal?.aborted !== true) {
+      report({ title: 'wait', ms: 0, error: toError(error) })
     }
   }
   return {
@@ -250,6 +248,10 @@ export async function runDemonstration(
     ...(latency === undefined ? {} : { latency }),
     ...(post === undefined ? {} : { post: { uri: post.uri, cid: post.cid } }),
   }
+}
+
+function toError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(String(value))
 }
 
 class StepFailedError extends Error {
