@@ -1,4 +1,9 @@
-/** Which commits a consumer wants. Account, identity and sync events pass every filter. */
+import type { FramePeek } from './peek.ts'
+
+/**
+ * Which commits a consumer wants. `#account`, `#identity` and `#sync` pass a collection filter always: whoever keeps
+ * records of an account has to hear that it was deleted.
+ */
 export interface EventFilter {
   /** Exact NSIDs, or `a.b.*` for everything below `a.b`. Absent: all. */
   readonly collections?: readonly string[]
@@ -6,17 +11,42 @@ export interface EventFilter {
   readonly dids?: readonly string[]
 }
 
-/** Tests collections against the patterns of a filter, on label boundaries. */
+/**
+ * Tests collections against patterns: exact NSIDs, `a.b.*` for everything below `a.b` (on the dot: `a.bc` does not
+ * match), `*` for all.
+ *
+ * @throws {TypeError} when a `*` stands anywhere else.
+ */
 export function createCollectionMatcher(
   patterns: readonly string[],
 ): (collection: string) => boolean {
   const exact = new Set<string>()
   const prefixes: string[] = []
   for (const pattern of patterns) {
-    if (pattern === '*') prefixes.push('')
-    else if (pattern.endsWith('.*')) prefixes.push(pattern.slice(0, -1))
-    else exact.add(pattern)
+    const star = pattern.indexOf('*')
+    if (star === -1) exact.add(pattern)
+    else if (pattern === '*') prefixes.push('')
+    else if (star === pattern.length - 1 && star > 1 && pattern.endsWith('.*')) {
+      prefixes.push(pattern.slice(0, -1))
+    } else {
+      throw new TypeError(`a pattern is an NSID, an NSID prefix and .*, or *; pattern=${pattern}`)
+    }
   }
   return (collection) =>
     exact.has(collection) || prefixes.some((prefix) => collection.startsWith(prefix))
+}
+
+/** Whether a frame can matter to a consumer, from its peek alone. */
+export function createFrameFilter(filter: EventFilter | undefined): (peek: FramePeek) => boolean {
+  const dids = filter?.dids === undefined ? undefined : new Set(filter.dids)
+  const matches =
+    filter?.collections === undefined ? undefined : createCollectionMatcher(filter.collections)
+  return ({ type, did, paths }) => {
+    if (dids !== undefined && did !== undefined && !dids.has(did)) return false
+    if (type !== '#commit' || matches === undefined) return true
+    return paths.some((path) => {
+      const slash = path.indexOf('/')
+      return matches(slash === -1 ? path : path.slice(0, slash))
+    })
+  }
 }

@@ -202,11 +202,11 @@ class SilenceWatch {
 
   private async run(): Promise<void> {
     const { clock, service, stallMs, idleTimeoutMs = Infinity, onIssue, connection } = this.options
-    const step = Math.min(stallMs, idleTimeoutMs)
     while (!connection.signal.aborted) {
       const silent = clock.now() - this.heardAt
       try {
-        await clock.sleep(Math.max(1, this.told ? step : step - silent), connection.signal)
+        const deadline = this.told ? idleTimeoutMs : Math.min(stallMs, idleTimeoutMs)
+        await clock.sleep(Math.max(1, Math.min(deadline - silent, stallMs)), connection.signal)
       } catch {
         return
       }

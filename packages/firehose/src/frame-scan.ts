@@ -80,8 +80,13 @@ export class FrameScanner {
     return value
   }
 
+  /** Whether the next item is of this major type. */
+  next(major: number): boolean {
+    return (this.bytes[this.at] ?? 0xff) >> 5 === major
+  }
+
   /** Steps over one item of any kind. */
-  skip(depth = 0): void {
+  skip(depth = 0): undefined {
     if (depth > MAX_DEPTH) throw new InvalidFrameError('nested too deeply')
     this.head()
     switch (this.major) {

@@ -29,8 +29,20 @@ export { createMemoryEventLog } from './event-log/memory.ts'
 export type { MemoryEventLogOptions } from './event-log/memory.ts'
 export { serveEvents } from './serve.ts'
 export type { ServeEventsOptions } from './serve.ts'
+export type { SequenceMode } from './event-log/seed.ts'
 export { subscribeRepos } from './subscribe.ts'
-export type { SubscribeReposOptions } from './subscribe.ts'
+export type { EventSubscription, SubscribeReposOptions } from './subscribe.ts'
+export { runRepos } from './run.ts'
+export type { RunReposOptions } from './run.ts'
+export type { StreamOptions } from './stream-options.ts'
+export type { ConsumerCounts } from './consume.ts'
+export { openPlatformSocket } from './platform-socket.ts'
+export { systemClock } from './timer.ts'
+export type { Clock } from './timer.ts'
+export type { BackoffOptions } from './backoff.ts'
+export { KeyedQueue } from './queue.ts'
+export type { KeyedQueueOptions } from './queue.ts'
+export { LowWater } from './low-water.ts'
 export { createCollectionMatcher } from './filter.ts'
 export type { EventFilter } from './filter.ts'
 export { createMemoryCursorStore } from './cursor-store.ts'
@@ -54,14 +66,18 @@ export type {
   RejectReason,
   VerifiedCommit,
 } from './verify/outcome.ts'
+export { createEventVerifier } from './verify/verifier.ts'
 export type {
-  AccountIdentity,
   ChainPolicy,
   EventVerifier,
   EventVerifierOptions,
-  IdentitySource,
-  SigningKey,
+  VerifyEventOptions,
 } from './verify/verifier.ts'
+export type { AccountIdentity, IdentitySource, SigningKey } from './verify/identity.ts'
+export { proveEvent } from './verify/prove.ts'
+export type { Proven } from './verify/prove.ts'
+export { createIdentitySource } from './verify/identity-source.ts'
+export type { IdentitySourceOptions } from './verify/identity-source.ts'
 export {
   ConsumerTooSlowError,
   DisconnectedError,

@@ -34,17 +34,18 @@ export function peekFrame(frame: Uint8Array): FramePeek {
     for (let entries = scanner.map(); entries > 0; entries--) {
       switch (scanner.text()) {
         case 'seq':
-          seq = scanner.integer()
+          seq = scanner.next(0) ? scanner.integer() : scanner.skip()
           break
         case 'did':
         case 'repo':
-          did = scanner.text()
+          did = optionalText(scanner)
           break
         case 'rev':
-          rev = scanner.text()
+          rev = optionalText(scanner)
           break
         case 'ops':
-          paths = readPaths(scanner)
+          if (scanner.next(4)) paths = readPaths(scanner)
+          else scanner.skip()
           break
         default:
           scanner.skip()
@@ -91,12 +92,21 @@ function readHeader(scanner: FrameScanner): { op: number; type: string | undefin
   return { op, type }
 }
 
+/** Fields of the wrong kind are left to the decoder, which knows that only this one event is at fault. */
+function optionalText(scanner: FrameScanner): string | undefined {
+  return scanner.next(3) ? scanner.text() : scanner.skip()
+}
+
 function readPaths(scanner: FrameScanner): string[] {
   const paths: string[] = []
   for (let count = scanner.array(); count > 0; count--) {
+    if (!scanner.next(5)) {
+      scanner.skip()
+      continue
+    }
     for (let entries = scanner.map(); entries > 0; entries--) {
-      if (scanner.text() === 'path') paths.push(scanner.text())
-      else scanner.skip()
+      const path = scanner.text() === 'path' ? optionalText(scanner) : scanner.skip()
+      if (path !== undefined) paths.push(path)
     }
   }
   return paths

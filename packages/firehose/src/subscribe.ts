@@ -1,32 +1,162 @@
-import type { CursorStore } from './cursor-store.ts'
-import type { EventFilter } from './filter.ts'
-import type { OpenStream } from './socket.ts'
-import type { FirehoseIssue, StreamEvent } from './stream-event.ts'
-import type { EventVerifier } from './verify/verifier.ts'
+import type { Delivery } from './consume.ts'
+import { runStream } from './run.ts'
+import type { StreamEvent } from './stream-event.ts'
+import type { StreamOptions } from './stream-options.ts'
+import { abortError } from './timer.ts'
 
-export interface SubscribeReposOptions {
-  /** `https://`, `wss://` (or `http://`, `ws://`) base URL of a PDS or relay. Several: fail over in this order. */
-  readonly service: string | readonly string[]
-  /** Where to start: a number, a store (also kept up to date), or absent for live only. */
-  readonly cursor?: number | CursorStore
-  /** Proves every commit; `false` trusts the service and says so in `event.verified`. */
-  readonly verify: EventVerifier | false
-  /** Only matching commits are delivered; account, identity and sync events always are. */
-  readonly filter?: EventFilter
-  /** Told of everything that was not delivered as an event. */
-  readonly onIssue: (issue: FirehoseIssue) => void
-  readonly signal?: AbortSignal
-  /** How sockets are opened. @defaultValue the platform's WebSocket; use `@skywright/firehose/ws` on Node. */
-  readonly open?: OpenStream
+export interface SubscribeReposOptions extends StreamOptions {
+  /**
+   * When an event counts as handled: `next` – when the loop asks for the one after it; `manual` – when
+   * {@link EventSubscription.acknowledge} names it or one delivered later.
+   *
+   * @defaultValue 'next'
+   */
+  readonly acknowledge?: 'next' | 'manual'
+}
+
+/** Events of a firehose, as a loop. */
+export interface EventSubscription extends AsyncGenerator<StreamEvent, void, void> {
+  /** Everything delivered up to and including this event is handled. For `acknowledge: 'manual'`. */
+  acknowledge(event: StreamEvent): void
 }
 
 /**
- * Follows a firehose. Events arrive in `seq` order; each is acknowledged by asking for the next one, so the stored
- * cursor never passes an event whose loop body has not finished.
+ * Follows a firehose as a loop:
+ *
+ * ```ts
+ * for await (const event of subscribeRepos({ service, cursor, verify, onIssue, signal })) { … }
+ * ```
+ *
+ * - Events of one account arrive in `seq` order. Events of different accounts may interleave, because a slow identity
+ *   lookup of one does not hold up the others; with `concurrency: 1` everything arrives in `seq` order.
+ * - Delivery is at-least-once. The cursor a store sees is the highest `seq` below every unhandled event.
+ * - Nothing happens before the first `next()`; leaving the loop closes the socket and stores the cursor. The event
+ *   whose loop body was left by `break` or an exception is not counted as handled.
+ *
+ * @throws {FutureCursorError} when the service does not know the cursor yet.
+ * @throws the signal's reason never: an abort ends the loop.
  */
-export async function* subscribeRepos(
-  options: SubscribeReposOptions,
-): AsyncGenerator<StreamEvent, void, void> {
-  options.signal?.throwIfAborted()
-  yield* []
+export function subscribeRepos(options: SubscribeReposOptions): EventSubscription {
+  return new Subscription(options)
+}
+
+class Subscription implements EventSubscription {
+  private readonly options: SubscribeReposOptions
+  private readonly stop = new AbortController()
+  private readonly waiting: { readonly delivery: Delivery; readonly taken: () => void }[] = []
+  private readonly unacknowledged: Delivery[] = []
+  private reader:
+    | {
+        readonly resolve: (result: IteratorResult<StreamEvent, void>) => void
+        readonly reject: (error: unknown) => void
+      }
+    | undefined
+  private running: Promise<void> | undefined
+  private outcome: { readonly error?: unknown } | undefined
+
+  constructor(options: SubscribeReposOptions) {
+    this.options = options
+  }
+
+  acknowledge(event: StreamEvent): void {
+    const index = this.unacknowledged.findIndex((delivery) => delivery.event === event)
+    for (const { finish } of this.unacknowledged.splice(0, index + 1)) finish()
+  }
+
+  next(): Promise<IteratorResult<StreamEvent, void>> {
+    if (this.reader !== undefined) return Promise.reject(new TypeError('one next() at a time'))
+    if (this.options.acknowledge !== 'manual') {
+      for (const { finish } of this.unacknowledged.splice(0)) finish()
+    }
+    const first = this.waiting.shift()
+    if (first !== undefined) {
+      first.taken()
+      return Promise.resolve(this.give(first.delivery))
+    }
+    if (this.outcome !== undefined) return this.settled(this.outcome)
+    this.running ??= this.run()
+    return new Promise((resolve, reject) => {
+      this.reader = { resolve, reject }
+    })
+  }
+
+  async return(): Promise<IteratorResult<StreamEvent, void>> {
+    this.stop.abort()
+    for (const { taken } of this.waiting.splice(0)) taken()
+    await this.running
+    return { value: undefined, done: true }
+  }
+
+  async throw(error: unknown): Promise<IteratorResult<StreamEvent, void>> {
+    await this.return()
+    throw error
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.options
+    const combined =
+      signal === undefined ? this.stop.signal : AbortSignal.any([signal, this.stop.signal])
+    let outcome: { readonly error?: unknown } = {}
+    try {
+      await runStream({ ...this.options, signal: combined }, (delivery, ended) =>
+        this.offer(delivery, ended),
+      )
+    } catch (error) {
+      outcome = { error }
+    }
+    this.outcome = outcome
+    const { reader } = this
+    this.reader = undefined
+    if (reader === undefined) return
+    if ('error' in outcome) {
+      this.outcome = {}
+      reader.reject(outcome.error)
+    } else reader.resolve({ value: undefined, done: true })
+  }
+
+  /** Hands an event to the loop; resolves when the loop took it. */
+  private offer(delivery: Delivery, ended: AbortSignal): Promise<void> {
+    if (ended.aborted) return Promise.reject(abortError(ended))
+    const { reader } = this
+    if (reader !== undefined) {
+      this.reader = undefined
+      reader.resolve(this.give(delivery))
+      return Promise.resolve()
+    }
+    return new Promise((resolve, reject) => {
+      const aborted = (): void => {
+        reject(abortError(ended))
+      }
+      ended.addEventListener('abort', aborted, { once: true })
+      const taken = (): void => {
+        ended.removeEventListener('abort', aborted)
+        resolve()
+      }
+      this.waiting.push({ delivery, taken })
+    })
+  }
+
+  private give(delivery: Delivery): IteratorResult<StreamEvent, void> {
+    this.unacknowledged.push(delivery)
+    return { value: delivery.event, done: false }
+  }
+
+  private settled(outcome: {
+    readonly error?: unknown
+  }): Promise<IteratorResult<StreamEvent, void>> {
+    if ('error' in outcome) {
+      const { error } = outcome
+      this.outcome = {}
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+    }
+    return Promise.resolve({ value: undefined, done: true })
+  }
 }

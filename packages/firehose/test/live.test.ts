@@ -3,7 +3,8 @@ import { getSigningKey } from '@skywright/identity'
 import { describe, expect, it } from 'vitest'
 import { decodeEvent } from '../src/codec.ts'
 import { createMemoryChainStore } from '../src/verify/chain-store.ts'
-import { createEventVerifier, type IdentitySource } from '../src/verify/verifier.ts'
+import type { IdentitySource } from '../src/verify/identity.ts'
+import { createEventVerifier } from '../src/verify/verifier.ts'
 import { haveFixtures, liveFrames, readFixture } from './fixtures.ts'
 
 type DidDocument = Parameters<typeof getSigningKey>[0]

@@ -13,9 +13,9 @@ export interface ConformanceCase {
 /** How the cases open the log under test. */
 export interface EventLogHarness {
   /** A log with no events. Its clock is `clock.nowMs`. */
-  open(): Promise<EventLog>
+  readonly open: () => Promise<EventLog>
   /** Closes a log from {@link open} and opens it again from what it stored; absent for logs that forget. */
-  reopen?: (log: EventLog) => Promise<EventLog>
+  readonly reopen?: (log: EventLog) => Promise<EventLog>
   readonly clock: { nowMs: number }
 }
 

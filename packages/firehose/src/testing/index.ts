@@ -5,3 +5,7 @@
  */
 export { eventLogCases, identityAppend } from './event-log-cases.ts'
 export type { ConformanceCase, EventLogHarness } from './event-log-cases.ts'
+export { createFakeClock } from './fake-clock.ts'
+export type { FakeClock } from './fake-clock.ts'
+export { createLoopback } from './loopback.ts'
+export type { Loopback } from './loopback.ts'

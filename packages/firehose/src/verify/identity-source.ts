@@ -1,5 +1,5 @@
 import { getPdsEndpoint, getSigningKey, type IdentityResolver } from '@skywright/identity'
-import type { AccountIdentity, IdentitySource } from './verifier.ts'
+import type { AccountIdentity, IdentitySource } from './identity.ts'
 
 /** Accounts remembered with a parsed key. */
 const DEFAULT_MAX_IDENTITIES = 200_000

@@ -1,13 +1,7 @@
-import {
-  asCid,
-  cidFromBytes,
-  decodeCbor,
-  decodeCborPrefix,
-  verifyCommit,
-  type Cid,
-} from '@skywright/repo'
+import { asCid, decodeCbor, verifyCommit, type Cid } from '@skywright/repo'
+import { scanCar } from '../car-scan.ts'
 import type { CommitEvent, SyncEvent } from '../event.ts'
-import type { SigningKey } from './verifier.ts'
+import type { SigningKey } from './identity.ts'
 
 /** What the proof of one event gives. */
 export interface Proven {
@@ -62,9 +56,6 @@ function proveSync({ did, rev, blocks }: SyncEvent, key: SigningKey): Proven {
   return { commit: root, data: proven.data, records: proven.records }
 }
 
-/** Bytes of the CIDs of the protocol: version, codec, hash, length, 32 bytes of digest. */
-const CID_BYTES = 36
-
 class SyncCarError extends Error {
   override readonly name = 'SyncCarError'
   readonly code = 'InvalidCar'
@@ -72,37 +63,15 @@ class SyncCarError extends Error {
 
 /** Finds the root and the MST root that its commit names. Nothing is checked here: the proof does that. */
 function readCommitBlock(car: Uint8Array): { readonly root: Cid; readonly data: Cid } {
-  const header = varint(car, 0)
-  const { value, end } = decodeCborPrefix(car, header.end)
-  if (end !== header.end + header.value) throw new SyncCarError('CAR header has another length')
-  const roots: unknown = isObject(value) ? value['roots'] : undefined
-  const root = Array.isArray(roots) && roots.length === 1 ? asCid(roots[0]) : undefined
-  if (root === undefined) throw new SyncCarError('CAR has not one root')
-  for (let at = end; at < car.length;) {
-    const section = varint(car, at)
-    const block = section.end + CID_BYTES
-    at = section.end + section.value
-    if (at > car.length || at < block) throw new SyncCarError('CAR section truncated')
-    if (!cidFromBytes(car.subarray(section.end, block)).equals(root)) continue
-    const commit = decodeCbor(car.subarray(block, at))
-    const data = isObject(commit) ? asCid(commit['data']) : undefined
-    if (data === undefined) throw new SyncCarError('commit names no data')
-    return { root, data }
-  }
-  throw new SyncCarError('CAR lacks its root')
-}
-
-function varint(bytes: Uint8Array, at: number): { readonly value: number; readonly end: number } {
-  let value = 0
-  for (let i = 0; i < 4; i++) {
-    const byte = bytes[at + i]
-    if (byte === undefined) break
-    value += (byte & 127) * 2 ** (7 * i)
-    if (byte < 128) return { value, end: at + i + 1 }
-  }
-  throw new SyncCarError('bad length in CAR')
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === 'object'
+  const scanned = scanCar(car)
+  const { root } = scanned
+  const block = root === undefined ? undefined : scanned.get(root)
+  if (root === undefined || block === undefined) throw new SyncCarError('CAR lacks its root')
+  const commit = decodeCbor(block)
+  const data =
+    commit !== null && typeof commit === 'object' && 'data' in commit
+      ? asCid(commit.data)
+      : undefined
+  if (data === undefined) throw new SyncCarError('commit names no data')
+  return { root, data }
 }

@@ -1,0 +1,314 @@
+import type { CursorStore } from './cursor-store.ts'
+import { decodeEvent } from './codec.ts'
+import { InvalidFrameError, UnknownFrameError } from './errors.ts'
+import type { CommitEvent, RepoEvent, SyncEvent } from './event.ts'
+import { createFrameFilter, type EventFilter } from './filter.ts'
+import type { ReceivedFrame } from './follow.ts'
+import { LowWater } from './low-water.ts'
+import { KeyedQueue, type KeyedQueueOptions } from './queue.ts'
+import type { FirehoseIssue, StreamEvent } from './stream-event.ts'
+import { trustedEvent, verifiedCommit } from './to-stream-event.ts'
+import type { Clock } from './timer.ts'
+import { asError } from './verify/reasons.ts'
+import type { VerifiedCommit } from './verify/outcome.ts'
+import type { EventVerifier } from './verify/verifier.ts'
+
+/** An event on its way to its handler. */
+export interface Delivery {
+  readonly event: StreamEvent
+  /** To be called once, when the event is completely handled. */
+  readonly finish: () => void
+}
+
+/** Counts of everything received: received = delivered + filtered + rejected + discontinuous + unknown + invalid + info. */
+export interface ConsumerCounts {
+  received: number
+  delivered: number
+  filtered: number
+  rejected: number
+  discontinuous: number
+  unknown: number
+  invalid: number
+  info: number
+}
+
+export interface ConsumerOptions {
+  readonly source: string
+  readonly cursor: number | undefined
+  readonly cursors: CursorStore | undefined
+  readonly verify: EventVerifier | false
+  readonly filter: EventFilter | undefined
+  readonly onIssue: (issue: FirehoseIssue) => void
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly queue: KeyedQueueOptions
+  readonly cursorIntervalMs: number
+  readonly lagMs: number
+  /** Takes an event; resolves when the next event of the same account may be given. */
+  readonly deliver: (delivery: Delivery) => Promise<void>
+  /** Told as soon as something failed that ends the run. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/** Least time between two lag reports, in milliseconds. */
+const LAG_REPORT_MS = 30_000
+
+/**
+ * From frames of one source to handled events: filter, decode, verify, deliver in per-account order, and move the
+ * cursor behind what is finished. Memory is bounded by the queue; when it is full, nothing more is read.
+ */
+export class Consumer {
+  readonly counts: ConsumerCounts = {
+    received: 0,
+    delivered: 0,
+    filtered: 0,
+    rejected: 0,
+    discontinuous: 0,
+    unknown: 0,
+    invalid: 0,
+    info: 0,
+  }
+  private readonly options: ConsumerOptions
+  private readonly queue: KeyedQueue
+  private readonly lowWater: LowWater
+  private readonly wanted: ReturnType<typeof createFrameFilter>
+  private stored: number | undefined
+  private storing: Promise<void> | undefined
+  private laggedAtMs = -Infinity
+  private readonly ending = new AbortController()
+
+  constructor(options: ConsumerOptions) {
+    this.options = options
+    this.queue = new KeyedQueue(options.queue)
+    this.lowWater = new LowWater(options.cursor)
+    this.wanted = createFrameFilter(options.filter)
+    this.stored = options.cursor
+  }
+
+  /** The safe cursor now. */
+  get cursor(): number | undefined {
+    return this.lowWater.value
+  }
+
+  /** Consumes frames until they end or anything fails, then waits for what is in work and stores the cursor. */
+  async run(frames: AsyncIterable<ReceivedFrame>): Promise<void> {
+    try {
+      for await (const received of frames) {
+        if (this.options.signal.aborted) break
+        await this.accept(received)
+      }
+      await this.queue.idle()
+    } finally {
+      this.ending.abort()
+      await this.storing
+      await this.store()
+    }
+  }
+
+  private async accept({ frame, peek }: ReceivedFrame): Promise<void> {
+    const { verify } = this.options
+    this.counts.received++
+    if (peek.seq === undefined) {
+      this.acceptInfo(frame)
+      return
+    }
+    const done = this.lowWater.start(peek.seq)
+    const finish = (): void => {
+      done()
+      this.storeSoon()
+    }
+    // With a verifier every commit is looked at, wanted or not: the account's chain has to be followed.
+    if (verify === false && !this.wanted(peek)) {
+      this.counts.filtered++
+      finish()
+      return
+    }
+    const event = this.decode(frame, peek.seq)
+    if (event === undefined) {
+      finish()
+      return
+    }
+    this.checkLag(event)
+    await this.queue.push(event.did, frame.length, async () => {
+      try {
+        await this.handle(event, finish, () => this.wanted(peek))
+      } catch (error) {
+        this.fail(error)
+        throw error
+      }
+    })
+  }
+
+  private async handle(event: RepoEvent, finish: () => void, wanted: () => boolean): Promise<void> {
+    const { source, verify } = this.options
+    if (event.type === 'commit' || event.type === 'sync') {
+      await this.acceptCommit(event, finish, wanted)
+      return
+    }
+    if (event.type === 'identity' && verify !== false) verify.purge(event.did)
+    if (wanted()) {
+      await this.deliver(trustedEvent(event, source), finish)
+      return
+    }
+    this.counts.filtered++
+    finish()
+  }
+
+  private async acceptCommit(
+    event: CommitEvent | SyncEvent,
+    finish: () => void,
+    wanted: () => boolean,
+  ): Promise<void> {
+    const { source, verify, onIssue, filter, signal } = this.options
+    const { seq, did } = event
+    if (verify === false) {
+      const trusted = this.trust(event)
+      if (trusted === undefined) finish()
+      else await this.deliver(trusted, finish)
+      return
+    }
+    const outcome = await verify.verify(event, { signal })
+    if (outcome.status === 'rejected') {
+      this.counts.rejected++
+      const { reason, error } = outcome
+      onIssue({
+        kind: 'rejected',
+        source,
+        seq,
+        did,
+        reason,
+        ...(error === undefined ? {} : { error }),
+      })
+      finish()
+      return
+    }
+    const { verified } = outcome
+    const settle = (): void => {
+      this.settle(verify, verified, finish)
+    }
+    if (outcome.status === 'discontinuous') {
+      onIssue({ kind: 'discontinuous', source, seq, did, reason: outcome.reason })
+      if (verify.policy === 'consumer') {
+        this.counts.discontinuous++
+        finish()
+        return
+      }
+    }
+    if (!wanted()) {
+      this.counts.filtered++
+      settle()
+      return
+    }
+    const reason = outcome.status === 'discontinuous' ? outcome.reason : undefined
+    await this.deliver(verifiedCommit(event, verified, source, reason, filter), settle)
+  }
+
+  private trust(event: CommitEvent | SyncEvent): StreamEvent | undefined {
+    const { source, filter, onIssue } = this.options
+    try {
+      return trustedEvent(event, source, filter)
+    } catch (error) {
+      this.counts.invalid++
+      onIssue({ kind: 'invalid-frame', source, seq: event.seq, error: asError(error) })
+      return undefined
+    }
+  }
+
+  private settle(verify: EventVerifier, verified: VerifiedCommit, finish: () => void): void {
+    const settled = verify.settle(verified)
+    if (settled instanceof Promise) {
+      void settled.then(finish, (error: unknown) => {
+        this.fail(error)
+      })
+    } else finish()
+  }
+
+  private async deliver(event: StreamEvent, finish: () => void): Promise<void> {
+    await this.options.deliver({ event, finish })
+    this.counts.delivered++
+  }
+
+  private decode(frame: Uint8Array, seq: number): RepoEvent | undefined {
+    const { source, onIssue } = this.options
+    try {
+      const event = decodeEvent(frame)
+      if (event.type === 'info') throw new InvalidFrameError('info with a seq', { part: 'body' })
+      return event
+    } catch (error) {
+      if (error instanceof UnknownFrameError) {
+        this.counts.unknown++
+        const { op, type } = error
+        onIssue({ kind: 'unknown-frame', source, op, seq, ...(type === undefined ? {} : { type }) })
+        return undefined
+      }
+      this.counts.invalid++
+      onIssue({ kind: 'invalid-frame', source, seq, error: asError(error) })
+      return undefined
+    }
+  }
+
+  private acceptInfo(frame: Uint8Array): void {
+    const { source, onIssue, cursor } = this.options
+    try {
+      const event = decodeEvent(frame)
+      if (event.type !== 'info')
+        throw new InvalidFrameError('message without seq', { part: 'body' })
+      this.counts.info++
+      const message = event.message === undefined ? {} : { message: event.message }
+      if (event.name === 'OutdatedCursor') {
+        onIssue({ kind: 'outdated-cursor', source, cursor, ...message })
+      } else onIssue({ kind: 'info', source, name: event.name, ...message })
+    } catch (error) {
+      if (error instanceof UnknownFrameError) {
+        this.counts.unknown++
+        const { op, type } = error
+        onIssue({ kind: 'unknown-frame', source, op, ...(type === undefined ? {} : { type }) })
+        return
+      }
+      this.counts.invalid++
+      onIssue({ kind: 'invalid-frame', source, error: asError(error) })
+    }
+  }
+
+  private checkLag(event: RepoEvent): void {
+    const { clock, lagMs, source, onIssue } = this.options
+    const nowMs = clock.now()
+    if (nowMs - this.laggedAtMs < LAG_REPORT_MS) return
+    const behindMs = nowMs - Date.parse(event.time)
+    if (!(behindMs >= lagMs)) return
+    this.laggedAtMs = nowMs
+    onIssue({ kind: 'lag', source, lagMs: behindMs, seq: event.seq })
+  }
+
+  /** Stores the cursor a moment later, one write at a time, without holding up the stream. */
+  private storeSoon(): void {
+    this.storing ??= this.storeLater()
+  }
+
+  private async storeLater(): Promise<void> {
+    const { clock, cursorIntervalMs } = this.options
+    // The end of the run cuts the wait short.
+    await clock.sleep(cursorIntervalMs, this.ending.signal).catch(() => undefined)
+    try {
+      await this.store()
+    } catch (error) {
+      this.fail(error)
+    } finally {
+      this.storing = undefined
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.options.onFailure(error)
+  }
+
+  private async store(): Promise<void> {
+    const { cursors, source, verify } = this.options
+    const cursor = this.lowWater.value
+    if (cursor === undefined || cursor === this.stored) return
+    // The chain first: a cursor ahead of it would make honest commits look discontinuous after a crash.
+    if (verify !== false) await verify.flush()
+    if (cursors !== undefined) await cursors.set(source, cursor)
+    this.stored = cursor
+  }
+}
