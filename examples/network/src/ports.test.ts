@@ -1,0 +1,30 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readPorts, writePorts } from './ports.ts'
+
+describe('readPorts', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'skywright-ports-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('takes free ports where nothing was saved', () => {
+    expect(readPorts(folder, 2)).toEqual({ plc: 0, relay: 0, appView: 0, pds: [0, 0] })
+  })
+  it('gives back what was written, and free ports to PDSes that are new', () => {
+    writePorts(folder, { plc: 1, relay: 2, appView: 3, pds: [4] })
+    expect(readPorts(folder, 2)).toEqual({ plc: 1, relay: 2, appView: 3, pds: [4, 0] })
+  })
+  it.each([
+    '{}',
+    '[]',
+    '{"plc":1,"relay":2,"appView":"3","pds":[]}',
+    '{"plc":1,"relay":2,"appView":70000,"pds":[]}',
+  ])('refuses a file that holds %s', (text) => {
+    writeFileSync(join(folder, 'network.json'), text)
+    expect(() => readPorts(folder, 1)).toThrow(/not a file of ports/)
+  })
+})
