@@ -14,6 +14,8 @@ export interface OpenWebSocketOptions {
   /** Longest wait for the connection to open. @defaultValue 15 seconds */
   readonly handshakeTimeoutMs?: number
   readonly headers?: Readonly<Record<string, string>>
+  /** Told each time a connection is open: from here on nothing the service sends is missed. */
+  readonly onOpen?: () => void
 }
 
 /**
@@ -24,6 +26,7 @@ export function createOpenWebSocket({
   heartbeatMs = 20_000,
   handshakeTimeoutMs = 15_000,
   headers = {},
+  onOpen,
 }: OpenWebSocketOptions = {}): OpenStream {
   return (url, { signal, maxFrameBytes, highWaterBytes }) => ({
     [Symbol.asyncIterator]: () => {
@@ -68,6 +71,7 @@ export function createOpenWebSocket({
         buffer.abort(signal)
       }
       signal.addEventListener('abort', aborted, { once: true })
+      socket.on('open', () => onOpen?.())
       socket.on('message', (data: Uint8Array, isBinary: boolean) => {
         heard = true
         if (!isBinary) fail(new DisconnectedError('text message on a binary stream'))
