@@ -28,17 +28,13 @@ export {
 } from './limits.ts'
 export { checkCbor, decodeCbor, decodeCborPrefix, encodeCbor } from './cbor.ts'
 export type { DecodeCborOptions } from './cbor.ts'
+export { decodeCommit } from './commit.ts'
 export type { Commit, CommitObject } from './commit.ts'
 export type { RepoOp } from './ops.ts'
 export { formatPath, isPath, parsePath } from './path.ts'
 export type { PathParts } from './path.ts'
-export type {
-  ApplyWritesOptions,
-  ApplyWritesResult,
-  CommitEvents,
-  Repo,
-  RepoOptions,
-} from './repo.ts'
+export { Repo } from './repo.ts'
+export type { ApplyWritesOptions, ApplyWritesResult, CommitEvents, RepoOptions } from './repo.ts'
 export type {
   Block,
   EventEncoder,
@@ -51,8 +47,11 @@ export type {
   RepoHead,
   RepoSnapshot,
   RepoStore,
+  StoredNode,
   StoredRecord,
 } from './repo-store.ts'
+export { createMemoryRepoStore } from './stores/memory.ts'
+export type { MemoryRepoStoreOptions } from './stores/memory.ts'
 export type { Signer, Verifier } from './signer.ts'
 export { createTidClock, formatTid, isTid, parseTid } from './tid.ts'
 export type { TidClock, TidClockOptions, TidParts } from './tid.ts'

@@ -19,6 +19,13 @@ export interface Block {
   readonly bytes: Uint8Array
 }
 
+/** One MST node as a store keeps it. */
+export interface StoredNode {
+  readonly bytes: Uint8Array
+  /** Rev of the commit that added it; it has been part of every tree since. */
+  readonly rev: string
+}
+
 /** One record as a store keeps it. */
 export interface StoredRecord {
   readonly collection: string
@@ -96,14 +103,13 @@ export interface PageOptions {
 }
 
 /** A frozen view of one repo, for exports that take long while writes go on. */
-export interface RepoSnapshot extends AsyncDisposable {
+export interface RepoSnapshot {
   readonly head: RepoHead
   /** MST nodes in the order asked; undefined where absent. */
-  getNodes(cids: readonly Cid[]): Promise<readonly (Uint8Array | undefined)[]>
+  getNodes(cids: readonly Cid[]): Promise<readonly (StoredNode | undefined)[]>
   /** Records in the order asked; undefined where absent. */
   getRecords(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]>
-  /** Every node and record written by commits above `since`, nodes first, in no further order. */
-  changedSince(since: string): AsyncIterable<Block>
+  /** Releases the view. Must be called. */
   close(): Promise<void>
 }
 
@@ -117,7 +123,7 @@ export interface RepoStore {
   /** The repo's current commit; undefined when the store has no such repo. */
   getHead(did: string): Promise<RepoHead | undefined>
   /** MST nodes in the order asked; undefined where absent. */
-  getNodes(did: string, cids: readonly Cid[]): Promise<readonly (Uint8Array | undefined)[]>
+  getNodes(did: string, cids: readonly Cid[]): Promise<readonly (StoredNode | undefined)[]>
   getRecord(did: string, collection: string, rkey: string): Promise<StoredRecord | undefined>
   /** Records of one collection by rkey, an index range. */
   listRecords(did: string, collection: string, options?: ListRecordsOptions): Promise<readonly StoredRecord[]>
@@ -137,6 +143,7 @@ export interface RepoStore {
    * Applies one commit: nodes, records, blob links, head and events in one transaction, durable when the promise resolves.
    *
    * @throws {HeadMovedError} when the head is not `change.previous`; nothing is written.
+   * @throws whatever the event sink throws; nothing is written.
    */
   commit(change: RepoChange): Promise<void>
   /** Removes a repo and everything of it; gives whether there was one. */

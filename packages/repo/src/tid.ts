@@ -61,38 +61,38 @@ export function formatTid(parts: TidParts): string {
 /** Makes TIDs. */
 export interface TidClock {
   /**
-   * Gives a TID above every one this clock gave before, whatever the wall clock does; with `after`, also above that one.
+   * Without `after`: a TID above every one this clock gave so before, whatever the wall clock does (for record keys).
    *
-   * @throws {RangeError} when `after` is {@link TID_MAX} or beyond: nothing is above it.
+   * With `after`: a TID of now, or of the microsecond behind `after` where that one is ahead of the wall clock (for revs).
+   * It depends on nothing else, so that one rev from the future does not push those of other repos.
+   *
+   * @throws {RangeError} when no legal TID is above `after`.
    */
   next(after?: string): string
 }
 
 /** Options of {@link createTidClock}. */
 export interface TidClockOptions {
-  /** Milliseconds since 1970; fractions are kept to the microsecond. @defaultValue `Date.now` */
+  /** Milliseconds since 1970; fractions count, to the microsecond. @defaultValue the system clock */
   readonly now?: () => number
   /** 0 to 1023; tells clocks of the same microsecond apart. @defaultValue random */
   readonly clockId?: number
 }
 
-/** Gives a TID clock that never repeats and never runs backwards. */
+/** Gives a TID clock. Its TIDs never have the top bit set. */
 export function createTidClock(options: TidClockOptions = {}): TidClock {
   const { now = Date.now, clockId = Math.floor(Math.random() * CLOCK_IDS) } = options
   let last = -1n
   return {
     next(after?: string): string {
       let micros = BigInt(Math.max(0, Math.floor(now() * 1000)))
-      if (micros <= last) micros = last + 1n
-      if (after !== undefined) {
+      if (after === undefined) {
+        if (micros <= last) micros = last + 1n
+        last = micros
+      } else {
         const floor = parseTid(after).timestampMicros
-        if (after >= TID_MAX || floor >= MAX_MICROS) throw new RangeError('no tid is above the given one')
-        // A later microsecond is above whatever the clock ids are.
         if (micros <= floor) micros = floor + 1n
       }
-      // What `after` demanded does not move the clock itself: one poisoned rev must not push every later one.
-      if (after === undefined || micros <= BigInt(Math.floor(now() * 1000))) last = micros
-      else if (micros > last && after === undefined) last = micros
       return formatTid({ timestampMicros: micros, clockId })
     },
   }

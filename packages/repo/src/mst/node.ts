@@ -58,9 +58,11 @@ export class MstNode {
   }
 }
 
-/** Gives an empty tree. */
+/** Gives a new empty tree. */
 export function emptyTree(): MstNode {
-  return new MstNode(0, [], [], [null], EMPTY_TREE_KEY, Uint8Array.from(EMPTY_NODE_BYTES))
+  const tree = new MstNode(0, [], [], [null], EMPTY_TREE_KEY, Uint8Array.from(EMPTY_NODE_BYTES))
+  tree.stored = false
+  return tree
 }
 
 /** Where the bytes of a node come from; undefined where the block is absent. */
