@@ -1,0 +1,72 @@
+import type { Actor } from '@skywright/appview-indexer'
+import type { GeneratorRow, PostRow, ProfileRow } from '../collections.ts'
+
+/** How the viewer and another account stand to each other: the at-uris of the records that say so. */
+export interface Relation {
+  readonly following?: string
+  readonly followedBy?: string
+  readonly blocking?: string
+  readonly blockedBy?: string
+}
+
+/**
+ * Everything the views of one answer are made from, loaded in a few batches. Views only read it, so
+ * that no view asks the index on its own.
+ */
+export interface Hydration {
+  /** DID of the account that asks; `undefined` when nobody is signed in. */
+  readonly viewer: string | undefined
+  readonly posts: Map<string, PostRow>
+  readonly generators: Map<string, GeneratorRow>
+  readonly actors: Map<string, Actor>
+  /** By DID. */
+  readonly profiles: Map<string, ProfileRow>
+  /** By at-uri or DID. */
+  readonly counts: Map<string, Readonly<Record<string, number>>>
+  /** By DID; only what exists. */
+  readonly relations: Map<string, Relation>
+  /** At-uri of the viewer's like by at-uri of its subject. */
+  readonly likes: Map<string, string>
+  /** At-uri of the viewer's repost by at-uri of its subject. */
+  readonly reposts: Map<string, string>
+  /** Pairs of accounts of which one blocks the other; see {@link pairKey}. */
+  readonly blockedPairs: Set<string>
+}
+
+/** An empty hydration for a viewer. */
+export function createHydration(viewer: string | undefined): Hydration {
+  return {
+    viewer,
+    posts: new Map(),
+    generators: new Map(),
+    actors: new Map(),
+    profiles: new Map(),
+    counts: new Map(),
+    relations: new Map(),
+    likes: new Map(),
+    reposts: new Map(),
+    blockedPairs: new Set(),
+  }
+}
+
+/** The key of an unordered pair of accounts. */
+export function pairKey(a: string, b: string): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`
+}
+
+/** Whether one of the two accounts blocks the other. */
+export function isPairBlocked(hydration: Hydration, a: string, b: string): boolean {
+  return hydration.blockedPairs.has(pairKey(a, b))
+}
+
+/** Whether the viewer blocks the account, or the other way round. */
+export function isBlocked(hydration: Hydration, did: string): boolean {
+  if (did === hydration.viewer) return false
+  const relation = hydration.relations.get(did)
+  return relation?.blocking !== undefined || relation?.blockedBy !== undefined
+}
+
+/** Whether the account may be shown: known, and not deactivated, suspended, taken down or deleted. */
+export function isVisible(hydration: Hydration, did: string): boolean {
+  return hydration.actors.get(did)?.active === true
+}

@@ -1,0 +1,179 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { EventSource, Indexer } from '@skywright/appview-indexer'
+import { type FirehoseIssue, FutureCursorError } from '@skywright/firehose'
+import type { IdentityResolver } from '@skywright/identity'
+import type { AppCollections } from '../collections.ts'
+import type { AppViewConfig } from '../config.ts'
+import { listWantedRepos, type WantedRepos } from './list-repos.ts'
+import { createRelaySource } from './relay-source.ts'
+
+const RETRY_MS = 1_000
+/** Rejections that say nothing about the event: the repository is fetched instead of it. */
+const TRANSIENT_REJECTIONS = new Set(['unresolvable-identity', 'no-signing-key', 'internal'])
+
+/** What the stream and the backfill are doing. */
+export interface IngestStatus {
+  readonly connected: boolean
+  readonly backfill: 'off' | 'waiting' | 'running' | 'done' | 'failed'
+  /** Of everything received and not indexed, how often, by kind. */
+  readonly issues: Readonly<Record<string, number>>
+}
+
+export interface Ingest extends AsyncDisposable {
+  status(): IngestStatus
+}
+
+export interface IngestOptions {
+  readonly config: AppViewConfig
+  readonly index: Indexer<AppCollections>
+  readonly resolver: IdentityResolver
+  readonly fetch: typeof globalThis.fetch
+  readonly logger: Logger
+}
+
+/**
+ * Keeps the index up to date: follows the relay from the stored cursor, and beside it fetches the accounts that the
+ * index does not know. A first backfill lists only once the stream is connected, so that nothing falls in between.
+ */
+export function startIngest(options: IngestOptions): Ingest {
+  const ingest = new RelayIngest(options)
+  ingest.start()
+  return ingest
+}
+
+class RelayIngest implements Ingest {
+  readonly #options: IngestOptions
+  readonly #stop = new AbortController()
+  readonly #issues: Record<string, number> = {}
+  readonly #opened = new AbortController()
+  readonly #tasks = new Set<Promise<void>>()
+  readonly #repairing = new Set<string>()
+  #connected = false
+  #backfill: IngestStatus['backfill']
+  /** The relay has not come to the stored cursor: it was set up anew, and is followed from now on. */
+  #startOver = false
+  #wanted: WantedRepos = 'unknown'
+
+  constructor(options: IngestOptions) {
+    this.#options = options
+    this.#backfill = options.config.backfill ? 'waiting' : 'off'
+  }
+
+  start(): void {
+    this.#run(() => this.#follow())
+    if (this.#options.config.backfill)
+      this.#run(async () => {
+        await aborted(AbortSignal.any([this.#opened.signal, this.#stop.signal]))
+        await this.#fill()
+      })
+  }
+
+  status(): IngestStatus {
+    return { connected: this.#connected, backfill: this.#backfill, issues: { ...this.#issues } }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await Promise.all(this.#tasks)
+  }
+
+  /** Runs until done or stopped; a failure is logged and ends nothing else. */
+  #run(work: () => Promise<void>): void {
+    const task = work()
+      .catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.#options.logger.error({ err: error }, 'ingest')
+      })
+      .finally(() => this.#tasks.delete(task))
+    this.#tasks.add(task)
+  }
+
+  /** Follows the stream for ever: the subscription reconnects by itself, this goes on after what ends it. */
+  async #follow(): Promise<void> {
+    const { config, index, resolver, logger } = this.#options
+    const { signal } = this.#stop
+    const relay = createRelaySource({
+      service: config.relay,
+      resolver,
+      dev: config.dev,
+      onIssue: (issue) => this.#onIssue(issue),
+      onOpen: () => {
+        this.#connected = true
+        this.#opened.abort()
+      },
+    })
+    const source: EventSource = {
+      name: relay.name,
+      events: ({ cursor }) =>
+        relay.events({ cursor: this.#startOver ? undefined : cursor, signal }),
+    }
+    while (!signal.aborted) {
+      try {
+        await index.run(source, { signal })
+      } catch (error) {
+        if (signal.aborted) return
+        if (error instanceof FutureCursorError) {
+          this.#startOver = true
+          this.#lostTrack()
+        }
+        logger.error({ err: error }, 'stream ended')
+      }
+      this.#connected = false
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const { config, index, fetch, logger } = this.#options
+    const { signal } = this.#stop
+    this.#backfill = 'running'
+    try {
+      const wanted = (): WantedRepos => this.#wanted
+      const repos = listWantedRepos({ service: config.relay, index, wanted, fetch, signal })
+      const result = await index.backfill({ repos, signal })
+      this.#backfill = 'done'
+      logger.info(result, 'backfill')
+    } catch (error) {
+      this.#backfill = 'failed'
+      throw error
+    }
+  }
+
+  #onIssue(issue: FirehoseIssue): void {
+    const { logger } = this.#options
+    const kind = issue.kind === 'rejected' ? `rejected:${issue.reason}` : issue.kind
+    this.#issues[kind] = (this.#issues[kind] ?? 0) + 1
+    logger.warn({ issue }, 'stream')
+    if (issue.kind === 'reconnect') this.#connected = false
+    if (issue.kind === 'outdated-cursor') this.#lostTrack()
+    if (issue.kind === 'rejected' && TRANSIENT_REJECTIONS.has(issue.reason)) this.#repair(issue.did)
+  }
+
+  /** Events were missed for good: only comparing with every repository tells what they were. */
+  #lostTrack(): void {
+    this.#wanted = 'behind'
+    if (this.#options.config.backfill && this.#backfill !== 'running') this.#run(() => this.#fill())
+  }
+
+  /** An event could not be judged, so it was not indexed: the repository itself has what it said. */
+  #repair(did: string): void {
+    if (this.#repairing.has(did)) return
+    this.#repairing.add(did)
+    const { signal } = this.#stop
+    this.#run(async () => {
+      try {
+        await this.#options.index.backfill({ repos: [did], signal })
+      } finally {
+        this.#repairing.delete(did)
+      }
+    })
+  }
+}
+
+/** Resolves when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

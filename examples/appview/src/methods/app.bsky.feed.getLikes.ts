@@ -1,0 +1,40 @@
+import type { XrpcMethod } from '@skywright/xrpc'
+import { accountPage } from '../account-page.ts'
+import type { ActorLookup } from '../actor-lookup.ts'
+import type { AppQuery } from '../app-query.ts'
+import type { AppIndex } from '../collections.ts'
+import type { BlobUrls } from '../images/url.ts'
+import { textField } from '../record-fields.ts'
+import { isoTime } from '../views/datetime.ts'
+
+/** Who likes a record, newest first. */
+export function getLikes({
+  index,
+  urls,
+  actors,
+  query,
+}: {
+  readonly index: AppIndex
+  readonly urls: BlobUrls
+  readonly actors: ActorLookup
+  readonly query: AppQuery
+}): XrpcMethod {
+  return query.open('app.bsky.feed.getLikes', async ({ params, viewer }) => {
+    const subject = (await actors.uri(params.uri)) ?? params.uri
+    const { entries, cursor } = await accountPage(index, urls, viewer, {
+      page: params,
+      read: (page) => index.select('like').where({ subject }).page(page),
+      didOf: (row) => row.did,
+    })
+    return {
+      uri: subject,
+      ...(params.cid === undefined ? {} : { cid: params.cid }),
+      likes: entries.map(({ row, account }) => ({
+        indexedAt: isoTime(row.indexedAt),
+        createdAt: textField(row.record, 'createdAt') ?? isoTime(row.sortAt),
+        actor: account,
+      })),
+      ...(cursor === undefined ? {} : { cursor }),
+    }
+  })
+}

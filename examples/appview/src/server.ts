@@ -1,0 +1,169 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import express from 'express'
+import { type Logger, pino } from 'pino'
+import { openIndexer, type Indexer, type IndexerStatus } from '@skywright/appview-indexer'
+import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
+import { createServiceDidDocument, type IdentityResolver } from '@skywright/identity'
+import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
+import { createRouter } from '@skywright/xrpc'
+import { createExpressHandler } from '@skywright/xrpc/express'
+import { atproto } from '@skywright/xrpc/lexicons'
+import { createActorLookup } from './actor-lookup.ts'
+import { createAppQuery } from './app-query.ts'
+import { createViewerAuth } from './auth.ts'
+import { type AppCollections, declareCollections } from './collections.ts'
+import type { AppViewConfig } from './config.ts'
+import { createBlobSource } from './images/blob-source.ts'
+import { openDiskCache } from './images/disk-cache.ts'
+import { imageRoutes } from './images/routes.ts'
+import { createBlobUrls } from './images/url.ts'
+import { startIngest, type IngestStatus } from './ingest/ingest.ts'
+import { createRepoFetcher } from './ingest/repo-fetcher.ts'
+import { allMethods } from './methods/index.ts'
+
+/** A running AppView. Disposing stops the stream, finishes what is being written and closes the index. */
+export interface AppView extends AsyncDisposable {
+  /** Where it listens. */
+  readonly url: string
+  /** DID of the service; service tokens name it, alone or with `#bsky_appview`. */
+  readonly did: string
+  /** The index, for operators and tests. */
+  readonly index: Indexer<AppCollections>
+  status(): Promise<AppViewStatus>
+}
+
+export interface AppViewStatus extends IndexerStatus {
+  readonly ingest: IngestStatus
+  /** Bytes of images kept on disk. */
+  readonly imageBytes: number
+}
+
+/** Parts that a test or another server replaces. */
+export interface AppViewOptions {
+  /** @defaultValue one over the configured PLC directory, DNS and HTTPS */
+  readonly resolver?: IdentityResolver
+  /** For URLs that strangers chose. @defaultValue a fetch that refuses private addresses, unless `dev` */
+  readonly fetch?: typeof globalThis.fetch
+  /** @defaultValue JSON lines to standard output */
+  readonly logger?: Logger
+}
+
+/** Starts an AppView: resolves when it answers requests; the stream catches up meanwhile. */
+export async function startAppView(
+  config: AppViewConfig,
+  options: AppViewOptions = {},
+): Promise<AppView> {
+  const { dev } = config
+  const {
+    fetch = createSafeFetch({ dev }),
+    resolver = createNodeResolver({ plcUrl: config.plcUrl, fetch, dev }),
+    logger = pino({ name: 'appview', level: config.logLevel }),
+  } = options
+  await using started = new AsyncDisposableStack()
+
+  await mkdir(config.dataDirectory, { recursive: true })
+  const index = started.use(
+    await openIndexer({
+      store: openSqliteIndexStore(join(config.dataDirectory, 'index.sqlite')),
+      collections: declareCollections((nsid, record) => atproto.validateRecord(nsid, record)),
+      fetchRepo: createRepoFetcher({ resolver, fetch }),
+      resolveHandle: async (did, { signal }) => {
+        const { handle, handleError } = await resolver.resolveIdentity(did, { signal })
+        return handleError === undefined ? handle : null
+      },
+      onIssue: (issue) => logger.warn({ issue }, 'index'),
+    }),
+  )
+  const cache = await openDiskCache({
+    directory: join(config.dataDirectory, 'images'),
+    maxBytes: config.imageCacheBytes,
+  })
+
+  const app = express()
+  const server = createServer(app)
+  started.defer(() => closeServer(server))
+  const url = await listen(server, config)
+  const publicUrl = config.publicUrl ?? url
+  const did = config.did ?? didOfUrl(publicUrl)
+
+  const auth = createViewerAuth({
+    audience: [`${did}#bsky_appview`, did, ...config.audiences],
+    resolver,
+    publicReads: config.publicReads,
+  })
+  const router = createRouter({
+    lexicons: atproto,
+    validateOutput: config.validateOutput,
+    onError: (error, { nsid }) => logger.error({ err: error, nsid }, 'method failed'),
+    health: () => ({ version: '0.0.0' }),
+  })
+  const parts = {
+    index,
+    urls: createBlobUrls(publicUrl),
+    actors: createActorLookup(index, resolver),
+    query: createAppQuery(index, auth),
+  }
+  for (const method of allMethods(parts)) router.add(method)
+
+  const document = createServiceDidDocument({
+    did,
+    services: [{ id: 'bsky_appview', type: 'BskyAppView', endpoint: publicUrl }],
+  })
+  app.disable('x-powered-by')
+  app.get('/.well-known/did.json', (_request, response) => {
+    response.set('access-control-allow-origin', '*').json(document)
+  })
+  app.use(createExpressHandler(router))
+  app.use(imageRoutes({ index, blobs: createBlobSource({ resolver, fetch }), cache }))
+  app.get('/', (_request, response) => {
+    response.type('text/plain').send(`An AppView of the AT Protocol: ${did}\n`)
+  })
+
+  const ingest = started.use(startIngest({ config, index, resolver, fetch, logger }))
+  logger.info({ url, did, relay: config.relay }, 'listening')
+
+  const running = started.move()
+  return {
+    url,
+    did,
+    index,
+    status: async () => ({
+      ...(await index.status()),
+      ingest: ingest.status(),
+      imageBytes: cache.size,
+    }),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+async function listen(server: Server, { host, port, dev }: AppViewConfig): Promise<string> {
+  server.listen(port, host)
+  await once(server, 'listening')
+  // A TCP server's address is never the text of a pipe.
+  const { port: actual } = server.address() as AddressInfo
+  const name = dev && host === '127.0.0.1' ? 'localhost' : host
+  return `http://${name}:${actual}`
+}
+
+/** Answers what is underway and stops. Idle connections do not hold it up. */
+async function closeServer(server: Server): Promise<void> {
+  if (!server.listening) return
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  const grace = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
+  await closed
+  clearTimeout(grace)
+}
+
+/** How long running requests may take once the server is told to stop. */
+const CLOSE_GRACE_MS = 3_000
+
+/** The did:web of an origin: a port is part of it, percent-encoded. */
+function didOfUrl(url: string): string {
+  return `did:web:${encodeURIComponent(new URL(url).host)}`
+}
