@@ -28,7 +28,7 @@ export function createOpenWebSocket({
   headers = {},
   onOpen,
 }: OpenWebSocketOptions = {}): OpenStream {
-  return (url, { signal, maxFrameBytes, highWaterBytes }) => ({
+  return (url, { signal, maxFrameBytes, highWaterBytes, onOpen: onThisOpen }) => ({
     [Symbol.asyncIterator]: () => {
       signal.throwIfAborted()
       const socket = new WebSocket(url, {
@@ -71,7 +71,10 @@ export function createOpenWebSocket({
         buffer.abort(signal)
       }
       signal.addEventListener('abort', aborted, { once: true })
-      socket.on('open', () => onOpen?.())
+      socket.on('open', () => {
+        onOpen?.()
+        onThisOpen?.()
+      })
       socket.on('message', (data: Uint8Array, isBinary: boolean) => {
         heard = true
         if (!isBinary) fail(new DisconnectedError('text message on a binary stream'))

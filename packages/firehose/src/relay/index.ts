@@ -3,6 +3,8 @@
  *
  * @packageDocumentation
  */
+export { accountStatus } from './account-state.ts'
+export { createRelay } from './relay-engine.ts'
 export type { FollowHostOptions, HostChange, Relay, RelayOptions } from './relay.ts'
 export type {
   ConnectionNotice,

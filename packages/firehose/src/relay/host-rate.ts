@@ -1,0 +1,34 @@
+import type { Clock } from '../timer.ts'
+
+/** Seconds of its rate a host may send at once after a silence. */
+const BURST_SECONDS = 10
+
+/** Events per second a host may send: 50, growing with the accounts it may have, at most 5,000. */
+export function defaultEventsPerSecond(accountLimit: number): number {
+  return Math.min(5_000, 50 + accountLimit / 20)
+}
+
+/** Slows a host down to a rate. Nothing is dropped: its socket is read more slowly. */
+export class HostRate {
+  private readonly clock: Clock
+  private tokens: number
+  private atMs: number
+
+  constructor(clock: Clock, perSecond: number) {
+    this.clock = clock
+    this.tokens = perSecond * BURST_SECONDS
+    this.atMs = clock.now()
+  }
+
+  /** Resolves when the next event may be taken. */
+  async take(perSecond: number, signal: AbortSignal): Promise<void> {
+    const now = this.clock.now()
+    const earned = (Math.max(0, now - this.atMs) * perSecond) / 1_000
+    this.atMs = now
+    this.tokens = Math.min(perSecond * BURST_SECONDS, this.tokens + earned) - 1
+    // Sleeping for many events at once keeps timers rare at high rates.
+    if (this.tokens < -perSecond / 20) {
+      await this.clock.sleep((-this.tokens * 1_000) / perSecond, signal)
+    }
+  }
+}

@@ -1,0 +1,277 @@
+import { decodeEvent } from '../codec.ts'
+import { InvalidFrameError, UnknownFrameError } from '../errors.ts'
+import type { AccountEvent, CommitEvent, IdentityEvent, RepoEvent, SyncEvent } from '../event.ts'
+import type { ReceivedFrame } from '../follow.ts'
+import { patchSeq } from '../peek.ts'
+import type { IdentitySource, SigningKey } from '../verify/identity.ts'
+import type { ChainState, Outcome } from '../verify/outcome.ts'
+import { proveEvent } from '../verify/prove.ts'
+import { createEventVerifier, type EventVerifier } from '../verify/verifier.ts'
+import { announcedStatus, isActiveUpstream } from './account-state.ts'
+import { checkAuthority } from './authority.ts'
+import type { EventNotice, RelayNotice, RelayRejectReason } from './notice.ts'
+import type { AccountRecord, HostRecord, RelayStore } from './ports.ts'
+
+/** The host an event came from, as far as admission needs it. */
+export interface IngestHost {
+  readonly record: HostRecord
+  /** Room for one more account, taken; `undefined` when the host is full. To be given back when handled. */
+  reserveAccount(): (() => void) | undefined
+  readonly signal: AbortSignal
+}
+
+export interface IngestOptions {
+  readonly store: RelayStore
+  readonly identity: IdentitySource
+  readonly onNotice: (notice: RelayNotice) => void
+  readonly now: () => number
+}
+
+/**
+ * What hosts under `observe` and `warn` get away with: proofs of the operations, which older hosts cannot give. The
+ * signature, the host and the revision must be right under every mode.
+ */
+const TOLERABLE: ReadonlySet<string> = new Set<RelayRejectReason>([
+  'missing-prev-data',
+  'missing-proof',
+  'missing-record',
+  'invalid-op',
+  'invalid-mst',
+  'op-mismatch',
+  'inversion-mismatch',
+])
+
+type Verdict =
+  | {
+      readonly outcome: 'rejected'
+      readonly reason: RelayRejectReason
+      readonly error?: Error | undefined
+    }
+  | {
+      readonly outcome: 'tolerated'
+      readonly reason: RelayRejectReason
+      readonly error: Error | undefined
+    }
+  | (Extract<EventNotice, { outcome: 'accepted' | 'discontinuous' }> extends infer N
+      ? N extends { outcome: string }
+        ? Omit<N, 'kind' | 'hostname' | 'seq' | 'did' | 'rev'>
+        : never
+      : never)
+
+/** From one frame of one host to one durable step, or to a reason why not. Calls for one account must not overlap. */
+export class Ingest {
+  private readonly options: IngestOptions
+  private readonly verifier: EventVerifier
+
+  constructor(options: IngestOptions) {
+    this.options = options
+    this.verifier = createEventVerifier({
+      identity: options.identity,
+      chain: {
+        get: (did) => options.store.getAccount(did)?.chain,
+        // Stored with the event, in one step.
+        put: () => undefined,
+        delete: () => undefined,
+      },
+      policy: 'relay',
+      now: options.now,
+    })
+  }
+
+  /** @throws when the store fails, and the signal's reason when it aborts. */
+  async handle({ frame, peek }: ReceivedFrame, host: IngestHost): Promise<void> {
+    const { seq = 0, did = '', rev } = peek
+    let verdict: Verdict
+    try {
+      verdict = await this.judge(frame, host)
+    } catch (error) {
+      if (!(error instanceof InvalidFrameError || error instanceof UnknownFrameError)) throw error
+      verdict = { outcome: 'rejected', reason: 'invalid-frame', error }
+    }
+    const { hostname } = host.record
+    const common = { kind: 'event', hostname, seq, did, rev } as const
+    this.options.onNotice(
+      verdict.outcome === 'rejected'
+        ? { ...common, error: undefined, ...verdict }
+        : { ...common, ...verdict },
+    )
+  }
+
+  private async judge(frame: Uint8Array, host: IngestHost): Promise<Verdict> {
+    const event = decodeEvent(frame)
+    if (event.type === 'info') return reject('invalid-frame')
+    const account = this.options.store.getAccount(event.did)
+    const livesHere = account?.hostname === host.record.hostname
+    if (livesHere && account.hostSeq !== undefined && event.seq <= account.hostSeq) {
+      return reject('duplicate')
+    }
+    // An account at the relay for the first time, or coming from elsewhere, needs room at its host.
+    const isNew = !livesHere || account.upstreamStatus === 'deleted'
+    const release = isNew ? host.reserveAccount() : noRoomNeeded
+    if (release === undefined) return reject('account-limit')
+    try {
+      if (event.type === 'identity') return await this.identity(event, frame, account, host)
+      if (event.type === 'account') return await this.account(event, frame, account, host)
+      return await this.commit(event, frame, account, host)
+    } finally {
+      release()
+    }
+  }
+
+  private async commit(
+    event: CommitEvent | SyncEvent,
+    frame: Uint8Array,
+    account: AccountRecord | undefined,
+    host: IngestHost,
+  ): Promise<Verdict> {
+    const { hostname, enforcement } = host.record
+    if (account?.localStatus !== undefined) return reject('takendown')
+    const livesHere = account?.hostname === hostname
+    if (livesHere && !isActiveUpstream(account)) return reject('inactive-account')
+    const outcome = await this.verifier.verify(event, { host: hostname, signal: host.signal })
+    if (outcome.status === 'rejected') {
+      return enforcement === 'enforce' || !TOLERABLE.has(outcome.reason)
+        ? { outcome: 'rejected', reason: outcome.reason, error: outcome.error }
+        : await this.tolerate(event, outcome, frame, account, host)
+    }
+    const { verified } = outcome
+    await this.pass(event, frame, {
+      ...this.accountAt(event, account, host),
+      chain: verified.state,
+      discontinuities:
+        (account?.discontinuities ?? 0) + (outcome.status === 'discontinuous' ? 1 : 0),
+    })
+    await this.verifier.settle(verified)
+    return outcome.status === 'accepted'
+      ? { outcome: 'accepted', event, verified }
+      : { outcome: 'discontinuous', reason: outcome.reason, event, verified }
+  }
+
+  /** Passes what is not proven, if at least the commit is the account's own. */
+  private async tolerate(
+    event: CommitEvent | SyncEvent,
+    { reason, error }: Extract<Outcome, { status: 'rejected' }>,
+    frame: Uint8Array,
+    account: AccountRecord | undefined,
+    host: IngestHost,
+  ): Promise<Verdict> {
+    const { did, rev } = event
+    if (account?.chain !== undefined && rev <= account.chain.rev) return reject('stale-rev')
+    const problem = await checkAuthority(did, {
+      identity: this.options.identity,
+      hostname: host.record.hostname,
+      account: undefined,
+      refresh: false,
+      signal: host.signal,
+    })
+    const key = this.options.identity.peek(did)?.signingKey
+    const chain =
+      problem === undefined && key !== undefined ? proveCommitOnly(event, key) : undefined
+    if (chain === undefined) return { outcome: 'rejected', reason, error }
+    await this.pass(event, frame, { ...this.accountAt(event, account, host), chain })
+    await this.verifier.adopt(did, chain)
+    return { outcome: 'tolerated', reason, error }
+  }
+
+  private async identity(
+    event: IdentityEvent,
+    frame: Uint8Array,
+    account: AccountRecord | undefined,
+    host: IngestHost,
+  ): Promise<Verdict> {
+    const problem = await this.authority(event, account, host, true)
+    if (problem !== undefined) return reject(problem)
+    if (account?.localStatus !== undefined) return reject('takendown')
+    await this.pass(event, frame, this.accountAt(event, account, host))
+    return { outcome: 'accepted', event, verified: undefined }
+  }
+
+  private async account(
+    event: AccountEvent,
+    frame: Uint8Array,
+    account: AccountRecord | undefined,
+    host: IngestHost,
+  ): Promise<Verdict> {
+    const problem = await this.authority(event, account, host, false)
+    if (problem !== undefined) return reject(problem)
+    const changed = {
+      ...this.accountAt(event, account, host),
+      upstreamStatus: announcedStatus(event),
+    }
+    if (changed.localStatus !== undefined) {
+      // Remembered for the day the takedown is lifted; until then the relay's own status stands.
+      await this.options.store.commit({ events: [], accounts: [changed], hosts: [] })
+      return reject('takendown')
+    }
+    await this.pass(event, frame, changed)
+    return { outcome: 'accepted', event, verified: undefined }
+  }
+
+  private authority(
+    event: RepoEvent,
+    account: AccountRecord | undefined,
+    host: IngestHost,
+    refresh: boolean,
+  ): ReturnType<typeof checkAuthority> {
+    const { signal, record } = host
+    const { identity } = this.options
+    return checkAuthority(event.did, {
+      identity,
+      hostname: record.hostname,
+      account,
+      refresh,
+      signal,
+    })
+  }
+
+  /** The account as it is once this event is handled. Moving to another host is a fresh start for its status. */
+  private accountAt(
+    { did, seq }: RepoEvent,
+    account: AccountRecord | undefined,
+    { record: { hostname } }: IngestHost,
+  ): AccountRecord {
+    return {
+      did,
+      hostname,
+      upstreamStatus: account?.hostname === hostname ? account.upstreamStatus : 'active',
+      localStatus: account?.localStatus,
+      chain: account?.chain,
+      hostSeq: seq,
+      discontinuities: account?.discontinuities ?? 0,
+    }
+  }
+
+  /** The one durable step. Bytes go out as they came, with the relay's number in place of the host's. */
+  private async pass(event: RepoEvent, frame: Uint8Array, account: AccountRecord): Promise<void> {
+    await this.options.store.commit({
+      events: [{ did: event.did, encode: (seq) => patchSeq(frame, seq) }],
+      accounts: [account],
+      hosts: [],
+    })
+  }
+}
+
+function reject(reason: RelayRejectReason): Verdict {
+  return { outcome: 'rejected', reason }
+}
+
+function noRoomNeeded(): void {
+  // Nothing was reserved.
+}
+
+/**
+ * What remains to be proven when the operations cannot be: a `#sync` is a commit without operations.
+ *
+ * @returns the account's new state, or `undefined` when the commit itself does not hold.
+ */
+function proveCommitOnly(
+  { did, rev, seq, time, blocks }: CommitEvent | SyncEvent,
+  key: SigningKey,
+): ChainState | undefined {
+  try {
+    const { commit, data } = proveEvent({ type: 'sync', seq, did, rev, time, blocks }, key)
+    return { rev, data: data.toString(), commit: commit.toString() }
+  } catch {
+    return undefined
+  }
+}
