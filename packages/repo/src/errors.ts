@@ -4,6 +4,7 @@ export type RepoErrorCode =
   | 'InvalidCid'
   | 'InvalidCbor'
   | 'InvalidData'
+  | 'InvalidRecord'
   | 'InvalidCar'
   | 'InvalidMst'
   | 'InvalidCommit'
@@ -86,6 +87,20 @@ export class InvalidDataError extends RepoError {
     super(`invalid data; reason=${reason} path=${shown(path)}`, options)
     this.reason = reason
     this.path = shown(path)
+  }
+}
+
+/** The bytes of a record in a repo are not what the protocol allows. */
+export class InvalidRecordError extends RepoError {
+  override readonly name = 'InvalidRecordError'
+  readonly code = 'InvalidRecord'
+  /** Repo path of the record. */
+  readonly path: string
+  readonly reason: string
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`invalid record; reason=${reason} path=${shown(path)}`, options)
+    this.path = shown(path)
+    this.reason = reason
   }
 }
 

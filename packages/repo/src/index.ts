@@ -26,10 +26,22 @@ export {
   MAX_CAR_BYTES,
   MAX_SYNC_BLOCKS_BYTES,
 } from './limits.ts'
+export { collectBlobs, isBlob } from './blobs.ts'
+export type { Blob } from './blobs.ts'
+export { BlockMap } from './block-map.ts'
+export { decodeCar, encodeCar, readCar, writeCar } from './car/car.ts'
+export type { Car, CarReader } from './car/car.ts'
+export type { CarLimits } from './car/decode.ts'
+export type { ByteSource } from './car/stream.ts'
 export { checkCbor, decodeCbor, decodeCborPrefix, encodeCbor } from './cbor.ts'
 export type { DecodeCborOptions } from './cbor.ts'
 export { decodeCommit } from './commit.ts'
 export type { Commit, CommitObject } from './commit.ts'
+export { importRepo } from './import.ts'
+export type { ImportRepoOptions, ImportRepoResult } from './import.ts'
+export { checkLex, jsonToLex, jsonToRecord, lexToJson } from './json.ts'
+export type { Json } from './json.ts'
+export { keyDepth } from './mst/depth.ts'
 export type { RepoOp } from './ops.ts'
 export { formatPath, isPath, parsePath } from './path.ts'
 export type { PathParts } from './path.ts'
@@ -57,6 +69,11 @@ export { createTidClock, formatTid, isTid, parseTid } from './tid.ts'
 export type { TidClock, TidClockOptions, TidParts } from './tid.ts'
 export { verifyCommit } from './verify-commit.ts'
 export type { VerifiedCommit, VerifyCommitInput } from './verify-commit.ts'
+export type { RecordMode } from './verify-record.ts'
+export { verifyRecordProof } from './verify-record-proof.ts'
+export type { VerifiedRecordProof, VerifyRecordProofOptions } from './verify-record-proof.ts'
+export { verifyRepo, verifyRepoSync } from './verify-repo.ts'
+export type { RepoRecord, VerifiedRepo, VerifyRepoOptions } from './verify-repo.ts'
 export type { AppliedWrite, CreateWrite, DeleteWrite, RepoWrite, UpdateWrite } from './writes.ts'
 export {
   CommitMismatchError,
@@ -69,6 +86,7 @@ export {
   InvalidMstError,
   InvalidOpsError,
   InvalidProofError,
+  InvalidRecordError,
   InvalidSignatureError,
   InvalidSwapError,
   InvalidSyntaxError,

@@ -1,5 +1,4 @@
 import { type CarLimits, type ParsedCar, parseCar } from './car/decode.ts'
-import { checkCbor } from './cbor.ts'
 import { type Cid, cidFromKey, cidKey, type CidKey, formatCidKey } from './cid.ts'
 import { type CommitObject, commitObject, type ParsedCommit, parseCommit } from './commit.ts'
 import {
@@ -7,12 +6,13 @@ import {
   InvalidCborError,
   InvalidOpsError,
   InvalidProofError,
+  InvalidRecordError,
   InvalidSignatureError,
   LimitExceededError,
   MissingBlockError,
   ProofIncompleteError,
 } from './errors.ts'
-import { MAX_COMMIT_BLOCKS_BYTES, MAX_COMMIT_OPS, MAX_RECORD_BYTES } from './limits.ts'
+import { MAX_COMMIT_BLOCKS_BYTES, MAX_COMMIT_OPS } from './limits.ts'
 import { getEntry } from './mst/edit.ts'
 import { invertOps, type KeyedOp } from './mst/invert.ts'
 import { NodeEncoder } from './mst/node-codec.ts'
@@ -20,6 +20,7 @@ import { EMPTY_TREE_KEY, type MstNode, NodeLoader, treeCid } from './mst/node.ts
 import type { RepoOp } from './ops.ts'
 import { isPath } from './path.ts'
 import type { Verifier } from './signer.ts'
+import { checkRecordBytes, type RecordMode } from './verify-record.ts'
 
 /** A `#commit` to verify: the envelope's fields and the key of the account. */
 export interface VerifyCommitInput {
@@ -37,7 +38,7 @@ export interface VerifyCommitInput {
   readonly since?: string | null | undefined
   readonly key: Verifier
   /** Whether records must be canonical CBOR (`strict`), or are taken as opaque bytes (`tolerant`). @defaultValue 'strict' */
-  readonly mode?: 'strict' | 'tolerant'
+  readonly mode?: RecordMode
 }
 
 /** A verified `#commit`. */
@@ -67,7 +68,8 @@ const COMMIT_CAR_LIMITS: CarLimits = { maxBytes: MAX_COMMIT_BLOCKS_BYTES, maxBlo
  * @throws {InvalidCommitError} when the commit object is malformed.
  * @throws {CommitMismatchError} when commit object and envelope differ, or the inverted tree is not `prevData`.
  * @throws {InvalidSignatureError} when the signature does not verify under `key`.
- * @throws {InvalidOpsError} when an operation is malformed, doubled, or not what the tree shows, or its record is not canonical (strict mode).
+ * @throws {InvalidOpsError} when an operation is malformed, doubled, or not what the tree shows.
+ * @throws {InvalidRecordError} when a record is not canonical (strict mode).
  * @throws {InvalidMstError} when a visited node breaks a rule.
  * @throws {InvalidProofError} when `prevData` is absent although the repo has a past.
  * @throws {ProofIncompleteError} when a block is absent that the proof needs; nothing is proven either way.
@@ -150,7 +152,7 @@ function checkForward(
   data: CidKey,
   ops: readonly KeyedOp[],
   records: Map<string, Uint8Array>,
-  mode: 'strict' | 'tolerant',
+  mode: RecordMode,
 ): MstNode {
   try {
     const root = loader.loadRoot(data)
@@ -167,22 +169,14 @@ function checkForward(
   }
 }
 
-function recordOf(car: ParsedCar, cid: CidKey, path: string, mode: 'strict' | 'tolerant'): Uint8Array {
+function recordOf(car: ParsedCar, cid: CidKey, path: string, mode: RecordMode): Uint8Array {
   const record = car.blocks.get(cid)
   if (record === undefined) throw new ProofIncompleteError(formatCidKey(cid))
-  if (record.length > MAX_RECORD_BYTES) {
-    throw new LimitExceededError('recordBytes', MAX_RECORD_BYTES, record.length)
-  }
-  if (mode === 'strict') checkRecord(record, path)
-  return record
-}
-
-function checkRecord(record: Uint8Array, path: string): void {
   try {
-    if ((record[0] ?? 0) >> 5 !== 5) throw new InvalidCborError('record is not a map', 0)
-    checkCbor(record, { maxBytes: MAX_RECORD_BYTES })
+    checkRecordBytes(record, mode)
   } catch (cause) {
-    if (cause instanceof InvalidCborError) throw new InvalidOpsError(cause.message, path, { cause })
+    if (cause instanceof InvalidCborError) throw new InvalidRecordError(path, cause.message, { cause })
     throw cause
   }
+  return record
 }

@@ -1,0 +1,160 @@
+import { sliceByteString } from '../byte-string.ts'
+import { BLESSED_CID_BYTES, type CidKey } from '../cid.ts'
+import { InvalidCarError, LimitExceededError } from '../errors.ts'
+import { MAX_CAR_BLOCK_BYTES, MAX_CAR_HEADER_BYTES } from '../limits.ts'
+import type { CarLimits } from './decode.ts'
+import { decodeCarHeader } from './header.ts'
+import { blockMatches, cidLengthAt, isBlessedAt } from './section.ts'
+import { type Cursor, readVarint, varintLength } from './varint.ts'
+
+/** Bytes in pieces: an array of chunks, a `ReadableStream`, a Node stream, a fetch body. */
+export type ByteSource = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+
+/** Gives a source for bytes in memory or in pieces. */
+export function byteSource(source: Uint8Array | ByteSource): ByteSource {
+  return source instanceof Uint8Array ? [source] : source
+}
+
+/** A block read from a stream; the bytes may be a view of the chunk they came in. */
+export interface CarSection {
+  readonly key: CidKey
+  readonly bytes: Uint8Array
+}
+
+/** Reads a CAR from a source section by section, holding no more than one section and one chunk. */
+export class CarStream {
+  private readonly iterator: AsyncIterator<Uint8Array> | Iterator<Uint8Array>
+  private readonly maxBlockBytes: number
+  private readonly maxBytes: number
+  private readonly maxBlocks: number
+  private buffer: Uint8Array = new Uint8Array(0)
+  private at = 0
+  /** Bytes of the source before the buffer. */
+  private passed = 0
+  private blocks = 0
+  private ended = false
+
+  constructor(source: ByteSource, limits: CarLimits = {}) {
+    const { maxBytes = Infinity, maxBlocks = Infinity, maxBlockBytes = MAX_CAR_BLOCK_BYTES } = limits
+    this.iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+    this.maxBytes = maxBytes
+    this.maxBlocks = maxBlocks
+    this.maxBlockBytes = maxBlockBytes
+  }
+
+  /** Reads the header and gives the roots. Must come first. */
+  async readHeader(): Promise<readonly CidKey[]> {
+    const length = await this.readLength()
+    if (length === undefined || length === 0) this.fail('truncated header')
+    if (length > MAX_CAR_HEADER_BYTES) this.fail('header too long')
+    if (!(await this.fill(length))) this.fail('truncated header')
+    const roots = decodeCarHeader(this.buffer, this.at, this.at + length)
+    this.at += length
+    return roots
+  }
+
+  /** Reads the next block and checks its hash; undefined at the end. Blocks under CIDs of other kinds are passed over. */
+  async next(): Promise<CarSection | undefined> {
+    for (;;) {
+      const length = await this.readLength()
+      if (length === undefined) return undefined
+      if (++this.blocks > this.maxBlocks) throw new LimitExceededError('carBlocks', this.maxBlocks, this.blocks)
+      if (length === 0) this.fail('empty section')
+      // Checked against the largest CID before a byte of the block is waited for.
+      if (length > this.maxBlockBytes + 128) {
+        throw new LimitExceededError('carBlockBytes', this.maxBlockBytes, length)
+      }
+      if (!(await this.fill(length))) this.fail('truncated')
+      const { buffer, at: start } = this
+      const end = start + length
+      this.at = end
+      const blessed = length >= BLESSED_CID_BYTES && isBlessedAt(buffer, start)
+      const cidLength = blessed ? BLESSED_CID_BYTES : cidLengthAt(buffer, start, end)
+      if (length - cidLength > this.maxBlockBytes) {
+        throw new LimitExceededError('carBlockBytes', this.maxBlockBytes, length - cidLength)
+      }
+      if (!blessed) continue
+      const bytes = buffer.subarray(start + cidLength, end)
+      if (!blockMatches(buffer, start, bytes)) this.fail('block does not match its cid')
+      return { key: sliceByteString(buffer, start, start + cidLength), bytes }
+    }
+  }
+
+  /** Releases the source. */
+  async close(): Promise<void> {
+    if (this.ended) return
+    this.ended = true
+    await this.iterator.return?.()
+  }
+
+  private fail(reason: string): never {
+    throw new InvalidCarError(reason, this.passed + this.at)
+  }
+
+  /** Reads a varint; undefined when the source ends before it begins. */
+  private async readLength(): Promise<number | undefined> {
+    for (let wanted = 1; ; wanted++) {
+      const size = varintLength(this.buffer, this.at)
+      if (size !== undefined) break
+      if (await this.fill(wanted)) continue
+      if (this.at === this.buffer.length) return undefined
+      this.fail('truncated')
+    }
+    const cursor: Cursor = { at: this.at }
+    const length = readVarint(this.buffer, cursor, this.buffer.length)
+    this.at = cursor.at
+    return length
+  }
+
+  /** Makes the next `wanted` bytes available; false when the source ends before them. */
+  private async fill(wanted: number): Promise<boolean> {
+    if (this.buffer.length - this.at >= wanted) return true
+    const parts: Uint8Array[] = [this.buffer.subarray(this.at)]
+    let available = this.buffer.length - this.at
+    while (available < wanted && !this.ended) {
+      const { done, value } = await this.iterator.next()
+      if (done === true) {
+        this.ended = true
+        break
+      }
+      parts.push(value)
+      available += value.length
+    }
+    this.passed += this.at
+    this.at = 0
+    this.buffer = joinBytes(parts, available)
+    if (this.passed + available > this.maxBytes) {
+      throw new LimitExceededError('carBytes', this.maxBytes, this.passed + available)
+    }
+    return available >= wanted
+  }
+}
+
+function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const filled = parts.filter((part) => part.length > 0)
+  const [only] = filled
+  if (only !== undefined && filled.length === 1) return only
+  const joined = new Uint8Array(length)
+  let at = 0
+  for (const part of filled) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}
+
+/**
+ * Gathers a source into one array.
+ *
+ * @throws {LimitExceededError} when it has more than `maxBytes`; nothing more is read then.
+ */
+export async function gatherBytes(source: ByteSource, maxBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let length = 0
+  for await (const part of source) {
+    length += part.length
+    if (length > maxBytes) throw new LimitExceededError('carBytes', maxBytes, length)
+    parts.push(part)
+  }
+  return joinBytes(parts, length)
+}
