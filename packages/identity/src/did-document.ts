@@ -1,3 +1,5 @@
+import { InvalidDidDocumentError } from './errors.ts'
+
 /**
  * A DID document as it travels. Fields beyond these are kept untouched.
  * @see {@link https://atproto.com/specs/did#did-documents}
@@ -26,4 +28,40 @@ export interface DidService {
   readonly type: string
   readonly serviceEndpoint: unknown
   readonly [key: string]: unknown
+}
+
+/** Entries of a list in a DID document that are looked at; a document with more is refused. */
+const MAX_ENTRIES = 1000
+
+/**
+ * Checks that a value from outside is the DID document of `did`. Entries of foreign methods and services are left as
+ * they are; the accessors read only entries of the form the protocol asks for.
+ * @throws {InvalidDidDocumentError} when it is not an object, speaks about another DID, or a list is not a list
+ */
+export function parseDidDocument(value: unknown, did: string): DidDocument {
+  if (!isRecord(value)) throw new InvalidDidDocumentError(did, 'not an object')
+  if (value['id'] !== did)
+    throw new InvalidDidDocumentError(did, 'id is not the DID that was asked for')
+  checkList(did, value, 'alsoKnownAs', (entry) => typeof entry === 'string')
+  checkList(did, value, 'verificationMethod', isRecord)
+  checkList(did, value, 'service', isRecord)
+  // Checked above: the shape that matters; the accessors check the fields of each entry they use.
+  return value as unknown as DidDocument
+}
+
+function checkList(
+  did: string,
+  document: Readonly<Record<string, unknown>>,
+  field: string,
+  isEntry: (entry: unknown) => boolean,
+): void {
+  const list = document[field]
+  if (list === undefined) return
+  if (!Array.isArray(list)) throw new InvalidDidDocumentError(did, `${field} is not a list`)
+  if (list.length > MAX_ENTRIES) throw new InvalidDidDocumentError(did, `${field} is too long`)
+  if (!list.every(isEntry)) throw new InvalidDidDocumentError(did, `${field} holds a foreign value`)
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

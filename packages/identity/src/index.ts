@@ -3,17 +3,25 @@
  *
  * @packageDocumentation
  */
+export { parseDidDocument } from './did-document.ts'
 export type { DidDocument, DidService, VerificationMethod } from './did-document.ts'
 export {
   createServiceDidDocument,
+  getAppViewEndpoint,
+  getFeedGeneratorEndpoint,
   getHandle,
+  getLabelKey,
+  getLabelerEndpoint,
   getPdsEndpoint,
   getServiceEndpoint,
   getSigningKey,
   getVerificationKey,
 } from './did-document-access.ts'
 export type { EndpointOptions, ServiceDidDocumentOptions } from './did-document-access.ts'
-export { INVALID_HANDLE } from './resolver/identity-resolver.ts'
+export { INVALID_HANDLE, parseHandle } from './handle.ts'
+export type { ParseHandleOptions } from './handle.ts'
+export { DISALLOWED_TLDS, isPlcDid, parseDid } from './did.ts'
+export type { Did, ParseDidOptions } from './did.ts'
 export type {
   DidResolution,
   HandleResolution,
@@ -22,8 +30,13 @@ export type {
   ResolutionSource,
   ResolveOptions,
 } from './resolver/identity-resolver.ts'
-export { createResolver } from './resolver/resolver.ts'
-export type { ResolverOptions, ResolveTxt } from './resolver/resolver.ts'
+export { DEFAULT_DID_TTLS, DEFAULT_HANDLE_TTLS, createResolver } from './resolver/resolver.ts'
+export type { ResolverEvent, ResolverOptions } from './resolver/resolver.ts'
+export type { CacheTtls, LookupOutcome } from './resolver/cached-lookup.ts'
+export { createDohResolveTxt } from './handle/doh.ts'
+export type { DohOptions } from './handle/doh.ts'
+export type { ResolveTxt } from './handle/dns.ts'
+export type { HandleMethod } from './handle/resolve.ts'
 export {
   DidDeactivatedError,
   DidNotFoundError,

@@ -3,7 +3,5 @@
  *
  * @packageDocumentation
  */
-export { createNodeResolver } from './node-resolver.ts'
-export { createSafeFetch } from './safe-fetch.ts'
-export type { SafeFetchOptions } from './safe-fetch.ts'
 export { openSqlitePlcStore } from './sqlite-plc-store.ts'
+export type { SqlitePlcStoreOptions } from './sqlite-plc-store.ts'

@@ -1,9 +1,11 @@
 /**
- * A did:plc directory server: the reference HTTP API over a store you choose.
+ * A did:plc directory server: the reference HTTP API over a store you choose, as a Web handler.
  *
  * @packageDocumentation
  */
 export { createPlcDirectory } from './directory.ts'
 export type { PlcDirectory, PlcDirectoryOptions } from './directory.ts'
 export { createMemoryPlcStore } from './memory-store.ts'
-export type { PlcStore } from './store.ts'
+export { DEFAULT_PLC_RATE_LIMITS } from './rate-limit.ts'
+export type { PlcRateLimits } from './rate-limit.ts'
+export type { MaybePromise, PlcAppendChange, PlcStore, SequencedPlcEntry } from './store.ts'

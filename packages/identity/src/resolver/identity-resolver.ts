@@ -1,8 +1,6 @@
 import type { DidDocument } from '../did-document.ts'
+import type { HandleMethod } from '../handle/resolve.ts'
 import type { PublicKey } from '../keys/key.ts'
-
-/** The placeholder shown instead of a handle that does not check out. Never valid as input. */
-export const INVALID_HANDLE = 'handle.invalid'
 
 /** Where an answer came from. `stale` is a cached answer past its freshness, given while a new one is fetched. */
 export type ResolutionSource = 'network' | 'cache' | 'stale'
@@ -24,6 +22,10 @@ export interface DidResolution {
   readonly did: string
   /** Parsed and checked: `id` equals `did`. */
   readonly document: DidDocument
+  /** The account's `#atproto` key, parsed once per fetched document; absent when there is none that is usable. */
+  readonly signingKey?: PublicKey | undefined
+  /** Origin of the account's PDS; absent when the document names none that is usable. */
+  readonly pds?: string | undefined
   readonly source: ResolutionSource
   /** Milliseconds since the document was fetched; 0 when it comes straight from the network. */
   readonly ageMs: number
@@ -34,7 +36,7 @@ export interface HandleResolution {
   readonly handle: string
   readonly did: string
   /** Which method answered. */
-  readonly method: 'dns' | 'https' | 'doh' | 'custom'
+  readonly method: HandleMethod
   readonly source: ResolutionSource
   readonly ageMs: number
 }
@@ -42,15 +44,15 @@ export interface HandleResolution {
 /** An account as the protocol sees it. */
 export interface Identity {
   readonly did: string
-  /** Checked in both directions; {@link INVALID_HANDLE} when the check failed or no handle is declared. */
+  /** Checked in both directions; `handle.invalid` when the check failed or no handle is declared. */
   readonly handle: string
-  /** Why `handle` is {@link INVALID_HANDLE}; absent when it is valid. */
-  readonly handleError?: Error
+  /** Why `handle` is `handle.invalid`; absent when it is valid. */
+  readonly handleError?: Error | undefined
   readonly document: DidDocument
   /** Origin of the account's PDS; absent when the document names none that is usable. */
-  readonly pds?: string
+  readonly pds?: string | undefined
   /** The account's `#atproto` key; absent when the document has none that is usable. */
-  readonly signingKey?: PublicKey
+  readonly signingKey?: PublicKey | undefined
   readonly source: ResolutionSource
   readonly ageMs: number
 }
@@ -77,7 +79,7 @@ export interface IdentityResolver {
   resolveHandle(handle: string, options?: ResolveOptions): Promise<HandleResolution>
   /**
    * The whole identity, from a DID or a handle, checked in both directions. From a DID, a handle that does not check
-   * out is reported as {@link INVALID_HANDLE}; from a handle, that is an error.
+   * out is reported as `handle.invalid`; from a handle, that is an error.
    * @throws what {@link resolveDid} and {@link resolveHandle} throw, and {@link HandleMismatchError}
    */
   resolveIdentity(didOrHandle: string, options?: ResolveOptions): Promise<Identity>

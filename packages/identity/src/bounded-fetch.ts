@@ -1,0 +1,71 @@
+import { ResponseTooLargeError } from './errors.ts'
+
+/** A request whose answer is read whole, within bounds. */
+export interface BoundedRequest {
+  readonly fetch: typeof globalThis.fetch
+  /** Time from the request to the last byte of the answer. */
+  readonly timeoutMs: number
+  /** Bytes of the decoded body; a longer one is an error, and is not read further. */
+  readonly maxBytes: number
+  /** Whether `fetch` may follow redirects. `manual` hands a 3xx back. */
+  readonly redirect: 'follow' | 'manual'
+  readonly accept?: string
+  readonly method?: 'GET' | 'POST'
+  /** Sent as JSON. */
+  readonly json?: unknown
+  readonly signal?: AbortSignal | undefined
+}
+
+/** An answer, read. */
+export interface BoundedResponse {
+  /** 0 when the runtime hides a redirect (browsers do). */
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+}
+
+/**
+ * Fetches and reads an answer within time and size bounds. Network failures reject as `fetch` does.
+ * @throws {ResponseTooLargeError} when the body is longer than `maxBytes`
+ */
+export async function fetchBounded(url: string, request: BoundedRequest): Promise<BoundedResponse> {
+  const { fetch, timeoutMs, maxBytes, redirect, accept, method = 'GET', json, signal } = request
+  const timeout = AbortSignal.timeout(timeoutMs)
+  const response = await fetch(url, {
+    method,
+    redirect,
+    signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+    headers: {
+      ...(accept === undefined ? {} : { accept }),
+      ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+  })
+  const text = await readBounded(url, response, maxBytes)
+  return { status: response.status, headers: response.headers, text }
+}
+
+async function readBounded(url: string, response: Response, maxBytes: number): Promise<string> {
+  const declared = Number(response.headers.get('content-length') ?? 0)
+  if (declared > maxBytes) {
+    await response.body?.cancel()
+    throw new ResponseTooLargeError(url, maxBytes)
+  }
+  if (response.body === null) return ''
+  const reader = response.body.getReader()
+  const decoder = new TextDecoder()
+  let length = 0
+  let text = ''
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return text + decoder.decode()
+      length += value.length
+      if (length > maxBytes) throw new ResponseTooLargeError(url, maxBytes)
+      text += decoder.decode(value, { stream: true })
+    }
+  } finally {
+    // A body that was read to its end is unaffected.
+    await reader.cancel().catch(() => undefined)
+  }
+}
