@@ -36,7 +36,8 @@ export function findNeighbours(
     const root = loader.loadRoot(cidKey(data))
     return paths.map((path) => neighboursOf(loader, root, path))
   } catch (error) {
-    if (error instanceof MissingBlockError) throw new ProofIncompleteError(error.cid, { cause: error })
+    if (error instanceof MissingBlockError)
+      throw new ProofIncompleteError(error.cid, { cause: error })
     throw error
   }
 }
