@@ -20,6 +20,7 @@ export type {
   HostRecord,
   HostStatus,
   Page,
+  RelayAppend,
   RelayChange,
   RelayStore,
 } from './ports.ts'

@@ -4,7 +4,7 @@ import type { AccountEvent, CommitEvent, IdentityEvent, RepoEvent, SyncEvent } f
 import type { ReceivedFrame } from '../follow.ts'
 import { patchSeq } from '../peek.ts'
 import type { IdentitySource, SigningKey } from '../verify/identity.ts'
-import type { ChainState, Outcome } from '../verify/outcome.ts'
+import type { ChainState, Outcome, VerifiedCommit } from '../verify/outcome.ts'
 import { proveEvent } from '../verify/prove.ts'
 import { createEventVerifier, type EventVerifier } from '../verify/verifier.ts'
 import { announcedStatus, isActiveUpstream } from './account-state.ts'
@@ -135,12 +135,13 @@ export class Ingest {
         : await this.tolerate(event, outcome, frame, account, host)
     }
     const { verified } = outcome
-    await this.pass(event, frame, {
+    const broken = outcome.status === 'discontinuous' ? 1 : 0
+    const changed: AccountRecord = {
       ...this.accountAt(event, account, host),
       chain: verified.state,
-      discontinuities:
-        (account?.discontinuities ?? 0) + (outcome.status === 'discontinuous' ? 1 : 0),
-    })
+      discontinuities: (account?.discontinuities ?? 0) + broken,
+    }
+    await this.pass(event, frame, changed, verified)
     await this.verifier.settle(verified)
     return outcome.status === 'accepted'
       ? { outcome: 'accepted', event, verified }
@@ -242,9 +243,15 @@ export class Ingest {
   }
 
   /** The one durable step. Bytes go out as they came, with the relay's number in place of the host's. */
-  private async pass(event: RepoEvent, frame: Uint8Array, account: AccountRecord): Promise<void> {
+  private async pass(
+    event: RepoEvent,
+    frame: Uint8Array,
+    account: AccountRecord,
+    verified?: VerifiedCommit,
+  ): Promise<void> {
+    const encode = (seq: number): Uint8Array => patchSeq(frame, seq)
     await this.options.store.commit({
-      events: [{ did: event.did, encode: (seq) => patchSeq(frame, seq) }],
+      events: [{ did: event.did, encode, event, ...(verified === undefined ? {} : { verified }) }],
       accounts: [account],
       hosts: [],
     })

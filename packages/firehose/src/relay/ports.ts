@@ -1,4 +1,5 @@
-import type { ChainState } from '../verify/outcome.ts'
+import type { RepoEvent } from '../event.ts'
+import type { ChainState, VerifiedCommit } from '../verify/outcome.ts'
 
 /** Public state of a host, as `com.atproto.sync.getHostStatus` names it. */
 export type HostStatus = 'active' | 'idle' | 'offline' | 'throttled' | 'banned'
@@ -34,9 +35,19 @@ export interface AccountRecord {
   readonly discontinuities: number
 }
 
+/** An event on its way into the log. */
+export interface RelayAppend {
+  readonly did: string
+  readonly encode: (seq: number) => Uint8Array
+  /** The event that was received, for stores that keep more than they must; absent for the relay's own. */
+  readonly event?: RepoEvent
+  /** What was proven of it. */
+  readonly verified?: VerifiedCommit
+}
+
 /** One atomic step of the relay: everything in it becomes durable together or not at all. */
 export interface RelayChange {
-  readonly events: readonly { readonly did: string; readonly encode: (seq: number) => Uint8Array }[]
+  readonly events: readonly RelayAppend[]
   readonly accounts: readonly AccountRecord[]
   /** `accountCount` is the store's own business: it counts the accounts it holds. */
   readonly hosts: readonly HostRecord[]
