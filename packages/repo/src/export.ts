@@ -1,4 +1,5 @@
-import { formatCarHead, sectionBytes, writeSection } from './car/encode.ts'
+import { joinSections } from './car/car.ts'
+import { formatCarHead, sectionBytes } from './car/encode.ts'
 import { cidFromKey, cidKey, type CidKey, formatCidKey } from './cid.ts'
 import { MissingBlockError, RepoNotFoundError } from './errors.ts'
 import { decodeNode, type NodeContents } from './mst/node-codec.ts'
@@ -32,30 +33,28 @@ export async function* exportRepo(
     const known = since !== undefined && isTid(since) && since <= head.rev ? since : ''
     yield formatCarHead([commit])
     let pending: [CidKey, Uint8Array][] = [[commit, head.bytes]]
-    let bytes = head.bytes.length
+    let size = sectionBytes(commit, head.bytes)
     for await (const block of walk(snapshot, known)) {
       pending.push(block)
-      bytes += block[1].length
-      if (bytes >= CHUNK_BYTES) {
-        yield joinSections(pending)
+      size += sectionBytes(block[0], block[1])
+      if (size >= CHUNK_BYTES) {
+        yield joinSections(pending, size)
         signal?.throwIfAborted()
         pending = []
-        bytes = 0
+        size = 0
       }
     }
-    yield joinSections(pending)
+    yield joinSections(pending, size)
   } finally {
     await snapshot.close()
   }
 }
 
-function joinSections(blocks: readonly (readonly [CidKey, Uint8Array])[]): Uint8Array {
-  let size = 0
-  for (const [key, block] of blocks) size += sectionBytes(key, block)
-  const chunk = new Uint8Array(size)
-  let at = 0
-  for (const [key, block] of blocks) at = writeSection(chunk, at, key, block)
-  return chunk
+interface Frame {
+  readonly contents: NodeContents
+  readonly children: ReadonlyMap<CidKey, StoredNode | undefined>
+  readonly records: readonly (StoredRecord | undefined)[]
+  index: number
 }
 
 /**
@@ -67,44 +66,44 @@ async function* walk(
   since: string,
 ): AsyncGenerator<[CidKey, Uint8Array], void, void> {
   const root = cidKey(snapshot.head.data)
-  const [node] = await snapshot.getNodes([cidFromKey(root)])
-  yield* walkNode(snapshot, root, node, since)
-}
-
-async function* walkNode(
-  snapshot: RepoSnapshot,
-  cid: CidKey,
-  node: StoredNode | undefined,
-  since: string,
-): AsyncGenerator<[CidKey, Uint8Array], void, void> {
-  if (node === undefined) throw new MissingBlockError(formatCidKey(cid))
-  if (node.rev <= since) return
-  yield [cid, node.bytes]
-  const contents = decodeNode(node.bytes)
-  const { keys, values, trees } = contents
-  const { children, records } = await fetchContents(snapshot, contents)
-  for (let i = 0; i <= keys.length; i++) {
-    const tree = trees[i]
-    if (typeof tree === 'string') yield* walkNode(snapshot, tree, children.get(tree), since)
-    const value = values[i]
-    if (value === undefined) continue
-    const record = records[i]
-    if (record === undefined || cidKey(record.cid) !== value) throw new MissingBlockError(formatCidKey(value))
-    if (record.rev > since) yield [value, record.bytes]
+  const [top] = await snapshot.getNodes([cidFromKey(root)])
+  if (top === undefined) throw new MissingBlockError(formatCidKey(root))
+  if (top.rev <= since) return
+  yield [root, top.bytes]
+  const stack = [await openFrame(snapshot, top)]
+  for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+    const { contents, children, records, index } = frame
+    const { keys, values, trees } = contents
+    if (index > 0) {
+      const value = values[index - 1] ?? ''
+      const record = records[index - 1]
+      if (record === undefined || cidKey(record.cid) !== value) {
+        throw new MissingBlockError(formatCidKey(value))
+      }
+      if (record.rev > since) yield [value, record.bytes]
+    }
+    frame.index++
+    if (index === keys.length) stack.pop()
+    const tree = trees[index]
+    if (typeof tree !== 'string') continue
+    const node = children.get(tree)
+    if (node === undefined) throw new MissingBlockError(formatCidKey(tree))
+    if (node.rev <= since) continue
+    yield [tree, node.bytes]
+    stack.push(await openFrame(snapshot, node))
   }
 }
 
-async function fetchContents(
-  snapshot: RepoSnapshot,
-  { keys, trees }: NodeContents,
-): Promise<{
-  readonly children: ReadonlyMap<CidKey, StoredNode | undefined>
-  readonly records: readonly (StoredRecord | undefined)[]
-}> {
+/** Decodes a node and fetches what it points to, all at once. */
+async function openFrame(snapshot: RepoSnapshot, { bytes }: StoredNode): Promise<Frame> {
+  const contents = decodeNode(bytes)
+  const { keys, trees } = contents
   const links = trees.filter((tree) => tree !== null)
   const nodes = links.length === 0 ? [] : await snapshot.getNodes(links.map((link) => cidFromKey(link)))
   return {
+    contents,
     children: new Map(links.map((link, index) => [link, nodes[index]])),
     records: keys.length === 0 ? [] : await snapshot.getRecords(keys.map((key) => parsePath(key))),
+    index: 0,
   }
 }

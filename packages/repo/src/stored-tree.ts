@@ -1,6 +1,6 @@
 import { cidFromKey, type CidKey, formatCidKey } from './cid.ts'
 import { MissingBlockError } from './errors.ts'
-import { type MstNode, NodeLoader } from './mst/node.ts'
+import { emptyTree, type MstNode, NodeLoader } from './mst/node.ts'
 import { visitCoveringProof } from './mst/proof.ts'
 import type { RepoStore } from './repo-store.ts'
 
@@ -19,9 +19,10 @@ export class StoredTree {
   private readonly fetched = new Map<CidKey, Uint8Array>()
   private readonly missing = new Set<CidKey>()
 
-  private constructor(store: RepoStore, did: string, root: MstNode | undefined) {
+  private constructor(store: RepoStore, did: string, root: MstNode) {
     this.store = store
     this.did = did
+    this.root = root
     this.loader = new NodeLoader(
       (cid) => {
         const bytes = this.fetched.get(cid)
@@ -32,13 +33,11 @@ export class StoredTree {
       },
       { check: 'order' },
     )
-    // Replaced at once by `open`, which is the only caller without a root.
-    this.root = root as MstNode
   }
 
   /** Opens the tree with this root. @throws {MissingBlockError} when the store lacks it. */
   static async open(store: RepoStore, did: string, data: CidKey): Promise<StoredTree> {
-    const tree = new StoredTree(store, did, undefined)
+    const tree = new StoredTree(store, did, emptyTree())
     tree.root = await tree.run(() => tree.loader.loadRoot(data))
     return tree
   }

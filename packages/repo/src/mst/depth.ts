@@ -1,11 +1,11 @@
-import { sha256OfAscii } from '../sha256.ts'
-import { sha256ByteString } from '../sha256.ts'
 import { fromByteString } from '../byte-string.ts'
+import { sha256ByteString, sha256OfAscii } from '../sha256.ts'
 
 /**
  * Gives the depth of a key in the tree: half the number of leading zero bits of its SHA-256, rounded down. (The reference calls it layer, Go height.)
  *
  * @param key - A byte string; repo paths are ASCII and so their own byte strings.
+ * @throws {RangeError} when the key has a character above 255.
  * @see {@link https://atproto.com/specs/repository#mst-structure}
  */
 export function keyDepth(key: string): number {
@@ -22,9 +22,9 @@ export function keyDepth(key: string): number {
   return bits >> 1
 }
 
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 0x7f) return false
-  }
-  return true
+function isAscii(key: string): boolean {
+  let highest = 0
+  for (let i = 0; i < key.length; i++) highest |= key.charCodeAt(i)
+  if (highest > 0xff) throw new RangeError('key must be a byte string')
+  return highest < 0x80
 }

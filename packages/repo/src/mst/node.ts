@@ -94,6 +94,14 @@ export class NodeLoader {
     this.checkPaths = check === 'full' && paths
   }
 
+  /** Gives a loader with the same checks that looks for nodes in `blocks` first. */
+  withBlocks(blocks: ReadonlyMap<CidKey, Uint8Array>): NodeLoader {
+    return new NodeLoader((cid) => blocks.get(cid) ?? this.source(cid), {
+      check: this.checkDepth ? 'full' : 'order',
+      paths: this.checkPaths,
+    })
+  }
+
   /**
    * Loads the root of a tree.
    *
