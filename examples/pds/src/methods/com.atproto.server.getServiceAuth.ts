@@ -6,7 +6,9 @@ import type { Auth } from '../sessions/auth.ts'
 
 /** Longest life of a token for one method, seconds. */
 const MAX_LIFETIME_SECONDS = 3_600
-/** Life of a token when none is asked for, and the longest for one that names no method, seconds. */
+/** Longest audience, characters. */
+const MAX_AUDIENCE = 2_048
+/** Life of a token when none is asked for, seconds. */
 const DEFAULT_LIFETIME_SECONDS = 60
 
 /** Signs a service token with the account's own key, for a client that talks to another service itself. */
@@ -19,7 +21,13 @@ export function getServiceAuth(options: {
     auth: auth.session,
     async handler({ auth: { account }, params, error }) {
       const { aud, lxm, exp } = params
-      if (lxm !== undefined && PROTECTED_METHODS.has(lxm)) {
+      if (aud.length > MAX_AUDIENCE || !/^did:[a-z]+:[^\s#]+(#[^\s#]+)?$/.test(aud)) {
+        throw error('InvalidRequest', 'aud must be a DID, or a DID with the fragment of a service')
+      }
+      if (lxm === undefined) {
+        throw error('InvalidRequest', 'lxm must name a method: services refuse tokens without one')
+      }
+      if (PROTECTED_METHODS.has(lxm)) {
         throw new ForbiddenError(`cannot sign a token for a protected method: ${lxm}`)
       }
       const nowSeconds = Math.floor(now() / 1000)
@@ -31,17 +39,11 @@ export function getServiceAuth(options: {
           'cannot request a token with an expiration more than an hour in the future',
         )
       }
-      if (lxm === undefined && lifetimeSeconds > DEFAULT_LIFETIME_SECONDS) {
-        throw error(
-          'BadExpiration',
-          'cannot request a method-less token with an expiration more than a minute in the future',
-        )
-      }
       const key = importPrivateKey('k256', account.signingKey)
       const token = await createServiceJwt({
         iss: account.did,
         aud,
-        ...(lxm === undefined ? {} : { lxm }),
+        lxm,
         key,
         lifetimeSeconds,
         now,

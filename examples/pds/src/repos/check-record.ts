@@ -1,5 +1,6 @@
 import { isTid } from '@skywright/repo'
 import { InvalidRequestError, type LexiconCatalog } from '@skywright/xrpc'
+import { checkBlobLimits } from './check-blob-limits.ts'
 
 /** Whether a record was checked against its lexicon. */
 export type ValidationStatus = 'valid' | 'unknown'
@@ -52,6 +53,7 @@ export function checkRecord(lexicons: LexiconCatalog, input: RecordInput): Check
       cause,
     })
   }
+  checkBlobLimits(lexicons, collection, record)
   return { record, validationStatus: 'valid' }
 }
 

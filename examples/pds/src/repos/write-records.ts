@@ -1,11 +1,12 @@
 import {
+  equalCids,
   InvalidSwapError,
   RecordNotFoundError,
   RepoError,
   type AppliedWrite,
-  type ApplyWritesResult,
   type Cid,
   type Commit,
+  type Repo,
   type RepoWrite,
 } from '@skywright/repo'
 import { InvalidRequestError, type LexiconCatalog } from '@skywright/xrpc'
@@ -107,6 +108,10 @@ export function createRecordWriter(options: {
       for (const write of writes) if (write.action !== 'delete') checkBlobs(did, write.record)
       const kept = await withoutVainDeletes(repos, did, writes)
       const repo = await repos.open(account)
+      if (kept.length === 0 && writes.length > 0) {
+        await refuseInWords(checkSwap(repo, swapCommit))
+        return { commit: undefined, results: restore(writes, kept, []) }
+      }
       const { commit, writes: results } = await refuseInWords(
         repo.applyWrites(kept, swapCommit === undefined ? {} : { swapCommit }),
       )
@@ -149,6 +154,15 @@ async function withoutVainDeletes(
   return kept
 }
 
+/** What a batch that changes nothing still promises about the commit it found. */
+async function checkSwap(repo: Repo, swapCommit: Cid | undefined): Promise<void> {
+  if (swapCommit === undefined) return
+  const { commit } = await repo.head()
+  if (!equalCids(commit, swapCommit)) {
+    throw new InvalidSwapError('commit', swapCommit.toString(), commit.toString())
+  }
+}
+
 /** Puts the dropped deletes back into the results, in the order of the request. */
 function restore(
   writes: readonly RepoWrite[],
@@ -165,7 +179,7 @@ function restore(
 }
 
 /** Turns the repository's refusals into answers to the client; anything else is a fault and stays one. */
-async function refuseInWords(work: Promise<ApplyWritesResult>): Promise<ApplyWritesResult> {
+async function refuseInWords<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {

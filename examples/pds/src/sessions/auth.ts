@@ -59,16 +59,16 @@ export function createAuth(options: AuthOptions): Auth {
     if (result.problem === 'expired') {
       throw new InvalidRequestError('Token has expired', { error: 'ExpiredToken' })
     }
-    throw new AuthRequiredError(
+    throw refused(
+      'InvalidToken',
       result.problem === 'wrong-kind' ? 'Wrong kind of token' : 'Token could not be verified',
-      { error: 'InvalidToken' },
     )
   }
 
   function readAccount(did: string): Account {
     const account = accounts.getByDid(did)
     if (account === undefined || account.status === 'pending') {
-      throw new AuthRequiredError('Account not found', { error: 'AccountNotFound' })
+      throw refused('AccountNotFound', 'Account not found')
     }
     return refuseRemoved(account)
   }
@@ -101,14 +101,14 @@ export function createAuth(options: AuthOptions): Auth {
 /** @throws {AuthRequiredError} when the account was suspended or taken down. */
 export function refuseRemoved(account: Account): Account {
   if (account.status === 'takendown' || account.status === 'suspended') {
-    throw new AuthRequiredError('Account has been taken down', { error: 'AccountTakedown' })
+    throw refused('AccountTakedown', 'Account has been taken down')
   }
   return account
 }
 
 function refuseInactive(session: Session): Session {
   if (session.account.status !== 'active') {
-    throw new AuthRequiredError('Account is deactivated', { error: 'AccountDeactivated' })
+    throw refused('AccountDeactivated', 'Account is deactivated')
   }
   return session
 }
@@ -116,11 +116,11 @@ function refuseInactive(session: Session): Session {
 function bearer(call: CallContext): string {
   const header = call.request.headers.get('authorization')
   if (header === null) {
-    throw new AuthRequiredError('Authentication Required', { error: 'AuthMissing' })
+    throw refused('AuthMissing', 'Authentication Required')
   }
   const token = /^bearer +(\S+)$/i.exec(header)?.[1]
   if (token === undefined) {
-    throw new AuthRequiredError('Expected a bearer token', { error: 'InvalidToken' })
+    throw refused('InvalidToken', 'Expected a bearer token')
   }
   return token
 }
@@ -129,4 +129,9 @@ function bearer(call: CallContext): string {
 function isOwnToken(token: string): boolean {
   const header = Buffer.from(token.split('.', 1)[0] ?? '', 'base64url').toString('latin1')
   return /"typ"\s*:\s*"(at|refresh)\+jwt"/.test(header)
+}
+
+/** 401 that says which kind of credentials would do. */
+function refused(error: string, message: string): AuthRequiredError {
+  return new AuthRequiredError(message, { error, headers: { 'www-authenticate': 'Bearer' } })
 }
