@@ -24,6 +24,8 @@ export async function pump(
   stopping: AbortSignal,
 ): Promise<void> {
   let wake: (() => void) | undefined
+  /** Set only while waiting for the network: a frame that was sent must not end the wait for the next one. */
+  let drained: (() => void) | undefined
   const interrupt = (): void => wake?.()
   connection.on('error', () => connection.terminate())
   connection.once('close', interrupt)
@@ -39,13 +41,14 @@ export async function pump(
   const flushed = async (): Promise<void> =>
     new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, limits.slowConsumerTimeoutMs)
-      wake = () => {
+      drained = () => {
         clearTimeout(timer)
         resolve()
       }
+      wake = drained
     })
   const onSent = (): void => {
-    if (connection.bufferedAmount <= limits.maxBufferedBytes / 2) wake?.()
+    if (connection.bufferedAmount <= limits.maxBufferedBytes / 2) drained?.()
   }
 
   try {
@@ -61,6 +64,7 @@ export async function pump(
       connection.send(step.value, { binary: true }, onSent)
       if (connection.bufferedAmount <= limits.maxBufferedBytes) continue
       await flushed()
+      drained = undefined
       if (!over() && connection.bufferedAmount > limits.maxBufferedBytes) {
         connection.send(encodeErrorFrame('ConsumerTooSlow', 'frames are not read fast enough'))
         connection.close(CLOSE_POLICY, 'ConsumerTooSlow')
