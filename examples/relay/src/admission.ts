@@ -9,10 +9,13 @@ const DAY_MS = 24 * HOUR_MS
 /** Calls of requestCrawl per caller and hour: a host calls at its start and when it has news after a long silence. */
 const REQUESTS_PER_CALLER_PER_HOUR = 60
 
+/** Starts following; gives whether the connection is open. */
+export type Follow = (host: HostAddress) => Promise<boolean>
+
 export interface AdmissionOptions {
   readonly store: RelayStore
   /** Starts following a host, or hurries up with one that is waiting for its next attempt. */
-  readonly follow: (host: HostAddress) => Promise<void>
+  readonly follow: Follow
   /** New hosts admitted since a moment. */
   readonly countHostsAddedSince: (ms: number) => number
   /** For URLs that strangers chose: guards against private addresses. */

@@ -1,4 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { CommitEvent } from '@skywright/firehose'
+import type { RelayAppend } from '@skywright/firehose/relay'
+import { type Cid, findNeighbours } from '@skywright/repo'
 
 /** Which repositories hold records of which collections, as far as the stream has shown. */
 export class CollectionIndex {
@@ -14,9 +17,7 @@ export class CollectionIndex {
     this.#insert = database.prepare(
       'INSERT OR IGNORE INTO relay_collection (collection, did) VALUES (?, ?)',
     )
-    this.#remove = database.prepare(
-      'DELETE FROM relay_collection WHERE collection = ? AND did = ?',
-    )
+    this.#remove = database.prepare('DELETE FROM relay_collection WHERE collection = ? AND did = ?')
     this.#removeAll = database.prepare('DELETE FROM relay_collection WHERE did = ?')
   }
 
@@ -25,22 +26,42 @@ export class CollectionIndex {
     return this.#select.all(collection, cursor, limit).map((row) => String(row['did']))
   }
 
-  /** Adds and removes in whatever transaction is open. */
-  apply(did: string, change: CollectionChange): void {
-    for (const collection of change.present) this.#insert.run(collection, did)
-    for (const collection of change.emptied) this.#remove.run(collection, did)
-  }
-
-  /** Forgets an account. */
-  removeAccount(did: string): void {
-    this.#removeAll.run(did)
+  /** Takes what an event shows into the index, inside the open transaction. Only proven commits count. */
+  apply({ did, event, verified }: RelayAppend): void {
+    if (event?.type === 'account' && event.status === 'deleted') this.#removeAll.run(did)
+    if (event?.type !== 'commit' || verified === undefined) return
+    const { present, emptied } = shownCollections(event, verified.data)
+    for (const collection of present) this.#insert.run(collection, did)
+    for (const collection of emptied) this.#remove.run(collection, did)
   }
 }
 
-/** What one commit shows about a repository's collections. */
-export interface CollectionChange {
-  /** Have a record after the commit. */
-  readonly present: readonly string[]
-  /** Provably have none after the commit. */
-  readonly emptied: readonly string[]
+/**
+ * Which collections have a record after a commit, and which provably have none any more.
+ *
+ * A deleted record leaves a gap in the sorted tree. The records on both sides of the gap are in the commit's own proof,
+ * and when neither is of the collection, the collection is empty.
+ */
+export function shownCollections(
+  { ops, blocks }: Pick<CommitEvent, 'ops' | 'blocks'>,
+  data: Cid,
+): { readonly present: ReadonlySet<string>; readonly emptied: ReadonlySet<string> } {
+  const present = new Set<string>()
+  const deleted: string[] = []
+  for (const { action, path } of ops) {
+    if (action === 'delete') deleted.push(path)
+    else present.add(collectionOf(path))
+  }
+  const emptied = new Set<string>()
+  if (deleted.length === 0) return { present, emptied }
+  for (const { path, before, behind } of findNeighbours(blocks, data, deleted)) {
+    const collection = collectionOf(path)
+    const stillThere = [before, behind].some((other) => other?.startsWith(`${collection}/`))
+    if (!stillThere) emptied.add(collection)
+  }
+  return { present, emptied }
+}
+
+function collectionOf(path: string): string {
+  return path.slice(0, path.indexOf('/'))
 }

@@ -14,6 +14,7 @@ const SCHEMA = `
     enforcement TEXT NOT NULL,
     account_count INTEGER NOT NULL DEFAULT 0,
     account_limit INTEGER NOT NULL,
+    account_limit_set INTEGER NOT NULL DEFAULT 0,
     added_at INTEGER NOT NULL,
     last_event_at INTEGER
   ) STRICT, WITHOUT ROWID;
@@ -25,6 +26,7 @@ const SCHEMA = `
     rev TEXT,
     data TEXT,
     commit_cid TEXT,
+    host_seq INTEGER,
     discontinuities INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX relay_account_hostname ON relay_account (hostname);

@@ -8,7 +8,9 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop
 try {
   await using relay = await startRelay(readConfig(process.env))
   console.log(`relay listening on ${relay.url}`)
-  if (!stop.signal.aborted) await once(stop.signal, 'abort')
+  const end = AbortSignal.any([stop.signal, relay.failure])
+  if (!end.aborted) await once(end, 'abort')
+  relay.failure.throwIfAborted()
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error
   console.error(error.message)

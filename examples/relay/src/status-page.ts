@@ -22,11 +22,13 @@ const ADVICE: Readonly<Record<string, string>> = {
   'commit-mismatch': 'A field of the event differs from the signed commit.',
   'duplicate-path': 'Two operations of one commit name the same record.',
   'future-rev': 'The revision lies in the future: check the clock of the host.',
-  'inactive-account': 'The account is not active here; an #account event with active=true must come first.',
+  'inactive-account':
+    'The account is not active here; an #account event with active=true must come first.',
   'invalid-car': 'The blocks are no well-formed CAR file.',
   'invalid-commit': 'The commit object is malformed.',
   'invalid-mst': 'The tree nodes in the blocks are malformed.',
-  'inversion-mismatch': 'Undoing the operations does not lead to prevData: an operation is missing or wrong.',
+  'inversion-mismatch':
+    'Undoing the operations does not lead to prevData: an operation is missing or wrong.',
   'missing-prev-data': 'The event has no prevData (Sync 1.1).',
   'missing-proof': 'The blocks lack tree nodes that are needed to undo the operations.',
   'missing-record': 'The blocks lack a record that an operation creates.',

@@ -7,6 +7,7 @@ import type {
   RelayStore,
 } from '@skywright/firehose/relay'
 import type { EventSink } from '@skywright/repo'
+import type { CollectionIndex } from './collection-index.ts'
 
 interface Waiting {
   readonly change: RelayChange
@@ -26,20 +27,22 @@ const GROUP_COMMIT_EVENTS = 256
  * its account and the cursor of its host become durable together, which is why a killed relay neither loses nor
  * repeats anything.
  *
- * Changes that arrive within {@link GROUP_COMMIT_MS} share one transaction. Account counts of hosts are kept here,
+ * The index of collections is part of the same transaction. Changes that arrive within {@link GROUP_COMMIT_MS} share one transaction. Account counts of hosts are kept here,
  * from the accounts themselves; `accountCount` of a written host is ignored.
  */
 export class SqliteRelayStore implements RelayStore {
   readonly #database: DatabaseSync
   readonly #events: EventSink
+  readonly #collections: CollectionIndex
   readonly #statements = new Map<string, StatementSync>()
   #waiting: Waiting[] = []
   #waitingEvents = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(database: DatabaseSync, events: EventSink) {
+  constructor(database: DatabaseSync, events: EventSink, collections: CollectionIndex) {
     this.#database = database
     this.#events = events
+    this.#collections = collections
   }
 
   getHost(hostname: string): HostRecord | undefined {
@@ -73,6 +76,33 @@ export class SqliteRelayStore implements RelayStore {
       if (this.#waitingEvents >= GROUP_COMMIT_EVENTS) this.#flush()
       else this.#timer ??= setTimeout(() => this.#flush(), GROUP_COMMIT_MS)
     })
+  }
+
+  countHostsAddedSince(ms: number): number {
+    const row = this.#prepare('SELECT count(*) AS n FROM relay_host WHERE added_at >= ?').get(ms)
+    return Number(row?.['n'])
+  }
+
+  countHostsByStatus(): readonly { readonly status: string; readonly count: number }[] {
+    return this.#prepare('SELECT status, count(*) AS n FROM relay_host GROUP BY status')
+      .all()
+      .map((row) => ({ status: String(row['status']), count: Number(row['n']) }))
+  }
+
+  countAccounts(): number {
+    return Number(this.#prepare('SELECT count(*) AS n FROM relay_account').get()?.['n'])
+  }
+
+  /** Remembers that an operator chose the account limit of a host. */
+  markLimitSet(hostname: string): void {
+    this.#prepare('UPDATE relay_host SET account_limit_set = 1 WHERE hostname = ?').run(hostname)
+  }
+
+  isLimitSet(hostname: string): boolean {
+    const row = this.#prepare('SELECT account_limit_set FROM relay_host WHERE hostname = ?').get(
+      hostname,
+    )
+    return row?.['account_limit_set'] === 1
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -111,8 +141,14 @@ export class SqliteRelayStore implements RelayStore {
 
   #apply(change: RelayChange): readonly number[] {
     for (const host of change.hosts) this.#putHost(host)
+    for (const hostname of change.resetHosts ?? []) {
+      this.#prepare('UPDATE relay_account SET host_seq = NULL WHERE hostname = ?').run(hostname)
+    }
     for (const account of change.accounts) this.#putAccount(account)
-    return change.events.map(({ did, encode }) => this.#events.append(did, encode))
+    return change.events.map((append) => {
+      this.#collections.apply(append)
+      return this.#events.append(append.did, append.encode)
+    })
   }
 
   #putHost(host: HostRecord): void {
@@ -139,8 +175,8 @@ export class SqliteRelayStore implements RelayStore {
     const before = this.getAccount(account.did)
     this.#prepare(
       `INSERT OR REPLACE INTO relay_account
-         (did, hostname, upstream_status, local_status, rev, data, commit_cid, discontinuities)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+         (did, hostname, upstream_status, local_status, rev, data, commit_cid, host_seq, discontinuities)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ).run(
       account.did,
       account.hostname,
@@ -149,6 +185,7 @@ export class SqliteRelayStore implements RelayStore {
       account.chain?.rev ?? null,
       account.chain?.data ?? null,
       account.chain?.commit ?? null,
+      account.hostSeq ?? null,
       account.discontinuities,
     )
     const from = before && countedAt(before)
@@ -159,9 +196,10 @@ export class SqliteRelayStore implements RelayStore {
   }
 
   #count(hostname: string, change: number): void {
-    this.#prepare(
-      'UPDATE relay_host SET account_count = account_count + ? WHERE hostname = ?',
-    ).run(change, hostname)
+    this.#prepare('UPDATE relay_host SET account_count = account_count + ? WHERE hostname = ?').run(
+      change,
+      hostname,
+    )
   }
 
   #prepare(sql: string): StatementSync {
@@ -209,6 +247,7 @@ function toAccount(row: Row): AccountRecord {
       typeof rev === 'string' && typeof data === 'string' && typeof commit === 'string'
         ? { rev, data, commit }
         : undefined,
+    hostSeq: optionalNumber(row['host_seq']),
     discontinuities: Number(row['discontinuities']),
   }
 }

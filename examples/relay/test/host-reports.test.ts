@@ -34,9 +34,19 @@ describe('HostReports', () => {
     using reports = open()
     reports.accepted('a.test')
     reports.accepted('a.test')
-    reports.incident('a.test', { outcome: 'rejected', reason: 'bad-signature', did: 'did:plc:x', seq: 4 })
+    reports.incident('a.test', {
+      outcome: 'rejected',
+      reason: 'bad-signature',
+      did: 'did:plc:x',
+      seq: 4,
+    })
     now = 2_000
-    reports.incident('a.test', { outcome: 'rejected', reason: 'bad-signature', rev: '3k', detail: 'no' })
+    reports.incident('a.test', {
+      outcome: 'rejected',
+      reason: 'bad-signature',
+      rev: '3k',
+      detail: 'no',
+    })
     reports.incident('b.test', { outcome: 'connection', reason: 'unreachable' })
     expect(reports.counts('a.test')).toEqual([
       { outcome: 'accepted', reason: '', count: 2, lastAtMs: 1_000 },

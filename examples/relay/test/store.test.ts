@@ -5,6 +5,7 @@ import type { TransactionalEventLog } from '@skywright/firehose'
 import type { AccountRecord, HostRecord, RelayChange } from '@skywright/firehose/relay'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CollectionIndex } from '../src/collection-index.ts'
 import { openDatabase } from '../src/database.ts'
 import { SqliteRelayStore } from '../src/store.ts'
 
@@ -26,7 +27,7 @@ afterEach(async () => {
 function open(): void {
   database = openDatabase(directory)
   log = openSqliteEventLog({ database })
-  store = new SqliteRelayStore(database, log)
+  store = new SqliteRelayStore(database, log, new CollectionIndex(database))
 }
 
 async function close(): Promise<void> {
@@ -50,13 +51,18 @@ function host(hostname: string, change: Partial<HostRecord> = {}): HostRecord {
   }
 }
 
-function account(did: string, hostname: string, change: Partial<AccountRecord> = {}): AccountRecord {
+function account(
+  did: string,
+  hostname: string,
+  change: Partial<AccountRecord> = {},
+): AccountRecord {
   return {
     did,
     hostname,
     upstreamStatus: 'active',
     localStatus: undefined,
     chain: undefined,
+    hostSeq: undefined,
     discontinuities: 0,
     ...change,
   }
@@ -78,6 +84,7 @@ describe('SqliteRelayStore', () => {
       upstreamStatus: 'deactivated',
       localStatus: 'takendown',
       chain,
+      hostSeq: 12,
       discontinuities: 3,
     })
     await store.commit(change({ hosts: [one], accounts: [alice] }))

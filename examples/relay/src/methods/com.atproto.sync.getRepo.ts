@@ -1,6 +1,6 @@
 import type { RelayStore } from '@skywright/firehose/relay'
 import { defineMethod, reply, type XrpcMethod } from '@skywright/xrpc'
-import { unavailableName } from '../account-status.ts'
+import { unavailableName } from '../unavailable-name.ts'
 import { relayLexicons } from '../lexicons.ts'
 
 /** Sends the caller to the repository's own host: a relay keeps no repositories. */
@@ -9,7 +9,8 @@ export function getRepo({ store }: { readonly store: RelayStore }): XrpcMethod {
     handler: ({ params: { did, since }, error }) => {
       const account = store.getAccount(did)
       const unavailable = unavailableName(account)
-      if (unavailable !== undefined) throw error(unavailable, `repository of ${did} is not available`)
+      if (unavailable !== undefined)
+        throw error(unavailable, `repository of ${did} is not available`)
       const host = account && store.getHost(account.hostname)
       if (host === undefined) throw error('RepoNotFound', `the host of ${did} is not known here`)
       const location = new URL('/xrpc/com.atproto.sync.getRepo', host.url)

@@ -1,6 +1,5 @@
-import type { RelayStore } from '@skywright/firehose/relay'
+import { accountStatus, type RelayStore } from '@skywright/firehose/relay'
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
-import { accountStatus } from '../account-status.ts'
 import { relayLexicons } from '../lexicons.ts'
 
 /** Whether a repository is active here, and its revision while it is. */
@@ -8,7 +7,8 @@ export function getRepoStatus({ store }: { readonly store: RelayStore }): XrpcMe
   return defineMethod(relayLexicons, 'com.atproto.sync.getRepoStatus', {
     handler: ({ params: { did }, error }) => {
       const account = store.getAccount(did)
-      if (account === undefined) throw error('RepoNotFound', `no repository of ${did} is known here`)
+      if (account === undefined)
+        throw error('RepoNotFound', `no repository of ${did} is known here`)
       const status = accountStatus(account)
       return {
         did,

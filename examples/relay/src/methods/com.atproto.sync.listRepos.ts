@@ -1,6 +1,5 @@
-import type { RelayStore } from '@skywright/firehose/relay'
+import { accountStatus, type RelayStore } from '@skywright/firehose/relay'
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
-import { accountStatus } from '../account-status.ts'
 import { relayLexicons } from '../lexicons.ts'
 
 /** Every repository with a commit, by DID. Pages may be short; the end is where no cursor comes back. */

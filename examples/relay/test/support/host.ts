@@ -7,8 +7,7 @@ import {
   type RepoEvent,
 } from '@skywright/firehose'
 import { generatePrivateKey, type PrivateKey } from '@skywright/identity/keys'
-import { type Commit, Repo, type RepoWrite } from '@skywright/repo'
-import { createMemoryRepoStore } from '@skywright/repo/testing'
+import { type Commit, createMemoryRepoStore, Repo, type RepoWrite } from '@skywright/repo'
 import { WebSocketServer } from 'ws'
 import { close, type FakePlc, listen } from './plc.ts'
 
@@ -58,7 +57,10 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
   const cursors: (number | undefined)[] = []
   const server = createServer((request, response) => {
     const found = request.url === '/xrpc/com.atproto.server.describeServer'
-    response.writeHead(found ? 200 : 404, { 'content-type': 'application/json', server: serverName })
+    response.writeHead(found ? 200 : 404, {
+      'content-type': 'application/json',
+      server: serverName,
+    })
     response.end(
       found
         ? (options.description ??
@@ -103,7 +105,10 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
     cursors,
     createAccount: async () => {
       const key = generatePrivateKey('k256')
-      const id = Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => ALPHABET[byte % 32])
+      const id = Array.from(
+        crypto.getRandomValues(new Uint8Array(24)),
+        (byte) => ALPHABET[byte % 32],
+      )
       const did = `did:plc:${id.join('')}`
       plc.documents.set(did, {
         id: did,
@@ -116,9 +121,7 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
             publicKeyMultibase: key.publicKey.multibase,
           },
         ],
-        service: [
-          { id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: url },
-        ],
+        service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: url }],
       })
       const { repo, commit } = await Repo.create(store, { did, signer: key })
       const time = new Date().toISOString()

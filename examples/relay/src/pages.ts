@@ -1,0 +1,110 @@
+import type { EventLog } from '@skywright/firehose'
+import express, { type Router } from 'express'
+import { createHostReport } from './host-report.ts'
+import type { HostReports } from './host-reports.ts'
+import { formatMetrics, METRICS_TYPE } from './metrics.ts'
+import type { SqliteRelayStore } from './store.ts'
+import { PAGE_HEADERS, renderHost, renderIndex, renderMessage } from './status-page.ts'
+
+/** Hosts listed on the front page. */
+const MAX_LISTED_HOSTS = 1_000
+/** Incidents on a host's page. */
+const LISTED_INCIDENTS = 100
+
+export interface PageSources {
+  readonly store: SqliteRelayStore
+  readonly log: EventLog
+  readonly reports: HostReports
+  readonly subscribers: () => number
+  /** `undefined` while the relay can do its work, else what is wrong. */
+  readonly problem: () => string | undefined
+}
+
+/** What is served beside XRPC: pages for host owners, and answers for machines. */
+export function createPages(sources: PageSources): Router {
+  const { store, log, reports, subscribers } = sources
+  const pages = express.Router()
+
+  pages.get('/', (_request, response) => {
+    const { first, last } = log.bounds()
+    const page = store.listHosts({ limit: MAX_LISTED_HOSTS })
+    response.set(PAGE_HEADERS).send(
+      renderIndex({
+        hosts: page.items,
+        firstSeq: first,
+        lastSeq: last,
+        subscribers: subscribers(),
+        more: page.cursor !== undefined,
+      }),
+    )
+  })
+
+  pages.get('/hosts', (request, response) => {
+    const { hostname } = request.query
+    const name = typeof hostname === 'string' ? hostname.trim().toLowerCase() : ''
+    response.redirect(303, name === '' ? '/' : `/hosts/${encodeURIComponent(name)}`)
+  })
+
+  pages.get('/hosts/:hostname', (request, response) => {
+    const { hostname } = request.params
+    const report = createHostReport(hostname, LISTED_INCIDENTS, sources)
+    response.set(PAGE_HEADERS)
+    if (report !== undefined) response.send(renderHost(report))
+    else
+      response.status(404).send(renderMessage('Unknown host', `${hostname} is not followed here.`))
+  })
+
+  pages.get('/readyz', (_request, response) => {
+    const problem = sources.problem()
+    response
+      .status(problem === undefined ? 200 : 503)
+      .type('text/plain')
+      .send(problem ?? 'ready')
+  })
+
+  pages.get('/metrics', (_request, response) => {
+    const { first, last } = log.bounds()
+    response.type(METRICS_TYPE).send(
+      formatMetrics([
+        {
+          name: 'relay_events_total',
+          help: 'Events received, by what became of them.',
+          type: 'counter',
+          samples: reports
+            .totals()
+            .map(({ outcome, reason, count }) => ({ labels: { outcome, reason }, value: count })),
+        },
+        {
+          name: 'relay_hosts',
+          help: 'Known hosts, by status.',
+          type: 'gauge',
+          samples: store
+            .countHostsByStatus()
+            .map(({ status, count }) => ({ labels: { status }, value: count })),
+        },
+        gauge('relay_accounts', 'Known accounts.', store.countAccounts()),
+        gauge('relay_subscribers', 'Open subscribeRepos connections.', subscribers()),
+        gauge('relay_first_seq', 'Oldest sequence number that can be replayed.', first),
+        gauge('relay_last_seq', 'Newest sequence number.', last),
+        gauge('process_resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss()),
+        {
+          name: 'process_cpu_seconds_total',
+          help: 'CPU time of the process.',
+          type: 'counter',
+          samples: [{ value: cpuSeconds() }],
+        },
+      ]),
+    )
+  })
+
+  return pages
+}
+
+function gauge(name: string, help: string, value: number): Parameters<typeof formatMetrics>[0][0] {
+  return { name, help, type: 'gauge', samples: [{ value }] }
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}

@@ -1,0 +1,208 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { IdentityResolver } from '@skywright/identity'
+import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
+import { createIdentitySource, type OpenStream } from '@skywright/firehose'
+import { createRelay } from '@skywright/firehose/relay'
+import { openSqliteEventLog } from '@skywright/firehose/sqlite'
+import { createOpenWebSocket } from '@skywright/firehose/ws'
+import { createRouter } from '@skywright/xrpc'
+import { createExpressHandler } from '@skywright/xrpc/express'
+import { closeServer } from '@skywright/xrpc/node'
+import { attachSubscriptions } from '@skywright/xrpc/ws'
+import express from 'express'
+import { pino, type Logger } from 'pino'
+import { createAdminAuth } from './admin-auth.ts'
+import { Admission, type Follow } from './admission.ts'
+import { CollectionIndex } from './collection-index.ts'
+import type { RelayConfig } from './config.ts'
+import { openDatabase } from './database.ts'
+import { isUnderDomain, parseHostname } from './hostname.ts'
+import { keepHouse } from './housekeeping.ts'
+import { SERVER_NAME } from './host-check.ts'
+import { HostReports } from './host-reports.ts'
+import { relayLexicons } from './lexicons.ts'
+import { getSubjectStatus } from './methods/com.atproto.admin.getSubjectStatus.ts'
+import { updateSubjectStatus } from './methods/com.atproto.admin.updateSubjectStatus.ts'
+import { getLatestCommit } from './methods/com.atproto.sync.getLatestCommit.ts'
+import { getHostStatus } from './methods/com.atproto.sync.getHostStatus.ts'
+import { getRepo } from './methods/com.atproto.sync.getRepo.ts'
+import { getRepoStatus } from './methods/com.atproto.sync.getRepoStatus.ts'
+import { listHosts } from './methods/com.atproto.sync.listHosts.ts'
+import { listRepos } from './methods/com.atproto.sync.listRepos.ts'
+import { listReposByCollection } from './methods/com.atproto.sync.listReposByCollection.ts'
+import { requestCrawl } from './methods/com.atproto.sync.requestCrawl.ts'
+import { subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
+import { getHostReport } from './methods/io.github.skywright.relay.getHostReport.ts'
+import { updateHost } from './methods/io.github.skywright.relay.updateHost.ts'
+import { recordNotice } from './notices.ts'
+import { createPages } from './pages.ts'
+import { SqliteRelayStore } from './store.ts'
+
+const HOUSEKEEPING_MS = 60_000
+
+/** What tests and other programs may replace. */
+export interface RelayOverrides {
+  readonly resolver?: IdentityResolver
+  /** For URLs that strangers chose. */
+  readonly fetch?: typeof globalThis.fetch
+  /** How hosts are connected to. */
+  readonly open?: OpenStream
+  readonly logger?: Logger
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+/** A running relay. Disposing it closes every socket and the database, having written what was in flight. */
+export interface RunningRelay extends AsyncDisposable {
+  /** Base URL, with the port that was really taken. */
+  readonly url: string
+  readonly port: number
+  /** Aborts, with the reason, when the relay cannot go on: its disk is full, say. */
+  readonly failure: AbortSignal
+}
+
+/** Starts a relay: everything it is made of, connected. */
+export async function startRelay(
+  config: RelayConfig,
+  overrides: RelayOverrides = {},
+): Promise<RunningRelay> {
+  const { development } = config
+  const {
+    logger = pino({ name: 'relay', level: config.logLevel }),
+    now = Date.now,
+    fetch = createSafeFetch({ dev: development }),
+    resolver = createNodeResolver({ plcUrl: config.plcUrl, dev: development }),
+    open = createOpenWebSocket({ headers: { 'user-agent': SERVER_NAME } }),
+  } = overrides
+  await using stack = new AsyncDisposableStack()
+
+  const database = stack.adopt(openDatabase(config.dataDirectory), (opened) => opened.close())
+  const log = stack.use(openSqliteEventLog({ database, now }))
+  const reports = stack.use(
+    new HostReports(database, {
+      now,
+      onError: (err) => logger.error({ err }, 'host reports could not be written'),
+    }),
+  )
+  const collections = new CollectionIndex(database)
+  const store = stack.use(new SqliteRelayStore(database, log, collections))
+
+  const failure = new AbortController()
+  let problem: string | undefined
+  const relay = stack.use(
+    createRelay({
+      store,
+      log,
+      identity: createIdentitySource(resolver, { allowHttp: development, now }),
+      open,
+      onNotice: (notice) => {
+        recordNotice(notice, { reports, logger })
+        if (notice.kind !== 'failure') return
+        problem = 'the relay cannot store events'
+        failure.abort(notice.error)
+      },
+    }),
+  )
+  const baseAccountLimit = (hostname: string): number =>
+    isUnderDomain(hostname, config.trustedDomains)
+      ? config.trustedAccountLimit
+      : config.accountLimit
+  const follow: Follow = (host) =>
+    relay.follow({
+      ...host,
+      enforcement: config.enforcement,
+      accountLimit: baseAccountLimit(host.hostname),
+    })
+  const admission = new Admission({
+    store,
+    follow,
+    countHostsAddedSince: (ms) => store.countHostsAddedSince(ms),
+    fetch,
+    now,
+    development,
+    newHostsPerDay: config.newHostsPerDay,
+    bannedDomains: config.bannedDomains,
+  })
+
+  const admin = createAdminAuth(config.adminPassword)
+  const router = createRouter({
+    lexicons: relayLexicons,
+    onError: (err, { nsid }) => logger.error({ err, nsid }, 'method failed'),
+    health: () => ({ version: 'skywright' }),
+  })
+  router
+    .add(requestCrawl({ admission }))
+    .add(subscribeRepos({ log }))
+    .add(listRepos({ store }))
+    .add(getRepoStatus({ store }))
+    .add(getLatestCommit({ store }))
+    .add(getRepo({ store }))
+    .add(listHosts({ store }))
+    .add(getHostStatus({ store }))
+    .add(listReposByCollection({ collections }))
+    .add(getHostReport({ store, reports }))
+    .add(updateHost({ relay, admin, onLimitSet: (hostname) => store.markLimitSet(hostname) }))
+    .add(updateSubjectStatus({ relay, admin }))
+    .add(getSubjectStatus({ store, admin }))
+
+  const app = express()
+    .disable('x-powered-by')
+    // Only a proxy on this machine may say who is calling.
+    .set('trust proxy', 'loopback')
+    .use((_request, response, next) => {
+      response.set('server', SERVER_NAME)
+      next()
+    })
+    .use(createExpressHandler(router))
+  const server = createServer(app)
+  stack.defer(() => closeServer(server))
+  const subscriptions = stack.use(attachSubscriptions(server, router))
+  app.use(
+    createPages({
+      store,
+      log,
+      reports,
+      subscribers: () => subscriptions.size,
+      problem: () => problem,
+    }),
+  )
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(config.port, config.bindAddress, resolve)
+  })
+  const { port } = server.address() as AddressInfo // a TCP server's address is never a path
+
+  relay.start()
+  for (const text of config.initialHosts) {
+    const host = parseHostname(text, { development })
+    if (typeof host === 'string') logger.warn({ hostname: text, problem: host }, 'host skipped')
+    else if (store.getHost(host.hostname) === undefined) void follow(host)
+  }
+  const housekeeping = setInterval(() => {
+    keepHouse({
+      store,
+      log,
+      relay,
+      reports,
+      now,
+      retentionHours: config.retentionHours,
+      retentionBytes: config.retentionBytes,
+      baseAccountLimit: (hostname) =>
+        store.isLimitSet(hostname) ? undefined : baseAccountLimit(hostname),
+    }).catch((err: unknown) => logger.error({ err }, 'housekeeping failed'))
+  }, HOUSEKEEPING_MS)
+  stack.defer(() => clearInterval(housekeeping))
+  logger.info({ port, hosts: store.countHostsByStatus() }, 'relay started')
+
+  const running = stack.move()
+  return {
+    url: `http://${config.bindAddress.includes(':') ? `[${config.bindAddress}]` : config.bindAddress}:${String(port)}`,
+    port,
+    failure: failure.signal,
+    [Symbol.asyncDispose]: async () => {
+      await running.disposeAsync()
+      logger.info('relay stopped')
+    },
+  }
+}
