@@ -48,7 +48,7 @@ export async function fetchBounded(url: string, request: BoundedRequest): Promis
 async function readBounded(url: string, response: Response, maxBytes: number): Promise<string> {
   const declared = Number(response.headers.get('content-length') ?? 0)
   if (declared > maxBytes) {
-    await response.body?.cancel()
+    response.body?.cancel().catch(() => undefined)
     throw new ResponseTooLargeError(url, maxBytes)
   }
   if (response.body === null) return ''
@@ -65,7 +65,7 @@ async function readBounded(url: string, response: Response, maxBytes: number): P
       text += decoder.decode(value, { stream: true })
     }
   } finally {
-    // A body that was read to its end is unaffected.
-    await reader.cancel().catch(() => undefined)
+    // Not awaited: a source may take its time to stop, and what matters is read. No effect on a finished body.
+    reader.cancel().catch(() => undefined)
   }
 }

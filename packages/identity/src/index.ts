@@ -30,6 +30,9 @@ export type {
   ResolutionSource,
   ResolveOptions,
 } from './resolver/identity-resolver.ts'
+export { createGuardedFetch } from './guarded-fetch.ts'
+export type { GuardedFetchOptions } from './guarded-fetch.ts'
+export { isPublicAddress } from './public-address.ts'
 export { DEFAULT_DID_TTLS, DEFAULT_HANDLE_TTLS, createResolver } from './resolver/resolver.ts'
 export type { ResolverEvent, ResolverOptions } from './resolver/resolver.ts'
 export type { CacheTtls, LookupOutcome } from './resolver/cached-lookup.ts'

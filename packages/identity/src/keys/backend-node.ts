@@ -1,7 +1,8 @@
+import type * as nodeCryptoModule from 'node:crypto'
 import type { VerifyBackend } from './backend.ts'
 import type { Curve } from './key.ts'
 
-type NodeCrypto = typeof import('node:crypto')
+type NodeCrypto = typeof nodeCryptoModule
 
 /** OpenSSL's names of the curves. */
 export const OPENSSL_CURVES: Readonly<Record<Curve, string>> = {

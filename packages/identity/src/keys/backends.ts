@@ -1,3 +1,5 @@
+import type * as nodeCryptoModule from 'node:crypto'
+import type * as nodeModuleModule from 'node:module'
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
 import { createNativeBackend, isNativeSecp256k1 } from './backend-native.ts'
 import type { NativeSecp256k1, Sha256 } from './backend-native.ts'
@@ -5,7 +7,7 @@ import { createNodeBackend } from './backend-node.ts'
 import { nobleBackend } from './backend-noble.ts'
 import type { VerifyBackend } from './backend.ts'
 
-type NodeCrypto = typeof import('node:crypto')
+type NodeCrypto = typeof nodeCryptoModule
 
 /** `node:crypto` where the runtime has one, without an import that other runtimes would trip over. */
 export const nodeCrypto: NodeCrypto | undefined = builtin('node:crypto')
@@ -45,7 +47,7 @@ function hashWith(crypto: NodeCrypto): Sha256 {
 
 function loadNative(): NativeSecp256k1 | undefined {
   try {
-    const nodeModule = builtin<typeof import('node:module')>('node:module')
+    const nodeModule = builtin<typeof nodeModuleModule>('node:module')
     // `bindings.js` is the native half; the package's main file would fall back to slow JavaScript.
     const loaded: unknown = nodeModule?.createRequire(import.meta.url)('secp256k1/bindings.js')
     return isNativeSecp256k1(loaded) ? loaded : undefined

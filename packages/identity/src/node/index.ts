@@ -3,5 +3,9 @@
  *
  * @packageDocumentation
  */
+export { createNodeResolveTxt, createNodeResolver } from './node-resolver.ts'
+export type { ResolveAddresses } from './pinned-fetch.ts'
+export { createSafeFetch } from './safe-fetch.ts'
+export type { SafeFetchOptions } from './safe-fetch.ts'
 export { openSqlitePlcStore } from './sqlite-plc-store.ts'
 export type { SqlitePlcStoreOptions } from './sqlite-plc-store.ts'

@@ -23,7 +23,7 @@ export async function readRequestJson(request: Request): Promise<unknown> {
         chunks.push(decoder.decode(value, { stream: true }))
       }
     } finally {
-      await reader.cancel().catch(() => undefined)
+      reader.cancel().catch(() => undefined)
     }
   }
   try {

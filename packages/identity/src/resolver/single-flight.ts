@@ -49,8 +49,8 @@ export class SingleFlight<T> {
     const controller = new AbortController()
     const flight: Flight<T> = { controller, waiting: 0, result: work(controller.signal) }
     this.#flights.set(key, flight)
-    const done = (): void => this.#forget(key, flight)
-    flight.result.then(done, done)
+    // Callers see a rejection where they wait; here only the end matters.
+    void flight.result.catch(() => undefined).finally(() => this.#forget(key, flight))
     return flight
   }
 

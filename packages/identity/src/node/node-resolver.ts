@@ -1,0 +1,26 @@
+import { Resolver } from 'node:dns/promises'
+import type { ResolveTxt } from '../handle/dns.ts'
+import type { IdentityResolver } from '../resolver/identity-resolver.ts'
+import { createResolver } from '../resolver/resolver.ts'
+import type { ResolverOptions } from '../resolver/resolver.ts'
+import { createSafeFetch } from './safe-fetch.ts'
+
+const DNS_TIMEOUT_MS = 2000
+const DNS_TRIES = 2
+
+/** TXT lookups by the system's DNS servers, or by the ones named (`1.1.1.1`, `[::1]:5353`). */
+export function createNodeResolveTxt(servers?: readonly string[]): ResolveTxt {
+  const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES })
+  if (servers !== undefined) resolver.setServers(servers)
+  return (name) => resolver.resolveTxt(name)
+}
+
+/**
+ * `createResolver` for servers: Node's DNS, and the guarded fetch for everything a stranger can name. The directory is
+ * reached by the ordinary `fetch`, since you chose it.
+ */
+export function createNodeResolver(options: ResolverOptions = {}): IdentityResolver {
+  const { dev = false, resolveTxt = createNodeResolveTxt() } = options
+  const publicFetch = options.publicFetch ?? createSafeFetch({ dev })
+  return createResolver({ ...options, resolveTxt, publicFetch })
+}

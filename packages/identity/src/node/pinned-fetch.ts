@@ -1,0 +1,165 @@
+import { lookup as dnsLookup } from 'node:dns'
+import type { LookupAddress } from 'node:dns'
+import { Agent as HttpAgent, request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { LookupFunction } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
+import { callbackify } from 'node:util'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { ForbiddenAddressError } from '../errors.ts'
+import { isPublicAddress } from '../public-address.ts'
+
+/** All addresses of a name. */
+export type ResolveAddresses = (hostname: string) => Promise<readonly LookupAddress[]>
+
+/** Options of {@link createPinnedFetch}. */
+export interface PinnedFetchOptions {
+  /** Whether addresses outside the public internet may be connected to. */
+  readonly allowPrivate: boolean
+  /** @defaultValue the system's resolver (`dns.lookup`) */
+  readonly resolveAddresses?: ResolveAddresses | undefined
+  /** Connections kept per host. @defaultValue 8 */
+  readonly maxSocketsPerHost?: number | undefined
+}
+
+const DEFAULT_MAX_SOCKETS = 8
+/** Idle connections kept over all hosts. */
+const MAX_FREE_SOCKETS = 64
+const IDLE_TIMEOUT_MS = 15_000
+/** Bytes of response headers; Node's own default, written down. */
+const MAX_HEADER_BYTES = 16_384
+
+const NULL_BODY_STATUSES = new Set([101, 103, 204, 205, 304])
+
+/**
+ * One hop of fetch over Node's http and https, with the address that was checked being the address that is connected
+ * to: there is one DNS lookup, and its answer goes to the socket. Follows no redirects.
+ */
+export function createPinnedFetch(options: PinnedFetchOptions): typeof globalThis.fetch {
+  const {
+    allowPrivate,
+    resolveAddresses = systemAddresses,
+    maxSocketsPerHost: maxSockets = DEFAULT_MAX_SOCKETS,
+  } = options
+  const lookup = createCheckedLookup(resolveAddresses, allowPrivate)
+  const agentOptions = {
+    keepAlive: true,
+    maxSockets,
+    maxFreeSockets: MAX_FREE_SOCKETS,
+    timeout: IDLE_TIMEOUT_MS,
+  }
+  const httpAgent = new HttpAgent(agentOptions)
+  const httpsAgent = new HttpsAgent(agentOptions)
+
+  return async (input, init) => {
+    const request = new Request(input, init)
+    const url = new URL(request.url)
+    const secure = url.protocol === 'https:'
+    const message = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = (secure ? httpsRequest : httpRequest)(url, {
+        agent: secure ? httpsAgent : httpAgent,
+        lookup,
+        method: request.method,
+        signal: request.signal,
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headers: { 'accept-encoding': 'gzip, deflate, br', ...Object.fromEntries(request.headers) },
+      })
+      outgoing.once('response', resolve)
+      outgoing.once('error', (error) => {
+        reject(request.signal.aborted ? request.signal.reason : error)
+      })
+      if (request.body === null) outgoing.end()
+      // Node and the Web describe the same stream with two type declarations.
+      else pipeline(Readable.fromWeb(request.body as NodeReadableStream), outgoing).catch(reject)
+    })
+    return toResponse(message)
+  }
+}
+
+function toResponse(message: IncomingMessage): Response {
+  const status = message.statusCode ?? 502
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(message.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value)
+  }
+  if (NULL_BODY_STATUSES.has(status)) {
+    message.resume()
+    return new Response(null, { status, headers })
+  }
+  const body = decoded(message)
+  if (body !== message) {
+    headers.delete('content-encoding')
+    headers.delete('content-length')
+  }
+  // Node and the Web describe the same stream with two type declarations.
+  const stream = Readable.toWeb(body) as ReadableStream<Uint8Array>
+  return new Response(stream, { status, headers })
+}
+
+function decoded(message: IncomingMessage): Readable {
+  const decoder = createDecoder(message.headers['content-encoding'])
+  if (decoder === undefined) return message
+  // A failure destroys both ends, so the reader of the decoder sees it.
+  pipeline(message, decoder).catch((error: unknown) => {
+    decoder.destroy(error instanceof Error ? error : undefined)
+  })
+  return decoder
+}
+
+function createDecoder(encoding: string | undefined): ReturnType<typeof createGunzip> | undefined {
+  switch (encoding?.toLowerCase()) {
+    case 'gzip':
+    case 'x-gzip':
+      return createGunzip()
+    case 'deflate':
+      return createInflate()
+    case 'br':
+      return createBrotliDecompress()
+    default:
+      return undefined
+  }
+}
+
+function createCheckedLookup(
+  resolveAddresses: ResolveAddresses,
+  allowPrivate: boolean,
+): LookupFunction {
+  const withCallback = callbackify(resolveAddresses)
+  return (hostname, { all }, callback) => {
+    withCallback(hostname, (error, addresses) => {
+      if (error !== null) {
+        callback(error, '', 0)
+        return
+      }
+      const refused = allowPrivate
+        ? undefined
+        : addresses.find(({ address }) => !isPublicAddress(address))
+      const [first] = addresses
+      if (refused !== undefined) {
+        callback(
+          new ForbiddenAddressError(hostname, 'name leads to an address that is not public'),
+          '',
+          0,
+        )
+      } else if (first === undefined) {
+        callback(Object.assign(new Error('no address'), { code: 'ENOTFOUND' }), '', 0)
+      } else if (all === true) {
+        callback(null, [...addresses])
+      } else {
+        callback(null, first.address, first.family)
+      }
+    })
+  }
+}
+
+function systemAddresses(hostname: string): Promise<readonly LookupAddress[]> {
+  return new Promise((resolve, reject) => {
+    dnsLookup(hostname, { all: true }, (error, addresses) => {
+      if (error === null) resolve(addresses)
+      else reject(error)
+    })
+  })
+}

@@ -1,0 +1,328 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  ForbiddenAddressError,
+  ResponseTooLargeError,
+  createGuardedFetch,
+  isPublicAddress,
+} from '../src/index.ts'
+import { createSafeFetch } from '../src/node/index.ts'
+
+const servers: Server[] = []
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+async function listen(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  servers.push(server)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return `http://127.0.0.1:${port}`
+}
+
+describe('isPublicAddress', () => {
+  const refused = [
+    '0.0.0.0',
+    '10.1.2.3',
+    '100.64.0.1',
+    '127.0.0.1',
+    '127.255.255.255',
+    '169.254.169.254',
+    '172.16.0.1',
+    '172.31.255.255',
+    '192.0.0.1',
+    '192.0.2.1',
+    '192.88.99.1',
+    '192.168.1.1',
+    '198.18.0.1',
+    '198.19.255.255',
+    '198.51.100.1',
+    '203.0.113.1',
+    '224.0.0.1',
+    '239.255.255.255',
+    '240.0.0.1',
+    '255.255.255.255',
+    '::',
+    '::1',
+    '::ffff:127.0.0.1',
+    '::ffff:7f00:1',
+    '::ffff:10.0.0.1',
+    '::127.0.0.1',
+    '64:ff9b::a00:1',
+    '64:ff9b:1::1',
+    'fc00::1',
+    'fdff::1',
+    'fe80::1',
+    'fec0::1',
+    'ff02::1',
+    '2001::1',
+    '2001:10::1',
+    '2001:20::1',
+    '2001:db8::1',
+    '2002:7f00:1::',
+    '2002:a00:1::1',
+    '3fff::1',
+    '100::1',
+    '5f00::1',
+    '4000::1',
+    'fd00:ec2::254',
+  ]
+  const allowed = [
+    '1.1.1.1',
+    '8.8.8.8',
+    '100.63.255.255',
+    '100.128.0.1',
+    '172.15.0.1',
+    '172.32.0.1',
+    '192.0.1.1',
+    '198.17.0.1',
+    '198.20.0.1',
+    '223.255.255.255',
+    '2606:4700:4700::1111',
+    '2001:4860:4860::8888',
+    '2a00:1450::1',
+    '::ffff:8.8.8.8',
+    '64:ff9b::808:808',
+    '2002:808:808::1',
+    '2001:200::1',
+  ]
+  const nonsense = [
+    '',
+    'localhost',
+    '1.2.3',
+    '256.1.1.1',
+    '1.2.3.4.5',
+    ':::',
+    '1::2::3',
+    '12345::',
+    'fe80::1%eth0',
+    'g::1',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+  ]
+  it.each([...refused, ...nonsense])('refuses %s', (address) => {
+    expect(isPublicAddress(address)).toBe(false)
+  })
+  it.each(allowed)('allows %s', (address) => {
+    expect(isPublicAddress(address)).toBe(true)
+  })
+})
+
+describe('createGuardedFetch', () => {
+  const never = createGuardedFetch({ fetch: () => Promise.reject(new Error('was asked')) })
+  it.each([
+    'http://example.org/',
+    'ftp://example.org/',
+    'file:///etc/passwd',
+    'https://example.org:8443/',
+    'https://127.0.0.1/',
+    'https://2130706433/',
+    'https://0x7f.1/',
+    'https://[::1]/',
+    'https://[::ffff:127.0.0.1]/',
+    'https://169.254.169.254/latest/meta-data/',
+    'https://localhost/',
+    'https://localhost./',
+    'https://metadata.google.internal/',
+    'https://printer.local/',
+    'https://intranet/',
+    `https://example.org/${'x'.repeat(9000)}`,
+  ])('refuses %s before asking', async (url) => {
+    await expect(never(url)).rejects.toThrow(ForbiddenAddressError)
+  })
+
+  it('refuses a user in the URL', async () => {
+    // Request itself refuses credentials, with a TypeError.
+    await expect(never('https://user:pass@example.org/')).rejects.toThrow(Error)
+  })
+
+  it('checks every hop, and keeps credentials to their origin', async () => {
+    const seen: [string, string | null][] = []
+    const hops: Record<string, string> = {
+      'https://a.example.org/': 'https://b.example.org/',
+      'https://b.example.org/': '/c',
+      'https://b.example.org/c': 'https://10.0.0.1/secret',
+    }
+    const fetch = createGuardedFetch({
+      fetch: async (input, init) => {
+        await Promise.resolve()
+        const request = new Request(input, init)
+        seen.push([request.url, request.headers.get('authorization')])
+        return new Response(null, { status: 302, headers: { location: hops[request.url] ?? '' } })
+      },
+    })
+    const headers = { authorization: 'Bearer x' }
+    await expect(fetch('https://a.example.org/', { headers })).rejects.toThrow(
+      ForbiddenAddressError,
+    )
+    expect(seen).toEqual([
+      ['https://a.example.org/', 'Bearer x'],
+      ['https://b.example.org/', null],
+      ['https://b.example.org/c', null],
+    ])
+  })
+
+  it('gives up on redirect loops, and honours manual and error', async () => {
+    let asked = 0
+    const fetch = createGuardedFetch({
+      maxRedirects: 4,
+      fetch: async () => {
+        await Promise.resolve()
+        asked++
+        return new Response(null, {
+          status: 301,
+          headers: { location: 'https://example.org/again' },
+        })
+      },
+    })
+    await expect(fetch('https://example.org/')).rejects.toThrow('too many redirects')
+    expect(asked).toBe(5)
+    expect((await fetch('https://example.org/', { redirect: 'manual' })).status).toBe(301)
+    await expect(fetch('https://example.org/', { redirect: 'error' })).rejects.toThrow(
+      ForbiddenAddressError,
+    )
+  })
+
+  it('keeps method and body on 307, and turns a POST into a GET on 303', async () => {
+    const seen: string[] = []
+    const fetch = createGuardedFetch({
+      fetch: async (input, init) => {
+        const request = new Request(input, init)
+        seen.push(`${request.method} ${request.url} ${await request.text()}`)
+        const status = request.url.endsWith('/1') ? 307 : request.url.endsWith('/2') ? 303 : 200
+        const location = status === 307 ? 'https://example.org/2' : 'https://example.org/3'
+        return new Response(null, { status, headers: { location } })
+      },
+    })
+    await fetch('https://example.org/1', { method: 'POST', body: 'data' })
+    expect(seen).toEqual([
+      'POST https://example.org/1 data',
+      'POST https://example.org/2 data',
+      'GET https://example.org/3 ',
+    ])
+  })
+})
+
+describe('createSafeFetch', () => {
+  it('refuses names that lead to private addresses, every one of them, and never connects', async () => {
+    let connections = 0
+    const url = new URL(
+      await listen((_request, response) => {
+        connections++
+        response.end('secret')
+      }),
+    )
+    for (const addresses of [
+      [{ address: '127.0.0.1', family: 4 }],
+      [
+        { address: '93.184.216.34', family: 4 },
+        { address: '10.0.0.1', family: 4 },
+      ],
+      [{ address: '::1', family: 6 }],
+    ]) {
+      const fetch = createSafeFetch({ resolveAddresses: () => Promise.resolve(addresses) })
+      await expect(fetch(`https://rebind.example.org/`)).rejects.toThrow(ForbiddenAddressError)
+    }
+    expect(connections).toBe(0)
+    expect(url.hostname).toBe('127.0.0.1')
+  })
+
+  it('connects to the address it checked: one lookup per connection', async () => {
+    const url = new URL(await listen((_request, response) => response.end('hello')))
+    let lookups = 0
+    const fetch = createSafeFetch({
+      dev: true,
+      resolveAddresses: (hostname) => {
+        lookups++
+        expect(hostname).toBe('pds.example.org')
+        return Promise.resolve([{ address: '127.0.0.1', family: 4 }])
+      },
+    })
+    const response = await fetch(`http://pds.example.org:${url.port}/x?y=1`)
+    expect([response.status, await response.text(), response.url]).toEqual([
+      200,
+      'hello',
+      `http://pds.example.org:${url.port}/x?y=1`,
+    ])
+    expect(lookups).toBe(1)
+  })
+
+  it('sends bodies and headers, and reads statuses, headers and compressed bodies', async () => {
+    const base = await listen((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        if (request.url === '/gzip') {
+          response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('squeezed'))
+        } else if (request.url === '/br') {
+          response.writeHead(200, { 'content-encoding': 'br' }).end(brotliCompressSync('squeezed'))
+        } else if (request.url === '/none') {
+          response.writeHead(204).end()
+        } else {
+          response.writeHead(201, { 'x-method': request.method, 'set-cookie': ['a=1', 'b=2'] })
+          response.end(`${String(request.headers['x-test'])} ${Buffer.concat(chunks).toString()}`)
+        }
+      })
+    })
+    const fetch = createSafeFetch({ dev: true })
+    const posted = await fetch(base, { method: 'POST', body: 'data', headers: { 'x-test': 'yes' } })
+    expect([posted.status, posted.headers.get('x-method'), await posted.text()]).toEqual([
+      201,
+      'POST',
+      'yes data',
+    ])
+    expect(posted.headers.getSetCookie()).toEqual(['a=1', 'b=2'])
+    expect(await (await fetch(`${base}/gzip`)).text()).toBe('squeezed')
+    expect(await (await fetch(`${base}/br`)).text()).toBe('squeezed')
+    expect((await fetch(`${base}/none`)).status).toBe(204)
+  })
+
+  it('stops reading a gzip bomb, an endless body and a body that never ends', async () => {
+    const bomb = gzipSync(Buffer.alloc(50_000_000))
+    const base = await listen((request, response) => {
+      if (request.url === '/bomb') {
+        response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb)
+        return
+      }
+      response.writeHead(200)
+      if (request.url === '/slow') {
+        response.write('a')
+        return
+      }
+      const pump = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+      }
+      response.on('drain', pump)
+      pump()
+    })
+    const fetch = createSafeFetch({ dev: true, maxBytes: 1_000_000 })
+    await expect((await fetch(`${base}/bomb`)).text()).rejects.toThrow(ResponseTooLargeError)
+    await expect((await fetch(`${base}/endless`)).text()).rejects.toThrow(ResponseTooLargeError)
+    const impatient = createSafeFetch({ dev: true, timeoutMs: 50 })
+    await expect(impatient(`${base}/slow`).then((response) => response.text())).rejects.toThrow(
+      Error,
+    )
+  })
+
+  it('fails on broken compression, refused connections and aborts', async () => {
+    const base = await listen((request, response) => {
+      if (request.url === '/hang') return
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end('not gzip')
+    })
+    const fetch = createSafeFetch({ dev: true })
+    await expect((await fetch(base)).text()).rejects.toThrow('incorrect header check')
+    const abort = new AbortController()
+    const hanging = fetch(`${base}/hang`, { signal: abort.signal })
+    abort.abort(new Error('enough'))
+    await expect(hanging).rejects.toThrow('enough')
+    await expect(fetch('http://127.0.0.1:1/')).rejects.toThrow('ECONNREFUSED')
+  })
+})
