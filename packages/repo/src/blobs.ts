@@ -24,10 +24,12 @@ function isTyped(value: unknown): value is Readonly<Record<string, unknown>> {
 /** Gives what is wrong with a value of `$type` blob; undefined when nothing is. */
 export function describeBadBlob(value: Readonly<Record<string, unknown>>): string | undefined {
   const ref = asCid(value['ref'])
-  if (ref === undefined || ref.version !== 1 || ref.code !== CODEC_RAW) return 'blob ref is not a raw cid'
+  if (ref === undefined || ref.version !== 1 || ref.code !== CODEC_RAW)
+    return 'blob ref is not a raw cid'
   const { mimeType, size } = value
   if (typeof mimeType !== 'string' || mimeType.length === 0) return 'blob without mimeType'
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return 'blob size is not a length'
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    return 'blob size is not a length'
   return undefined
 }
 

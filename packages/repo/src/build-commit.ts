@@ -102,7 +102,9 @@ export async function buildCommit(parts: CommitParts, signer: Signer): Promise<B
       previous: previous?.commit ?? null,
       head: { did, rev, commit: cid, data, bytes },
       putNodes: tree.added.flatMap((node) =>
-        node.cid === null || node.bytes === null ? [] : { cid: cidFromKey(node.cid), bytes: node.bytes },
+        node.cid === null || node.bytes === null
+          ? []
+          : { cid: cidFromKey(node.cid), bytes: node.bytes },
       ),
       deleteNodes: tree.removed.map((removed) => cidFromKey(removed)),
       putRecords: records,
@@ -118,7 +120,13 @@ function recordPuts({ ops, writes }: CommitParts): readonly RecordPut[] {
     const write = byPath.get(path)
     if (write?.record === undefined) return []
     const { collection, rkey, record } = write
-    return { collection, rkey, cid: cidFromKey(record.cid), bytes: record.bytes, blobs: record.blobs }
+    return {
+      collection,
+      rkey,
+      cid: cidFromKey(record.cid),
+      bytes: record.bytes,
+      blobs: record.blobs,
+    }
   })
 }
 

@@ -42,8 +42,14 @@ export class CborReader {
   private low = 0
   private readonly shortest: boolean
 
-  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length, options: { readonly shortest?: boolean } = {}) {
-    if (start < 0 || end > bytes.length || start > end) throw new RangeError('start and end must lie within bytes')
+  constructor(
+    bytes: Uint8Array,
+    start = 0,
+    end: number = bytes.length,
+    options: { readonly shortest?: boolean } = {},
+  ) {
+    if (start < 0 || end > bytes.length || start > end)
+      throw new RangeError('start and end must lie within bytes')
     this.bytes = bytes
     this.position = start
     this.end = end
@@ -102,7 +108,11 @@ export class CborReader {
   private readUint32(at: number): number {
     const { bytes } = this
     return (
-      (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
+      (((bytes[at] ?? 0) << 24) |
+        ((bytes[at + 1] ?? 0) << 16) |
+        ((bytes[at + 2] ?? 0) << 8) |
+        (bytes[at + 3] ?? 0)) >>>
+      0
     )
   }
 
@@ -195,7 +205,8 @@ export class CborReader {
   readLinkBody(what: string): number {
     const at = this.position
     const length = this.readBytesHead(MAX_CID_BYTES + 1, what)
-    if (length < 2 || this.bytes[this.position] !== 0) this.fail('link without its leading zero', at)
+    if (length < 2 || this.bytes[this.position] !== 0)
+      this.fail('link without its leading zero', at)
     this.position++
     return length - 1
   }

@@ -184,7 +184,12 @@ function readMap(
     const value = readValue(reader, strict, depth + 1)
     if (key === '__proto__') {
       // Plain assignment would call the inherited setter and lose the entry.
-      Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true })
+      Object.defineProperty(map, key, {
+        value,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      })
     } else {
       map[key] = value
     }
@@ -228,7 +233,13 @@ function checkLength(reader: CborReader, length: number, at: number): void {
   if (reader.wide || length > reader.end - reader.position) reader.fail('truncated', at)
 }
 
-function checkCount(reader: CborReader, count: number, bytesEach: number, depth: number, at: number): void {
+function checkCount(
+  reader: CborReader,
+  count: number,
+  bytesEach: number,
+  depth: number,
+  at: number,
+): void {
   if (depth >= MAX_NESTING) reader.fail('nested too deeply', at)
   if (reader.wide || count * bytesEach > reader.end - reader.position) reader.fail('truncated', at)
   if (count > MAX_CONTAINER_ITEMS) reader.fail('too many items', at)
@@ -247,7 +258,8 @@ function skipValue(reader: CborReader, depth: number): void {
       if (reader.wide) reader.fail('integer beyond 53 bits', at)
       return
     case MAJOR_NEGATIVE:
-      if (reader.wide || argument >= Number.MAX_SAFE_INTEGER) reader.fail('integer beyond 53 bits', at)
+      if (reader.wide || argument >= Number.MAX_SAFE_INTEGER)
+        reader.fail('integer beyond 53 bits', at)
       return
     case MAJOR_BYTES:
       checkLength(reader, argument, at)
@@ -298,8 +310,10 @@ export function encodeCbor(value: unknown): Uint8Array {
     if (cause instanceof InvalidCborError) throw cause
     throw new InvalidCborError('value cannot be encoded', -1, { cause })
   }
-  if (bytes.length > MAX_CBOR_BYTES) throw new LimitExceededError('cborBytes', MAX_CBOR_BYTES, bytes.length)
-  return bytes
+  if (bytes.length > MAX_CBOR_BYTES)
+    throw new LimitExceededError('cborBytes', MAX_CBOR_BYTES, bytes.length)
+  // On Node cborg gives a Buffer, whose methods differ; callers get the plain kind.
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u
@@ -337,7 +351,12 @@ function encodeText(value: string): null {
   return null
 }
 
-function encodeArray(value: readonly unknown[], _type: string, _options: unknown, parents?: Parents): null {
+function encodeArray(
+  value: readonly unknown[],
+  _type: string,
+  _options: unknown,
+  parents?: Parents,
+): null {
   checkNesting(parents)
   if (value.length > MAX_CONTAINER_ITEMS) refuse('too many items')
   return null

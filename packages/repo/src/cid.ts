@@ -168,5 +168,10 @@ function describeUnblessed(bytes: Uint8Array): string | undefined {
 /** Wraps 36 bytes already known to be a blessed CID, without parsing them again. */
 function blessedCid(bytes: Uint8Array): Cid {
   const multihash = bytes.subarray(2)
-  return new CID(1, bytes[1] ?? CODEC_CBOR, new Digest(HASH_SHA256, 32, bytes.subarray(4), multihash), bytes)
+  return new CID(
+    1,
+    bytes[1] ?? CODEC_CBOR,
+    new Digest(HASH_SHA256, 32, bytes.subarray(4), multihash),
+    bytes,
+  )
 }

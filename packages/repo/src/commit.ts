@@ -108,7 +108,10 @@ function readCommit(reader: CborReader): ParsedCommit {
         data = readBlessedLink(reader, 'data')
         break
       case 'prev':
-        prev = reader.peek() >> 5 === MAJOR_TAG ? readBlessedLink(reader, 'prev') : readNull(reader, 'prev')
+        prev =
+          reader.peek() >> 5 === MAJOR_TAG
+            ? readBlessedLink(reader, 'prev')
+            : readNull(reader, 'prev')
         break
       case 'version':
         version = reader.readUnsigned(Number.MAX_SAFE_INTEGER, 'version')
@@ -119,7 +122,8 @@ function readCommit(reader: CborReader): ParsedCommit {
   }
   reader.expectEnd()
   if (version !== REPO_VERSION) throw new InvalidCommitError('version is not 3')
-  if (did === undefined || !isValidDid(did)) throw new InvalidCommitError('did missing or malformed')
+  if (did === undefined || !isValidDid(did))
+    throw new InvalidCommitError('did missing or malformed')
   if (rev === undefined || !isTid(rev)) throw new InvalidCommitError('rev missing or malformed')
   if (data === undefined) throw new InvalidCommitError('data missing')
   if (prev === undefined) throw new InvalidCommitError('prev missing')

@@ -23,7 +23,11 @@ export interface TreeEdit {
  * @throws {InvalidSwapError} when `swapRecord` is not what the tree holds.
  * @throws {MissingBlockError} when a node is not at hand: fetch it and call again.
  */
-export function editTree(loader: NodeLoader, root: MstNode, writes: readonly PreparedWrite[]): TreeEdit {
+export function editTree(
+  loader: NodeLoader,
+  root: MstNode,
+  writes: readonly PreparedWrite[],
+): TreeEdit {
   let tree = root
   const ops: KeyedOp[] = []
   const applied = writes.map((write): AppliedWrite => {
@@ -34,7 +38,10 @@ export function editTree(loader: NodeLoader, root: MstNode, writes: readonly Pre
     const cid = record === undefined ? null : cidFromKey(record.cid)
     if (action !== 'none') {
       ops.push({ action, path, cid: record?.cid ?? null, prev })
-      tree = record === undefined ? removed(loader, tree, path) : putEntry(loader, tree, path, record.cid)
+      tree =
+        record === undefined
+          ? removed(loader, tree, path)
+          : putEntry(loader, tree, path, record.cid)
     }
     return { action, collection, rkey, path, cid }
   })
@@ -43,9 +50,11 @@ export function editTree(loader: NodeLoader, root: MstNode, writes: readonly Pre
 }
 
 function checkState({ action, path, swap }: PreparedWrite, prev: CidKey | null): void {
-  if (swap !== undefined && swap !== prev) throw new InvalidSwapError(path, textOf(swap), textOf(prev))
+  if (swap !== undefined && swap !== prev)
+    throw new InvalidSwapError(path, textOf(swap), textOf(prev))
   if (action === 'create' && prev !== null) throw new RecordExistsError(path)
-  if ((action === 'update' || action === 'delete') && prev === null) throw new RecordNotFoundError(path)
+  if ((action === 'update' || action === 'delete') && prev === null)
+    throw new RecordNotFoundError(path)
 }
 
 function textOf(key: CidKey | null): string | null {

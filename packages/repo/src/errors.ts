@@ -70,7 +70,12 @@ export class InvalidCborError extends RepoError {
   /** Byte offset of the offending item in the input; -1 when a value was refused while encoding. */
   readonly offset: number
   constructor(reason: string, offset: number, options?: ErrorOptions) {
-    super(offset < 0 ? `invalid cbor; reason=${reason}` : `invalid cbor; reason=${reason} offset=${offset}`, options)
+    super(
+      offset < 0
+        ? `invalid cbor; reason=${reason}`
+        : `invalid cbor; reason=${reason} offset=${offset}`,
+      options,
+    )
     this.reason = reason
     this.offset = offset
   }
@@ -126,7 +131,12 @@ export class InvalidMstError extends RepoError {
   /** CID of the offending node as text, where one is known. */
   readonly cid: string | undefined
   constructor(reason: string, cid?: string, options?: ErrorOptions) {
-    super(cid === undefined ? `invalid mst; reason=${reason}` : `invalid mst; reason=${reason} cid=${cid}`, options)
+    super(
+      cid === undefined
+        ? `invalid mst; reason=${reason}`
+        : `invalid mst; reason=${reason} cid=${cid}`,
+      options,
+    )
     this.reason = reason
     this.cid = cid
   }
@@ -203,7 +213,10 @@ export class CommitMismatchError extends RepoError {
     actual: string,
     options?: ErrorOptions,
   ) {
-    super(`commit mismatch; field=${field} expected=${shown(expected)} actual=${shown(actual)}`, options)
+    super(
+      `commit mismatch; field=${field} expected=${shown(expected)} actual=${shown(actual)}`,
+      options,
+    )
     this.field = field
     this.expected = shown(expected)
     this.actual = shown(actual)
@@ -244,7 +257,12 @@ export class InvalidWriteError extends RepoError {
   readonly reason: string
   readonly path: string | undefined
   constructor(reason: string, path?: string, options?: ErrorOptions) {
-    super(path === undefined ? `invalid write; reason=${reason}` : `invalid write; reason=${reason} path=${shown(path)}`, options)
+    super(
+      path === undefined
+        ? `invalid write; reason=${reason}`
+        : `invalid write; reason=${reason} path=${shown(path)}`,
+      options,
+    )
     this.reason = reason
     this.path = path === undefined ? undefined : shown(path)
   }
@@ -258,8 +276,16 @@ export class InvalidSwapError extends RepoError {
   readonly subject: string
   readonly expected: string | null
   readonly actual: string | null
-  constructor(subject: string, expected: string | null, actual: string | null, options?: ErrorOptions) {
-    super(`swap refused; subject=${shown(subject)} expected=${String(expected)} actual=${String(actual)}`, options)
+  constructor(
+    subject: string,
+    expected: string | null,
+    actual: string | null,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `swap refused; subject=${shown(subject)} expected=${String(expected)} actual=${String(actual)}`,
+      options,
+    )
     this.subject = shown(subject)
     this.expected = expected
     this.actual = actual

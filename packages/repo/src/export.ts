@@ -99,7 +99,8 @@ async function openFrame(snapshot: RepoSnapshot, { bytes }: StoredNode): Promise
   const contents = decodeNode(bytes)
   const { keys, trees } = contents
   const links = trees.filter((tree) => tree !== null)
-  const nodes = links.length === 0 ? [] : await snapshot.getNodes(links.map((link) => cidFromKey(link)))
+  const nodes =
+    links.length === 0 ? [] : await snapshot.getNodes(links.map((link) => cidFromKey(link)))
   return {
     contents,
     children: new Map(links.map((link, index) => [link, nodes[index]])),

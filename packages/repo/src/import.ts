@@ -6,7 +6,13 @@ import { type ByteSource } from './car/stream.ts'
 import { decodeCbor } from './cbor.ts'
 import { cidFromKey, cidKey, cidKeyForCbor, equalCids } from './cid.ts'
 import { type Commit, signCommit } from './commit.ts'
-import { HeadMovedError, InvalidCommitError, InvalidDataError, InvalidRecordError, InvalidSyntaxError } from './errors.ts'
+import {
+  HeadMovedError,
+  InvalidCommitError,
+  InvalidDataError,
+  InvalidRecordError,
+  InvalidSyntaxError,
+} from './errors.ts'
 import { parsePath } from './path.ts'
 import type { CommitEvents } from './repo.ts'
 import type { RecordPut, RepoHead, RepoStore } from './repo-store.ts'
@@ -133,7 +139,8 @@ function* prepareRecords(repo: VerifiedRepo, mode: RecordMode): Steps<readonly R
       const blobs = collectBlobs(decodeCbor(bytes, { mode }))
       records.push({ ...parsePath(path), cid, bytes: bytes.slice(), blobs })
     } catch (cause) {
-      if (cause instanceof InvalidDataError) throw new InvalidRecordError(path, cause.message, { cause })
+      if (cause instanceof InvalidDataError)
+        throw new InvalidRecordError(path, cause.message, { cause })
       throw cause
     }
     if (records.length % RECORDS_A_STEP === 0) yield

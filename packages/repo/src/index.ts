@@ -3,7 +3,16 @@
  *
  * @packageDocumentation
  */
-export { asCid, cidForCbor, cidForRaw, cidFromBytes, createCid, equalCids, isCid, parseCid } from './cid.ts'
+export {
+  asCid,
+  cidForCbor,
+  cidForRaw,
+  cidFromBytes,
+  createCid,
+  equalCids,
+  isCid,
+  parseCid,
+} from './cid.ts'
 export type { Cid } from './cid.ts'
 export {
   REPO_VERSION,

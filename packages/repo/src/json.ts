@@ -4,7 +4,8 @@ import { InvalidCidError, InvalidDataError } from './errors.ts'
 import { MAX_CONTAINER_ITEMS, MAX_NESTING, MAX_OBJECT_KEY_BYTES } from './limits.ts'
 
 /** What JSON can say. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+export type Json =
+  null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 const LONE_SURROGATE = /\p{Surrogate}/u
@@ -120,7 +121,13 @@ function checkedKeys(value: object, path: string): readonly string[] {
 /** Sets an own property, `__proto__` included. */
 function setOwn<T>(target: Record<string, T>, key: string, value: T): void {
   if (key !== '__proto__') target[key] = value
-  else Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+  else
+    Object.defineProperty(target, key, {
+      value,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    })
 }
 
 function checkTyped(value: Readonly<Record<string, unknown>>, path: string): void {
@@ -141,7 +148,8 @@ function linkOf(json: Readonly<Record<string, unknown>>, path: string): unknown 
   try {
     return parseCid(text)
   } catch (cause) {
-    if (cause instanceof InvalidCidError) throw new InvalidDataError(`$link: ${cause.reason}`, path, { cause })
+    if (cause instanceof InvalidCidError)
+      throw new InvalidDataError(`$link: ${cause.reason}`, path, { cause })
     throw cause
   }
 }

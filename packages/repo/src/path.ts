@@ -39,7 +39,8 @@ function scanCollection(text: string): number {
     const code = text.charCodeAt(at)
     if (code === DOT || code === SLASH) {
       const length = at - start
-      if (length === 0 || length > MAX_SEGMENT_BYTES || text.charCodeAt(at - 1) === HYPHEN) return -1
+      if (length === 0 || length > MAX_SEGMENT_BYTES || text.charCodeAt(at - 1) === HYPHEN)
+        return -1
       if (code === SLASH) {
         // The last segment is the name: letters and digits, of either case, a letter first.
         if (segments < 2 || hyphen || isDigit(text.charCodeAt(start))) return -1

@@ -36,7 +36,8 @@ export interface PreparedWrite {
  */
 export function prepareWrites(writes: readonly RepoWrite[]): readonly PreparedWrite[] {
   if (writes.length === 0) throw new InvalidWriteError('no writes')
-  if (writes.length > MAX_COMMIT_OPS) throw new LimitExceededError('commitOps', MAX_COMMIT_OPS, writes.length)
+  if (writes.length > MAX_COMMIT_OPS)
+    throw new LimitExceededError('commitOps', MAX_COMMIT_OPS, writes.length)
   const paths = new Set<string>()
   return writes.map((write) => {
     const { action, collection, rkey } = write

@@ -126,13 +126,20 @@ export interface RepoStore {
   getNodes(did: string, cids: readonly Cid[]): Promise<readonly (StoredNode | undefined)[]>
   getRecord(did: string, collection: string, rkey: string): Promise<StoredRecord | undefined>
   /** Records of one collection by rkey, an index range. */
-  listRecords(did: string, collection: string, options?: ListRecordsOptions): Promise<readonly StoredRecord[]>
+  listRecords(
+    did: string,
+    collection: string,
+    options?: ListRecordsOptions,
+  ): Promise<readonly StoredRecord[]>
   /** Collections with at least one record, sorted. */
   listCollections(did: string): Promise<readonly string[]>
   /** Number of records. */
   countRecords(did: string): Promise<number>
   /** CIDs (as text, sorted) of blobs that records reference, each once; with `since` only those of records written above that rev. */
-  listBlobs(did: string, options?: PageOptions & { readonly since?: string }): Promise<readonly string[]>
+  listBlobs(
+    did: string,
+    options?: PageOptions & { readonly since?: string },
+  ): Promise<readonly string[]>
   /** Records that reference the blob. */
   blobReferences(did: string, blob: Cid): Promise<readonly RecordKey[]>
   /** Heads of all repos, sorted by DID. */

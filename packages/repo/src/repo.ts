@@ -17,7 +17,13 @@ import { emptyTree } from './mst/node.ts'
 import type { PreparedWrite } from './prepare-writes.ts'
 import { prepareWrites } from './prepare-writes.ts'
 import { buildRecordProof } from './record-proof.ts'
-import type { EventEncoder, ListRecordsOptions, RepoHead, RepoStore, StoredRecord } from './repo-store.ts'
+import type {
+  EventEncoder,
+  ListRecordsOptions,
+  RepoHead,
+  RepoStore,
+  StoredRecord,
+} from './repo-store.ts'
 import type { Signer } from './signer.ts'
 import { StoredTree } from './stored-tree.ts'
 import { createTidClock, type TidClock } from './tid.ts'
@@ -54,7 +60,7 @@ export interface ApplyWritesResult {
 }
 
 /** How often a batch is computed anew because other writers were faster, before {@link HeadMovedError} is passed on. */
-const MAX_ATTEMPTS = 32
+const MAX_ATTEMPTS = 64
 /** Nodes kept in memory between writes; beyond, the tree is loaded afresh. About 1 KB each. */
 const MAX_CACHED_NODES = 8192
 
@@ -156,14 +162,18 @@ export class Repo {
     options: ApplyWritesOptions = {},
   ): Promise<ApplyWritesResult> {
     const prepared = prepareWrites(writes)
-    return this.enqueue(() => this.attempt(options.swapCommit, (state) => this.tryWrites(state, prepared, options)))
+    return this.enqueue(() =>
+      this.attempt(options.swapCommit, (state) => this.tryWrites(state, prepared, options)),
+    )
   }
 
   /**
    * Signs the same data again under a higher rev: after a key rotation or an activation. The object goes on with `signer`
    * only for this commit; open a new one to keep it.
    */
-  async resign(options: { readonly signer?: Signer; readonly events?: CommitEvents } = {}): Promise<Commit> {
+  async resign(
+    options: { readonly signer?: Signer; readonly events?: CommitEvents } = {},
+  ): Promise<Commit> {
     const { signer = this.signer, events } = options
     return this.enqueue(() =>
       this.attempt(undefined, async (state) => {
@@ -173,7 +183,13 @@ export class Repo {
           removed: [],
           slice: new Map(),
         }
-        const built = await this.build(state, { root: state.tree.root, ops: [], applied: [] }, blocks, [], signer)
+        const built = await this.build(
+          state,
+          { root: state.tree.root, ops: [], applied: [] },
+          blocks,
+          [],
+          signer,
+        )
         await this.store.commit(built.change((events ?? this.events)?.(built.commit) ?? []))
         this.advance(built.commit, state.tree)
         return built.commit
@@ -187,7 +203,10 @@ export class Repo {
   }
 
   /** Gives records of a collection by rkey, an index range. */
-  async list(collection: string, options: ListRecordsOptions = {}): Promise<readonly StoredRecord[]> {
+  async list(
+    collection: string,
+    options: ListRecordsOptions = {},
+  ): Promise<readonly StoredRecord[]> {
     return this.store.listRecords(this.did, collection, options)
   }
 
@@ -210,7 +229,10 @@ export class Repo {
    * @throws {RepoNotFoundError} when the repo is gone.
    */
   export(
-    options: { readonly since?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+    options: {
+      readonly since?: string | undefined
+      readonly signal?: AbortSignal | undefined
+    } = {},
   ): AsyncGenerator<Uint8Array, void, void> {
     return exportRepo(this.store, this.did, options)
   }
@@ -222,7 +244,10 @@ export class Repo {
   }
 
   /** Runs one change against the cached state, and again against a fresh one as often as the cached one turns out stale. */
-  private async attempt<T>(swapCommit: Cid | undefined, run: (state: State) => Promise<T>): Promise<T> {
+  private async attempt<T>(
+    swapCommit: Cid | undefined,
+    run: (state: State) => Promise<T>,
+  ): Promise<T> {
     for (let attempts = 1; ; attempts++) {
       const cached = this.state
       try {
@@ -251,9 +276,21 @@ export class Repo {
     const cached = this.state
     if (cached !== undefined && cached.tree.loaded <= MAX_CACHED_NODES) return cached
     const head = cached?.head ?? (await this.head())
-    const state = { head, tree: await StoredTree.open(this.store, this.did, cidKey(head.data)) }
+    const state = { head, tree: await this.openTree(head) }
     this.state = state
     return state
+  }
+
+  private async openTree(head: RepoHead): Promise<StoredTree> {
+    try {
+      return await StoredTree.open(this.store, this.did, cidKey(head.data))
+    } catch (cause) {
+      if (!(cause instanceof MissingBlockError)) throw cause
+      const { commit } = await this.head()
+      if (equalCids(commit, head.commit)) throw cause
+      // Superseded between the two reads.
+      throw new HeadMovedError(this.did, { cause })
+    }
   }
 
   private async tryWrites(

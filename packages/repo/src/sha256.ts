@@ -8,8 +8,8 @@ interface HashModule {
 }
 
 function nodeHash(): HashModule | undefined {
-  const getBuiltinModule: unknown = (globalThis as { process?: { getBuiltinModule?: unknown } }).process
-    ?.getBuiltinModule
+  const getBuiltinModule: unknown = (globalThis as { process?: { getBuiltinModule?: unknown } })
+    .process?.getBuiltinModule
   if (typeof getBuiltinModule !== 'function') return undefined
   const module: unknown = getBuiltinModule('node:crypto')
   if (typeof module !== 'object' || module === null) return undefined
@@ -18,7 +18,9 @@ function nodeHash(): HashModule | undefined {
   const found = module as HashModule
   try {
     // SHA-256 of nothing begins e3 b0: proves that the output encoding is understood.
-    return found.hash('sha256', new Uint8Array(0), 'latin1').charCodeAt(0) === 0xe3 ? found : undefined
+    return found.hash('sha256', new Uint8Array(0), 'latin1').charCodeAt(0) === 0xe3
+      ? found
+      : undefined
   } catch {
     return undefined
   }

@@ -77,7 +77,8 @@ const COMMIT_CAR_LIMITS: CarLimits = { maxBytes: MAX_COMMIT_BLOCKS_BYTES, maxBlo
  */
 export function verifyCommit(input: VerifyCommitInput): VerifiedCommit {
   const { did, rev, ops, key } = input
-  if (ops.length > MAX_COMMIT_OPS) throw new LimitExceededError('commitOps', MAX_COMMIT_OPS, ops.length)
+  if (ops.length > MAX_COMMIT_OPS)
+    throw new LimitExceededError('commitOps', MAX_COMMIT_OPS, ops.length)
   const car = parseCar(input.blocks, COMMIT_CAR_LIMITS)
   const commit = verifyCommitBlock(car, cidKey(input.commit), did, key)
   if (commit.rev !== rev) throw new CommitMismatchError('rev', rev, commit.rev)
@@ -164,7 +165,8 @@ function checkForward(
     }
     return root
   } catch (error) {
-    if (error instanceof MissingBlockError) throw new ProofIncompleteError(error.cid, { cause: error })
+    if (error instanceof MissingBlockError)
+      throw new ProofIncompleteError(error.cid, { cause: error })
     throw error
   }
 }
@@ -175,7 +177,8 @@ function recordOf(car: ParsedCar, cid: CidKey, path: string, mode: RecordMode): 
   try {
     checkRecordBytes(record, mode)
   } catch (cause) {
-    if (cause instanceof InvalidCborError) throw new InvalidRecordError(path, cause.message, { cause })
+    if (cause instanceof InvalidCborError)
+      throw new InvalidRecordError(path, cause.message, { cause })
     throw cause
   }
   return record

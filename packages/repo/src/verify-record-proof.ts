@@ -1,7 +1,12 @@
 import { parseCar } from './car/decode.ts'
 import { type Cid, cidFromKey } from './cid.ts'
 import { type CommitObject, commitObject } from './commit.ts'
-import { MissingBlockError, ProofIncompleteError, StaleRevError, InvalidSyntaxError } from './errors.ts'
+import {
+  MissingBlockError,
+  ProofIncompleteError,
+  StaleRevError,
+  InvalidSyntaxError,
+} from './errors.ts'
 import { MAX_COMMIT_BLOCKS_BYTES } from './limits.ts'
 import { getEntry } from './mst/edit.ts'
 import { NodeLoader } from './mst/node.ts'
@@ -40,7 +45,10 @@ export interface VerifiedRecordProof {
  * @throws {InvalidMstError} when a node on the path breaks a rule.
  * @throws {ProofIncompleteError} when a node on the path is absent: neither presence nor absence is proven.
  */
-export function verifyRecordProof(car: Uint8Array, options: VerifyRecordProofOptions): VerifiedRecordProof {
+export function verifyRecordProof(
+  car: Uint8Array,
+  options: VerifyRecordProofOptions,
+): VerifiedRecordProof {
   const { did, key, path, minRev } = options
   if (!isPath(path)) throw new InvalidSyntaxError('repo path', path, 'not <nsid>/<record key>')
   const parsed = parseCar(car, { maxBytes: MAX_COMMIT_BLOCKS_BYTES * 2 })
@@ -56,7 +64,8 @@ export function verifyRecordProof(car: Uint8Array, options: VerifyRecordProofOpt
       bytes: value === undefined ? undefined : parsed.blocks.get(value),
     }
   } catch (error) {
-    if (error instanceof MissingBlockError) throw new ProofIncompleteError(error.cid, { cause: error })
+    if (error instanceof MissingBlockError)
+      throw new ProofIncompleteError(error.cid, { cause: error })
     throw error
   }
 }

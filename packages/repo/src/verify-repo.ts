@@ -3,7 +3,13 @@ import { byteSource, type ByteSource, gatherBytes } from './car/stream.ts'
 import type { Cursor } from './car/varint.ts'
 import { type Cid, cidFromKey, type CidKey, formatCidKey } from './cid.ts'
 import { type CommitObject, commitObject } from './commit.ts'
-import { InvalidCborError, InvalidRecordError, LimitExceededError, MissingBlockError, StaleRevError } from './errors.ts'
+import {
+  InvalidCborError,
+  InvalidRecordError,
+  LimitExceededError,
+  MissingBlockError,
+  StaleRevError,
+} from './errors.ts'
 import { MAX_CAR_BLOCKS, MAX_CAR_BYTES } from './limits.ts'
 import { NodeLoader } from './mst/node.ts'
 import { walkTree } from './mst/walk.ts'
@@ -70,7 +76,8 @@ export async function verifyRepo(
   options: VerifyRepoOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<VerifiedRepo> {
   const { maxBytes = MAX_CAR_BYTES, signal } = options
-  const bytes = source instanceof Uint8Array ? source : await gatherBytes(byteSource(source), maxBytes)
+  const bytes =
+    source instanceof Uint8Array ? source : await gatherBytes(byteSource(source), maxBytes)
   return runStepsPausing(verifySteps(bytes, options), signal)
 }
 
@@ -140,12 +147,18 @@ function blockOf(blocks: ReadonlyMap<CidKey, Uint8Array>, key: CidKey): Uint8Arr
   return block
 }
 
-function checkRecord(bytes: Uint8Array | undefined, path: string, cid: CidKey, mode: RecordMode): void {
+function checkRecord(
+  bytes: Uint8Array | undefined,
+  path: string,
+  cid: CidKey,
+  mode: RecordMode,
+): void {
   if (bytes === undefined) throw new MissingBlockError(formatCidKey(cid))
   try {
     checkRecordBytes(bytes, mode)
   } catch (cause) {
-    if (cause instanceof InvalidCborError) throw new InvalidRecordError(path, cause.message, { cause })
+    if (cause instanceof InvalidCborError)
+      throw new InvalidRecordError(path, cause.message, { cause })
     throw cause
   }
 }

@@ -7,11 +7,13 @@ import { p256 } from '@noble/curves/nist.js'
 import { type Cid, decodeCborPrefix, type RepoOp, type Verifier } from '../src/index.ts'
 
 const folder =
-  process.env['SKYWRIGHT_FIXTURES'] ?? fileURLToPath(new URL('../../../../shared/fixtures', import.meta.url))
+  process.env['SKYWRIGHT_FIXTURES'] ??
+  fileURLToPath(new URL('../../../../shared/fixtures', import.meta.url))
 
 /** Whether the shared fixtures are at hand; where they are not, the tests that read them are skipped, visibly. */
 export const hasFixtures: boolean = existsSync(`${folder}/README.md`)
-if (!hasFixtures) console.warn(`shared fixtures not found at ${folder}: their tests are skipped`)
+if (!hasFixtures)
+  process.emitWarning(`shared fixtures not found at ${folder}: their tests are skipped`)
 
 export function readFixture(path: string): Uint8Array {
   return new Uint8Array(readFileSync(`${folder}/${path}`))
@@ -42,7 +44,7 @@ export function readFrames(): { readonly type: string; readonly body: CommitBody
   const bytes = readFixture('live-firehose/frames.bin')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const frames = []
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = view.getUint32(at, true)
     const frame = bytes.subarray(at + 4, at + 4 + length)
     at += 4 + length

@@ -2,7 +2,14 @@ import { DatabaseSync } from 'node:sqlite'
 
 import { describe, expect, it } from 'vitest'
 
-import { createMemoryRepoStore, isTid, Repo, type RepoStore, type RepoWrite, verifyCommit } from '../src/index.ts'
+import {
+  createMemoryRepoStore,
+  isTid,
+  Repo,
+  type RepoStore,
+  type RepoWrite,
+  verifyCommit,
+} from '../src/index.ts'
 import { openSqliteRepoStore } from '../src/stores/sqlite.ts'
 import { fastKey, testKey } from './keys.ts'
 import { createRandom } from './random.ts'
@@ -28,7 +35,11 @@ describe.each(stores)('a repo in the %s store', (_name, open) => {
       const size = random.integer(1, random.integer(1, 12))
       const writes = new Map<string, RepoWrite>()
       while (writes.size < size) {
-        const collection = random.pick(['app.bsky.feed.post', 'app.bsky.feed.like', 'com.example.thing'])
+        const collection = random.pick([
+          'app.bsky.feed.post',
+          'app.bsky.feed.like',
+          'com.example.thing',
+        ])
         const rkey = `r${random.integer(0, 300)}`
         const path = `${collection}/${rkey}`
         if (writes.has(path)) continue
@@ -38,7 +49,12 @@ describe.each(stores)('a repo in the %s store', (_name, open) => {
           writes.set(path, { action: 'delete', collection, rkey })
           model.delete(path)
         } else {
-          writes.set(path, { action: exists ? 'update' : random.pick(['create', 'put']), collection, rkey, record })
+          writes.set(path, {
+            action: exists ? 'update' : random.pick(['create', 'put']),
+            collection,
+            rkey,
+            record,
+          })
           model.set(path, JSON.stringify(record))
         }
       }
@@ -64,10 +80,17 @@ describe.each(stores)('a repo in the %s store', (_name, open) => {
     const key = testKey()
     const { repo } = await Repo.create(open(), { did, signer: key })
     const { commit } = await repo.applyWrites([
-      { action: 'create', collection: 'app.bsky.feed.post', rkey: '3kaaaaaaaaa22', record: { $type: 'app.bsky.feed.post' } },
+      {
+        action: 'create',
+        collection: 'app.bsky.feed.post',
+        rkey: '3kaaaaaaaaa22',
+        record: { $type: 'app.bsky.feed.post' },
+      },
     ])
     expect(commit).toBeDefined()
     verifyCommit({ ...commit!, commit: commit!.cid, key })
-    expect(() => verifyCommit({ ...commit!, commit: commit!.cid, key: testKey(2) })).toThrow('signature')
+    expect(() => verifyCommit({ ...commit!, commit: commit!.cid, key: testKey(2) })).toThrow(
+      'signature',
+    )
   })
 })

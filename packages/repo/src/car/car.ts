@@ -46,7 +46,10 @@ export interface CarReader {
  * @throws {InvalidCarError} (from here or from the blocks) when the source is no CAR v1 with a root, ends early, or a block does not match its CID.
  * @throws {LimitExceededError} when a bound is passed; `maxBytes` and `maxBlocks` are unbounded unless given.
  */
-export async function readCar(source: Uint8Array | ByteSource, limits: CarLimits = {}): Promise<CarReader> {
+export async function readCar(
+  source: Uint8Array | ByteSource,
+  limits: CarLimits = {},
+): Promise<CarReader> {
   const stream = new CarStream(byteSource(source), limits)
   try {
     const roots = await stream.readHeader()
@@ -91,7 +94,10 @@ export async function* writeCar(
 }
 
 /** Gives the sections of these blocks, `size` bytes together. */
-export function joinSections(blocks: readonly (readonly [CidKey, Uint8Array])[], size: number): Uint8Array {
+export function joinSections(
+  blocks: readonly (readonly [CidKey, Uint8Array])[],
+  size: number,
+): Uint8Array {
   const chunk = new Uint8Array(size)
   let at = 0
   for (const [key, bytes] of blocks) at = writeSection(chunk, at, key, bytes)

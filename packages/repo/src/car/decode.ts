@@ -51,7 +51,8 @@ export function openCar(
   const cursor: Cursor = { at: 0 }
   const length = readVarint(bytes, cursor, bytes.length)
   const start = cursor.at
-  if (length === 0 || length > bytes.length - start) throw new InvalidCarError('truncated header', 0)
+  if (length === 0 || length > bytes.length - start)
+    throw new InvalidCarError('truncated header', 0)
   return { roots: decodeCarHeader(bytes, start, start + length), start: start + length }
 }
 

@@ -9,7 +9,9 @@ export function formatCar(
   blocks: Iterable<readonly [CidKey, Uint8Array]>,
 ): Uint8Array {
   const header = encodeCarHeader(roots)
-  const list = Array.isArray(blocks) ? (blocks as readonly (readonly [CidKey, Uint8Array])[]) : [...blocks]
+  const list = Array.isArray(blocks)
+    ? (blocks as readonly (readonly [CidKey, Uint8Array])[])
+    : [...blocks]
   let size = sizeOfVarint(header.length) + header.length
   for (const [key, block] of list) size += sectionBytes(key, block)
   const car = new Uint8Array(size)
@@ -32,7 +34,12 @@ export function sectionBytes(key: CidKey, block: Uint8Array): number {
 }
 
 /** Writes one block at `offset` and gives the offset behind it. */
-export function writeSection(car: Uint8Array, offset: number, key: CidKey, block: Uint8Array): number {
+export function writeSection(
+  car: Uint8Array,
+  offset: number,
+  key: CidKey,
+  block: Uint8Array,
+): number {
   let at = writeVarint(car, key.length + block.length, offset)
   at += writeByteString(car, key, at)
   car.set(block, at)

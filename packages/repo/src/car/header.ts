@@ -21,7 +21,8 @@ export function decodeCarHeader(bytes: Uint8Array, start: number, end: number): 
   if (length === SINGLE_ROOT_BYTES) {
     const text = sliceByteString(bytes, start, end)
     const root = text.slice(HEAD.length, HEAD.length + 36)
-    if (text.startsWith(HEAD) && text.endsWith(TAIL) && root.startsWith(CBOR_CID_PREFIX)) return [root]
+    if (text.startsWith(HEAD) && text.endsWith(TAIL) && root.startsWith(CBOR_CID_PREFIX))
+      return [root]
   }
   let header: unknown
   try {
@@ -30,7 +31,12 @@ export function decodeCarHeader(bytes: Uint8Array, start: number, end: number): 
     if (!(cause instanceof RepoError)) throw cause
     throw new InvalidCarError('header is not canonical cbor', start, { cause })
   }
-  if (typeof header !== 'object' || header === null || !('version' in header) || !('roots' in header)) {
+  if (
+    typeof header !== 'object' ||
+    header === null ||
+    !('version' in header) ||
+    !('roots' in header)
+  ) {
     throw new InvalidCarError('header lacks version or roots', start)
   }
   if (header.version !== 1) throw new InvalidCarError('version is not 1', start)

@@ -29,7 +29,8 @@ export function cidLengthAt(bytes: Uint8Array, start: number, end: number): numb
     length = 34
   } else {
     const cursor: Cursor = { at: start }
-    if (readVarint(bytes, cursor, end) !== 1) throw new InvalidCarError('cid is not version 1', start)
+    if (readVarint(bytes, cursor, end) !== 1)
+      throw new InvalidCarError('cid is not version 1', start)
     readVarint(bytes, cursor, end)
     readVarint(bytes, cursor, end)
     const digest = readVarint(bytes, cursor, end)

@@ -35,8 +35,13 @@ export class CarStream {
   private ended = false
 
   constructor(source: ByteSource, limits: CarLimits = {}) {
-    const { maxBytes = Infinity, maxBlocks = Infinity, maxBlockBytes = MAX_CAR_BLOCK_BYTES } = limits
-    this.iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+    const {
+      maxBytes = Infinity,
+      maxBlocks = Infinity,
+      maxBlockBytes = MAX_CAR_BLOCK_BYTES,
+    } = limits
+    this.iterator =
+      Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
     this.maxBytes = maxBytes
     this.maxBlocks = maxBlocks
     this.maxBlockBytes = maxBlockBytes
@@ -58,7 +63,8 @@ export class CarStream {
     for (;;) {
       const length = await this.readLength()
       if (length === undefined) return undefined
-      if (++this.blocks > this.maxBlocks) throw new LimitExceededError('carBlocks', this.maxBlocks, this.blocks)
+      if (++this.blocks > this.maxBlocks)
+        throw new LimitExceededError('carBlocks', this.maxBlocks, this.blocks)
       if (length === 0) this.fail('empty section')
       // Checked against the largest CID before a byte of the block is waited for.
       if (length > this.maxBlockBytes + 128) {

@@ -42,8 +42,10 @@ class TreeBuilder {
   }
 
   add(key: string, value: CidKey): void {
-    if (key <= this.previous) throw new RangeError('keys must be unique, not empty and in ascending order')
-    if (key.length > MAX_MST_KEY_BYTES) throw new LimitExceededError('mstKeyBytes', MAX_MST_KEY_BYTES, key.length)
+    if (key <= this.previous)
+      throw new RangeError('keys must be unique, not empty and in ascending order')
+    if (key.length > MAX_MST_KEY_BYTES)
+      throw new LimitExceededError('mstKeyBytes', MAX_MST_KEY_BYTES, key.length)
     this.previous = key
     const depth = keyDepth(key)
     if (depth > MAX_MST_DEPTH) throw new LimitExceededError('mstDepth', MAX_MST_DEPTH, depth)

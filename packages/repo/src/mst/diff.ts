@@ -45,12 +45,16 @@ class TreeCursor {
   /** Key of the entry ahead; undefined when a subtree is ahead or nothing. */
   get key(): string | undefined {
     const place = this.stack.at(-1)
-    return place === undefined || place.index % 2 === 0 ? undefined : place.node.keys[(place.index - 1) / 2]
+    return place === undefined || place.index % 2 === 0
+      ? undefined
+      : place.node.keys[(place.index - 1) / 2]
   }
 
   get value(): CidKey | undefined {
     const place = this.stack.at(-1)
-    return place === undefined || place.index % 2 === 0 ? undefined : place.node.values[(place.index - 1) / 2]
+    return place === undefined || place.index % 2 === 0
+      ? undefined
+      : place.node.values[(place.index - 1) / 2]
   }
 
   get done(): boolean {

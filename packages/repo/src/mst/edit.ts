@@ -70,7 +70,14 @@ function putInto(
   if (node.keys[index] === key) {
     return new MstNode(node.depth, node.keys, node.values.with(index, value), node.trees.slice())
   }
-  const [left, right] = splitTree(loader, node.trees[index] ?? null, node.depth - 1, key, before, behind)
+  const [left, right] = splitTree(
+    loader,
+    node.trees[index] ?? null,
+    node.depth - 1,
+    key,
+    before,
+    behind,
+  )
   return new MstNode(
     node.depth,
     node.keys.toSpliced(index, 0, key),
@@ -122,7 +129,12 @@ function splitTree(
   ]
 }
 
-function part(depth: number, keys: readonly string[], values: readonly CidKey[], trees: Tree[]): Tree {
+function part(
+  depth: number,
+  keys: readonly string[],
+  values: readonly CidKey[],
+  trees: Tree[],
+): Tree {
   if (keys.length === 0 && (trees[0] ?? null) === null) return null
   return new MstNode(depth, keys, values, trees)
 }

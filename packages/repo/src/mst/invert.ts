@@ -28,7 +28,8 @@ export function invertOps(
   try {
     for (const op of inversionOrder(ops)) tree = invertOp(loader, opened(loader, tree), op)
   } catch (error) {
-    if (error instanceof MissingBlockError) throw new ProofIncompleteError(error.cid, { cause: error })
+    if (error instanceof MissingBlockError)
+      throw new ProofIncompleteError(error.cid, { cause: error })
     throw error
   }
   return tree

@@ -99,7 +99,8 @@ export class Mst {
   *entries(range: MstRange = {}): Generator<readonly [key: string, value: Cid], void, void> {
     const { prefix, from, to } = range
     const span = prefix === undefined ? { from, to } : prefixRange(prefix)
-    for (const [key, value] of rangeEntries(this.loader, this.node, span)) yield [key, cidFromKey(value)]
+    for (const [key, value] of rangeEntries(this.loader, this.node, span))
+      yield [key, cidFromKey(value)]
   }
 
   /** Gives what differs from `before` to this tree, in key order; subtrees both share are not read. */

@@ -3,7 +3,12 @@ import { BLESSED_CID_BYTES, CBOR_CID_PREFIX, CODEC_CBOR, type CidKey, HASH_SHA25
 import { cidLengthAt } from '../car/section.ts'
 import { CBOR_NULL, CborReader } from '../cbor-reader.ts'
 import { InvalidCarError, InvalidCborError, InvalidMstError } from '../errors.ts'
-import { MAX_CAR_BLOCK_BYTES, MAX_MST_KEY_BYTES, MAX_MST_NODE_ENTRIES, MAX_MST_NODE_KEY_BYTES } from '../limits.ts'
+import {
+  MAX_CAR_BLOCK_BYTES,
+  MAX_MST_KEY_BYTES,
+  MAX_MST_NODE_ENTRIES,
+  MAX_MST_NODE_KEY_BYTES,
+} from '../limits.ts'
 import { sha256ByteString } from '../sha256.ts'
 import { commonPrefixLength } from './common-prefix.ts'
 
@@ -32,7 +37,8 @@ export function decodeNode(bytes: Uint8Array): NodeContents {
   try {
     return readNode(reader)
   } catch (cause) {
-    if (cause instanceof InvalidCborError) throw new InvalidMstError(cause.message, undefined, { cause })
+    if (cause instanceof InvalidCborError)
+      throw new InvalidMstError(cause.message, undefined, { cause })
     throw cause
   }
 }
@@ -143,13 +149,21 @@ export class NodeEncoder {
   }
 
   /** Gives the node's CID; the cheapest form when the bytes are not wanted. */
-  encodeCid(keys: readonly string[], values: readonly CidKey[], trees: readonly (CidKey | null)[]): CidKey {
+  encodeCid(
+    keys: readonly string[],
+    values: readonly CidKey[],
+    trees: readonly (CidKey | null)[],
+  ): CidKey {
     const end = this.write(keys, values, trees)
     return CBOR_CID_PREFIX + sha256ByteString(this.scratch.subarray(0, end))
   }
 
   /** Gives the node's CID and bytes. */
-  encode(keys: readonly string[], values: readonly CidKey[], trees: readonly (CidKey | null)[]): EncodedNode {
+  encode(
+    keys: readonly string[],
+    values: readonly CidKey[],
+    trees: readonly (CidKey | null)[],
+  ): EncodedNode {
     const bytes = this.scratch.slice(0, this.write(keys, values, trees))
     return { cid: CBOR_CID_PREFIX + sha256ByteString(bytes), bytes }
   }

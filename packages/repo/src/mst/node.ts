@@ -7,7 +7,8 @@ import { keyDepth } from './depth.ts'
 import { decodeNode, EMPTY_NODE_BYTES, type NodeEncoder } from './node-codec.ts'
 
 /** CID of the empty tree. */
-export const EMPTY_TREE_KEY: CidKey = CBOR_CID_PREFIX + sha256ByteString(Uint8Array.from(EMPTY_NODE_BYTES))
+export const EMPTY_TREE_KEY: CidKey =
+  CBOR_CID_PREFIX + sha256ByteString(Uint8Array.from(EMPTY_NODE_BYTES))
 
 /** A subtree: absent, known by CID only, or in memory. */
 export type Tree = CidKey | MstNode | null
@@ -207,7 +208,9 @@ function fail(reason: string, cid: CidKey): never {
 export function treeCid(tree: CidKey | MstNode, encoder: NodeEncoder, keepBytes: boolean): CidKey {
   if (typeof tree === 'string') return tree
   if (tree.cid !== null && (!keepBytes || tree.bytes !== null)) return tree.cid
-  const trees = tree.trees.map((child) => (child === null ? null : treeCid(child, encoder, keepBytes)))
+  const trees = tree.trees.map((child) =>
+    child === null ? null : treeCid(child, encoder, keepBytes),
+  )
   if (keepBytes) {
     const { cid, bytes } = encoder.encode(tree.keys, tree.values, trees)
     tree.cid = cid

@@ -27,7 +27,9 @@ export function* rangeEntries(
   range: KeyRange = {},
 ): Generator<readonly [key: string, value: CidKey], void, void> {
   const { from = '', to } = range
-  const stack: Frame[] = [{ node: root, index: root.indexOf(from) * 2, lower: '', upper: undefined }]
+  const stack: Frame[] = [
+    { node: root, index: root.indexOf(from) * 2, lower: '', upper: undefined },
+  ]
   for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
     const { node, index, lower, upper } = frame
     const slot = index >> 1

@@ -16,7 +16,6 @@ interface Frame {
   index: number
 }
 
-
 /**
  * Walks a whole tree in key order, checking every node against its place; pausing points between nodes. Nodes are let go
  * once they are behind, so that memory stays that of one path.

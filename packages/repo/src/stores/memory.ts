@@ -48,12 +48,19 @@ class MemoryRepoStore implements RepoStore {
     return this.repos.get(did)?.head
   }
 
-  async getNodes(did: string, cids: RepoChange['deleteNodes']): Promise<readonly (StoredNode | undefined)[]> {
+  async getNodes(
+    did: string,
+    cids: RepoChange['deleteNodes'],
+  ): Promise<readonly (StoredNode | undefined)[]> {
     const nodes = this.repos.get(did)?.nodes
     return cids.map((cid) => nodes?.get(cidKey(cid)))
   }
 
-  async getRecord(did: string, collection: string, rkey: string): Promise<StoredRecord | undefined> {
+  async getRecord(
+    did: string,
+    collection: string,
+    rkey: string,
+  ): Promise<StoredRecord | undefined> {
     return this.repos.get(did)?.collections.get(collection)?.get(rkey)
   }
 
@@ -122,11 +129,14 @@ class MemoryRepoStore implements RepoStore {
     const repo = this.repos.get(did)
     if (repo === undefined) return undefined
     const nodes = new Map(repo.nodes)
-    const collections = new Map([...repo.collections].map(([name, records]) => [name, new Map(records)]))
+    const collections = new Map(
+      [...repo.collections].map(([name, records]) => [name, new Map(records)]),
+    )
     return {
       head: repo.head,
       getNodes: async (cids) => cids.map((cid) => nodes.get(cidKey(cid))),
-      getRecords: async (keys) => keys.map(({ collection, rkey }) => collections.get(collection)?.get(rkey)),
+      getRecords: async (keys) =>
+        keys.map(({ collection, rkey }) => collections.get(collection)?.get(rkey)),
       close: async () => {
         nodes.clear()
         collections.clear()
@@ -138,7 +148,9 @@ class MemoryRepoStore implements RepoStore {
     const { did, previous } = change
     const repo = this.repos.get(did)
     const expected =
-      previous === null ? repo === undefined : repo !== undefined && equalCids(repo.head.commit, previous)
+      previous === null
+        ? repo === undefined
+        : repo !== undefined && equalCids(repo.head.commit, previous)
     if (!expected) throw new HeadMovedError(did)
     this.append(did, change.events)
     this.apply(repo, change)
@@ -165,7 +177,8 @@ class MemoryRepoStore implements RepoStore {
         : current
     repo.head = head
     for (const cid of change.deleteNodes) repo.nodes.delete(cidKey(cid))
-    for (const { cid, bytes } of change.putNodes) repo.nodes.set(cidKey(cid), { bytes, rev: head.rev })
+    for (const { cid, bytes } of change.putNodes)
+      repo.nodes.set(cidKey(cid), { bytes, rev: head.rev })
     for (const { collection, rkey } of change.deleteRecords) {
       const records = repo.collections.get(collection)
       records?.delete(rkey)
@@ -179,7 +192,10 @@ class MemoryRepoStore implements RepoStore {
     this.repos.set(change.did, repo)
   }
 
-  async deleteRepo(did: string, options: { readonly events?: readonly EventEncoder[] } = {}): Promise<boolean> {
+  async deleteRepo(
+    did: string,
+    options: { readonly events?: readonly EventEncoder[] } = {},
+  ): Promise<boolean> {
     if (!this.repos.has(did)) return false
     this.append(did, options.events)
     this.repos.delete(did)

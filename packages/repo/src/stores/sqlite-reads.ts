@@ -11,7 +11,8 @@ import type {
 } from '../repo-store.ts'
 import { headOf, integerOf, nodeOf, recordOf, textOf } from './sqlite-rows.ts'
 
-const RECORD = 'SELECT collection, rkey, cid, rev, bytes FROM repo_record WHERE repo = ? AND collection = ?'
+const RECORD =
+  'SELECT collection, rkey, cid, rev, bytes FROM repo_record WHERE repo = ? AND collection = ?'
 
 /** The prepared reads of one connection. All of them are synchronous and single look-ups or index ranges. */
 export class SqliteReads {
@@ -30,11 +31,15 @@ export class SqliteReads {
 
   constructor(database: DatabaseSync) {
     this.repoStatement = database.prepare('SELECT repo FROM repo_head WHERE did = ?')
-    this.headStatement = database.prepare('SELECT did, rev, cid, data, bytes FROM repo_head WHERE did = ?')
+    this.headStatement = database.prepare(
+      'SELECT did, rev, cid, data, bytes FROM repo_head WHERE did = ?',
+    )
     this.headsStatement = database.prepare(
       'SELECT did, rev, cid, data, bytes FROM repo_head WHERE did > ? ORDER BY did LIMIT ?',
     )
-    this.nodeStatement = database.prepare('SELECT rev, bytes FROM repo_node WHERE repo = ? AND cid = ?')
+    this.nodeStatement = database.prepare(
+      'SELECT rev, bytes FROM repo_node WHERE repo = ? AND cid = ?',
+    )
     this.recordStatement = database.prepare(`${RECORD} AND rkey = ?`)
     this.upStatement = database.prepare(`${RECORD} AND rkey > ? ORDER BY rkey LIMIT ?`)
     this.downStatement = database.prepare(`${RECORD} AND rkey < ? ORDER BY rkey DESC LIMIT ?`)
@@ -98,7 +103,7 @@ export class SqliteReads {
     const repo = this.repo(did)
     const found: string[] = []
     if (repo === undefined) return found
-    for (let last = ''; ; ) {
+    for (let last = ''; ;) {
       const row = this.nextCollectionStatement.get(repo, last)
       if (row === undefined) return found
       last = textOf(row, 'collection')

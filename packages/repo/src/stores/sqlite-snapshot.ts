@@ -32,16 +32,24 @@ export function openFileSnapshot(file: string, did: string): RepoSnapshot | unde
 }
 
 /** Opens a frozen view of a database that lives in memory, by copying the repo: no second connection can see it. */
-export function copySnapshot(database: DatabaseSync, reads: SqliteReads, did: string): RepoSnapshot | undefined {
+export function copySnapshot(
+  database: DatabaseSync,
+  reads: SqliteReads,
+  did: string,
+): RepoSnapshot | undefined {
   const head: RepoHead | undefined = reads.head(did)
   const repo = reads.repo(did)
   if (head === undefined || repo === undefined) return undefined
   const nodes = new Map<string, StoredNode>()
-  for (const row of database.prepare('SELECT cid, rev, bytes FROM repo_node WHERE repo = ?').iterate(repo)) {
+  for (const row of database
+    .prepare('SELECT cid, rev, bytes FROM repo_node WHERE repo = ?')
+    .iterate(repo)) {
     nodes.set(toByteString(bytesOf(row, 'cid')), nodeOf(row))
   }
   const records = new Map<string, StoredRecord>()
-  const all = database.prepare('SELECT collection, rkey, cid, rev, bytes FROM repo_record WHERE repo = ?')
+  const all = database.prepare(
+    'SELECT collection, rkey, cid, rev, bytes FROM repo_record WHERE repo = ?',
+  )
   for (const row of all.iterate(repo)) {
     const record = recordOf(row)
     records.set(`${record.collection}/${record.rkey}`, record)

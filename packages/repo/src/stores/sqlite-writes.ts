@@ -56,7 +56,9 @@ export class SqliteWrites {
     const { did, previous, head } = change
     const current = this.reads.head(did)
     const expected =
-      previous === null ? current === undefined : current !== undefined && equalCids(current.commit, previous)
+      previous === null
+        ? current === undefined
+        : current !== undefined && equalCids(current.commit, previous)
     if (!expected) throw new HeadMovedError(did)
     const repo = this.putHead(change)
     if (change.replace === true) this.clear(repo)

@@ -82,7 +82,11 @@ class SqliteRepoStore implements RepoStore {
     return this.reads.nodes(did, cids)
   }
 
-  async getRecord(did: string, collection: string, rkey: string): Promise<StoredRecord | undefined> {
+  async getRecord(
+    did: string,
+    collection: string,
+    rkey: string,
+  ): Promise<StoredRecord | undefined> {
     return this.reads.records(did, [{ collection, rkey }])[0]
   }
 
@@ -127,7 +131,10 @@ class SqliteRepoStore implements RepoStore {
     await this.group.run(() => this.writes.commit(change))
   }
 
-  async deleteRepo(did: string, options: { readonly events?: readonly EventEncoder[] } = {}): Promise<boolean> {
+  async deleteRepo(
+    did: string,
+    options: { readonly events?: readonly EventEncoder[] } = {},
+  ): Promise<boolean> {
     return this.group.run(() => this.writes.delete(did, options.events))
   }
 
