@@ -16,8 +16,9 @@ function scenario(answers: readonly (number | Error)[]) {
     relays: ['https://relay.example.com'],
     hostname: 'pds.example.com',
     now: () => now,
-    fetch: async (url, init) => {
-      requests.push({ url: String(url), body: JSON.parse(String(init?.body)) })
+    fetch: async (input, init) => {
+      const request = new Request(input, init)
+      requests.push({ url: request.url, body: await request.json() })
       const answer = left.shift() ?? 200
       if (answer instanceof Error) throw answer
       return new Response('{}', { status: answer })

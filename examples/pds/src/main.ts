@@ -6,7 +6,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop
 
 try {
   await using server = await startPds(readConfig(process.env))
-  console.log(JSON.stringify({ name: 'pds', msg: 'listening', url: server.url, did: server.did }))
+  console.log(JSON.stringify({ name: 'pds', msg: 'listening', url: server.url, port: server.port }))
   if (!stop.signal.aborted) await once(stop.signal, 'abort')
 } catch (error) {
   console.error(error instanceof ConfigError ? error.message : error)

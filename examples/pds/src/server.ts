@@ -83,6 +83,8 @@ export interface PdsDependencies {
 export interface Pds extends AsyncDisposable {
   /** Where the world reaches it. */
   readonly url: string
+  /** Port it listens on. */
+  readonly port: number
   /** Its own DID, a did:web. */
   readonly did: string
   /** Deletes what outlived its use (temporary blobs, expired sessions, old events); runs hourly by itself. */
@@ -125,7 +127,9 @@ export async function startPds(
 
   const http = await listen(config.host, config.port)
   resources.defer(() => closeServer(http))
-  const url = config.publicUrl ?? `http://localhost:${(http.address() as AddressInfo).port}`
+  // A TCP server that listens has an address of this kind.
+  const { port } = http.address() as AddressInfo
+  const url = config.publicUrl ?? `http://localhost:${port}`
   const did = serviceDid(url)
   const handleDomains = config.handleDomains ?? [`.${new URL(url).hostname}`]
   const resolver =
@@ -240,11 +244,12 @@ export async function startPds(
     startHousekeeping({ blobs, sessions, events, repos, now, log }),
   )
   crawl.start()
-  log.info({ url, did, port: (http.address() as AddressInfo).port }, 'started')
+  log.info({ url, did, port }, 'started')
 
   const owned = resources.move()
   return {
     url,
+    port,
     did,
     housekeep: () => housekeeping.run(),
     async [Symbol.asyncDispose]() {
