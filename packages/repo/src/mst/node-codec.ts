@@ -164,7 +164,9 @@ export class NodeEncoder {
     values: readonly CidKey[],
     trees: readonly (CidKey | null)[],
   ): EncodedNode {
-    const bytes = this.scratch.slice(0, this.write(keys, values, trees))
+    const end = this.write(keys, values, trees)
+    // Only now: writing may have replaced the buffer.
+    const bytes = this.scratch.slice(0, end)
     return { cid: CBOR_CID_PREFIX + sha256ByteString(bytes), bytes }
   }
 
