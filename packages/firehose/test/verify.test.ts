@@ -1,0 +1,285 @@
+import { describe, expect, it } from 'vitest'
+import type { CommitEvent } from '../src/event.ts'
+import { commitLies, SimulatedNetwork } from '../src/testing/index.ts'
+import { createMemoryChainStore } from '../src/verify/chain-store.ts'
+import type { Outcome } from '../src/verify/outcome.ts'
+import { createEventVerifier, type ChainPolicy } from '../src/verify/verifier.ts'
+
+const nameOf = (outcome: Outcome) =>
+  outcome.status === 'accepted' ? 'accepted' : `${outcome.status} ${outcome.reason}`
+
+async function setup(policy: ChainPolicy, options: { seed?: number; accounts?: number } = {}) {
+  const network = await SimulatedNetwork.create({ accounts: 4, ...options })
+  const identity = network.identitySource()
+  const chain = createMemoryChainStore()
+  const verifier = createEventVerifier({ identity, chain, policy, now: network.now })
+  /** The verdict, adopted as a consumer that finished the event would. */
+  const judge = async (event: Parameters<typeof verifier.verify>[0]): Promise<string> => {
+    const outcome = await verifier.verify(event)
+    if (
+      outcome.status === 'accepted' ||
+      (outcome.status === 'discontinuous' && policy === 'relay')
+    ) {
+      await verifier.settle(outcome.verified)
+    }
+    return nameOf(outcome)
+  }
+  const account = network.accounts[0]!
+  return { network, identity, chain, verifier, judge, account }
+}
+
+describe.each(['consumer', 'relay'] as const)('a verifier with policy %s', (policy) => {
+  it('accepts an honest network from its first commit on', async () => {
+    const { network, judge } = await setup(policy, { accounts: 0, seed: 5 })
+    const counts: Record<string, number> = {}
+    for (let i = 0; i < 4; i++) {
+      const account = await network.addAccount()
+      const entries = await account.host.log.read(0)
+      expect(entries).toHaveLength(3 * (i + 1))
+    }
+    const { decodeEvent } = await import('../src/codec.ts')
+    for (let i = 0; i < 400; i++) await network.step()
+    const ops = { create: 0, update: 0, delete: 0 }
+    for (const host of network.hosts) {
+      for (const { frame } of await host.log.read(0, { maxEvents: 10_000, maxBytes: 1e9 })) {
+        const event = decodeEvent(frame)
+        if (event.type !== 'commit') continue
+        const outcome = await judge(event)
+        counts[outcome] = (counts[outcome] ?? 0) + 1
+        for (const op of event.ops) ops[op.action]++
+      }
+    }
+    expect(Object.keys(counts)).toEqual(['accepted'])
+    expect(counts['accepted']).toBeGreaterThanOrEqual(400)
+    // Not vacuous: every kind of operation was inverted.
+    expect(ops.create).toBeGreaterThan(300)
+    expect(ops.delete).toBeGreaterThan(5)
+    expect(ops.update).toBeGreaterThan(0)
+  })
+
+  it.each(commitLies)('rejects: $name', async ({ tell, reason }) => {
+    const { network, judge, account } = await setup(policy)
+    for (const one of network.accounts) await judge(await firstCommit(network, one))
+    let told = 0
+    for (let i = 0; i < 60 && told < 8; i++) {
+      // Larger commits and deletes now and then, so that every lie finds one to be told about.
+      const event = i % 3 === 0 ? await batch(network, account) : await network.write(account)
+      const lie = tell(event, { network, account })
+      if (lie !== undefined) {
+        expect(await judge(lie)).toBe(`rejected ${reason}`)
+        told++
+      }
+      expect(await judge(event)).toBe('accepted')
+    }
+    expect(told).toBeGreaterThanOrEqual(5)
+  })
+
+  it('rejects a repeat', async () => {
+    const { network, judge, account } = await setup(policy)
+    await judge(await firstCommit(network, account))
+    const event = await network.write(account)
+    expect(await judge(event)).toBe('accepted')
+    expect(await judge(event)).toBe('rejected stale-rev')
+  })
+
+  it('asks once more when a signature fails, and accepts the rotated key', async () => {
+    const { network, judge, account, identity } = await setup(policy)
+    await judge(await firstCommit(network, account))
+    await judge(await network.write(account))
+    const before = identity.resolutions
+    const oldKey = account.key
+    await network.rotateKey(account)
+    const sync = await lastEvent(network, account)
+    expect(sync.type).toBe('sync')
+    if (sync.type !== 'sync') return
+    expect(await judge(sync)).toBe('accepted')
+    expect(identity.resolutions).toBe(before + 1)
+    const event = await network.write(account)
+    expect(await judge(event)).toBe('accepted')
+    expect(identity.resolutions).toBe(before + 1)
+    const next = await network.write(account)
+    const { tell } = commitLies.find((lie) => lie.name === 'signature by another key')!
+    const forged = tell(next, { network, account: { ...account, key: oldKey } })!
+    expect(await judge(forged)).toBe('rejected bad-signature')
+    expect(identity.resolutions).toBe(before + 2)
+    expect(await judge(next)).toBe('accepted')
+  })
+
+  it('tells an identity that cannot be resolved from a bad signature', async () => {
+    const { network, judge, account } = await setup(policy)
+    const event = await firstCommit(network, account)
+    network.accounts.splice(0, 1)
+    expect(await judge(event)).toBe('rejected unresolvable-identity')
+    network.accounts.push(account)
+    expect(await judge(event)).toBe('accepted')
+  })
+
+  it('accepts a host only for the accounts that live there', async () => {
+    const { network, verifier, account } = await setup(policy)
+    const event = await firstCommit(network, account)
+    const wrong = await verifier.verify(event, { host: 'elsewhere.test' })
+    expect(nameOf(wrong)).toBe('rejected wrong-host')
+    expect(nameOf(await verifier.verify(event, { host: account.host.hostname }))).toBe('accepted')
+  })
+
+  it('verifies again after a crash what was verified and not settled', async () => {
+    const { network, verifier, account, identity, chain } = await setup(policy)
+    const first = await firstCommit(network, account)
+    const second = await network.write(account)
+    const a = await verifier.verify(first)
+    const b = await verifier.verify(second)
+    expect([nameOf(a), nameOf(b)]).toEqual(['accepted', 'accepted'])
+    if (a.status === 'accepted') await verifier.settle(a.verified)
+    const after = createEventVerifier({ identity, chain, policy, now: network.now })
+    expect(nameOf(await after.verify(first))).toBe('rejected stale-rev')
+    expect(nameOf(await after.verify(second))).toBe('accepted')
+  })
+
+  it('takes an empty commit over the same tree', async () => {
+    const { network, judge, account } = await setup(policy)
+    await judge(await firstCommit(network, account))
+    await judge(await network.write(account))
+    const commit = await account.repo.resign()
+    expect(await judge({ ...network.commitEvent(commit), ops: [] })).toBe('accepted')
+    expect(await judge(await network.write(account))).toBe('accepted')
+  })
+})
+
+describe('what does not follow', () => {
+  it.each([
+    ['relay', ['accepted', 'discontinuous since-mismatch', 'accepted']],
+    ['consumer', ['accepted', 'discontinuous since-mismatch', 'discontinuous since-mismatch']],
+  ] as const)('a lost commit, for a %s', async (policy, expected) => {
+    const { network, judge, account } = await setup(policy)
+    const outcomes = [await judge(await firstCommit(network, account))]
+    await network.write(account)
+    outcomes.push(await judge(await network.write(account)))
+    outcomes.push(await judge(await network.write(account)))
+    expect(outcomes).toEqual(expected)
+  })
+
+  it.each([
+    ['relay', ['discontinuous since-mismatch', 'rejected stale-rev', 'accepted']],
+    ['consumer', ['discontinuous since-mismatch', 'accepted', 'discontinuous since-mismatch']],
+  ] as const)('two commits in the wrong order, for a %s', async (policy, expected) => {
+    const { network, judge, account } = await setup(policy)
+    await judge(await firstCommit(network, account))
+    const one = await network.write(account)
+    const two = await network.write(account)
+    const three = await network.write(account)
+    expect([await judge(two), await judge(one), await judge(three)]).toEqual(expected)
+  })
+
+  it('a repository seen for the first time in the middle', async () => {
+    for (const [policy, expected] of [
+      ['relay', 'accepted'],
+      ['consumer', 'discontinuous unknown-repo'],
+    ] as const) {
+      const { network, judge, account } = await setup(policy)
+      await network.write(account)
+      expect(await judge(await network.write(account))).toBe(expected)
+    }
+  })
+
+  it('a right since over a wrong tree', async () => {
+    const { network, judge, account, verifier } = await setup('relay')
+    await judge(await firstCommit(network, account))
+    const one = await network.write(account)
+    const fork = await network.write(account)
+    const known = { rev: fork.since ?? '', data: one.commit.toString(), commit: '' }
+    await verifier.adopt(account.did, known)
+    expect(await judge(fork)).toBe('discontinuous prev-data-mismatch')
+  })
+
+  it('a sync over another tree; one over the same tree only moves the rev', async () => {
+    for (const [policy, expected] of [
+      ['relay', 'accepted'],
+      ['consumer', 'discontinuous sync'],
+    ] as const) {
+      const { network, judge, account } = await setup(policy)
+      await judge(await firstCommit(network, account))
+      const same = await account.repo.resign()
+      const syncOf = (commit: typeof same) => {
+        const event = network.syncEvent(account, commit.rev, commit.bytes, commit.cid)
+        if (event.type !== 'sync') throw new Error('a sync is a sync')
+        return event
+      }
+      expect(await judge(syncOf(same))).toBe('accepted')
+      expect(await judge(syncOf(same))).toBe('rejected stale-rev')
+      expect(await judge(await network.write(account))).toBe('accepted')
+      await network.write(account)
+      expect(await judge(syncOf(await account.repo.resign()))).toBe(expected)
+    }
+  })
+
+  it('a repository that was fetched continues from what was fetched', async () => {
+    const { network, judge, account, verifier } = await setup('consumer')
+    await network.write(account)
+    const head = await account.repo.head()
+    const next = await network.write(account)
+    expect(await judge(next)).toBe('discontinuous unknown-repo')
+    await verifier.adopt(account.did, {
+      rev: head.rev,
+      data: head.data.toString(),
+      commit: head.commit.toString(),
+    })
+    expect(await judge(next)).toBe('accepted')
+  })
+})
+
+/** The account's first commit, as it was sent. */
+async function firstCommit(
+  network: SimulatedNetwork,
+  account: SimulatedNetwork['accounts'][number],
+): Promise<CommitEvent> {
+  const { decodeEvent } = await import('../src/codec.ts')
+  for (const entry of await account.host.log.read(0, { maxEvents: 1_000 })) {
+    const event = decodeEvent(entry.frame)
+    if (event.type === 'commit' && event.did === account.did) return event
+  }
+  throw new Error(`no commit of ${account.did} among ${String(network.accounts.length)} accounts`)
+}
+
+async function lastEvent(
+  _network: SimulatedNetwork,
+  account: SimulatedNetwork['accounts'][number],
+) {
+  const { decodeEvent } = await import('../src/codec.ts')
+  const { last } = account.host.log.bounds()
+  const [entry] = await account.host.log.read(last - 1)
+  return decodeEvent(entry!.frame)
+}
+
+/** A commit with creates, an update and a delete. */
+async function batch(
+  network: SimulatedNetwork,
+  account: SimulatedNetwork['accounts'][number],
+): Promise<CommitEvent> {
+  const collection = 'app.bsky.feed.post'
+  const create = () =>
+    ({
+      action: 'create',
+      collection,
+      rkey: `batch${network.text(8)}`,
+      record: network.record(collection),
+    }) as const
+  const [old, older] = account.paths
+  const key = (path: string) => {
+    const [where = '', rkey = ''] = path.split('/')
+    return { collection: where, rkey }
+  }
+  return await network.apply(account, [
+    create(),
+    create(),
+    ...(old === undefined
+      ? []
+      : [
+          {
+            action: 'update' as const,
+            ...key(old),
+            record: network.record(key(old).collection),
+          },
+        ]),
+    ...(older === undefined ? [] : [{ action: 'delete' as const, ...key(older) }]),
+  ])
+}
