@@ -45,28 +45,30 @@ export function readLiveFrames(): LiveFrames {
   return { frames, signingKeys }
 }
 
-/** `count` paths and record CIDs the way a busy account has them: likes, posts, follows, in no order. */
+const COLLECTIONS = [
+  'app.bsky.feed.like',
+  'app.bsky.feed.post',
+  'app.bsky.graph.follow',
+  'app.bsky.feed.repost',
+]
+const TID_ALPHABET = '234567abcdefghijklmnopqrstuvwxyz'
+
+/** `count` different paths the way a busy account has them: likes, posts, follows and reposts, in no order, the same ones each time. */
 export function samplePaths(count: number): string[] {
-  const collections = [
-    'app.bsky.feed.like',
-    'app.bsky.feed.post',
-    'app.bsky.graph.follow',
-    'app.bsky.feed.repost',
-  ]
-  const alphabet = '234567abcdefghijklmnopqrstuvwxyz'
-  const paths: string[] = []
+  const paths = new Set<string>()
+  // xorshift32
   let state = 0x2545f491
-  for (let i = 0; i < count; i++) {
-    let rkey = '3k'
-    for (let digit = 0; digit < 7; digit++) {
-      state ^= state << 13
-      state ^= state >>> 17
-      state ^= state << 5
-      rkey += alphabet[(state >>> 0) % 32] ?? '2'
-    }
-    paths.push(
-      `${collections[(state >>> 5) & 3] ?? ''}/${rkey}${(i % 1024).toString(32).padStart(4, '2').replaceAll('0', 'x').replaceAll('1', 'y').replaceAll('8', 'z').replaceAll('9', 'w')}`,
-    )
+  const next = (): number => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return state >>> 0
   }
-  return paths
+  while (paths.size < count) {
+    const collection = COLLECTIONS[next() % COLLECTIONS.length] ?? ''
+    let rkey = '3k'
+    while (rkey.length < 13) rkey += TID_ALPHABET[next() % 32] ?? ''
+    paths.add(`${collection}/${rkey}`)
+  }
+  return [...paths]
 }
