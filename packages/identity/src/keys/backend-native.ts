@@ -4,7 +4,6 @@ import type { VerifyBackend } from './backend.ts'
 export interface NativeSecp256k1 {
   ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean
   ecdsaSign(digest: Uint8Array, secret: Uint8Array): { readonly signature: Uint8Array }
-  publicKeyVerify(publicKey: Uint8Array): boolean
   publicKeyConvert(publicKey: Uint8Array, compressed: boolean): Uint8Array
 }
 
@@ -19,14 +18,6 @@ export function createNativeBackend(
 ): VerifyBackend {
   return {
     name: 'native',
-    isPoint(curve, bytes) {
-      if (curve !== 'k256') return other.isPoint(curve, bytes)
-      try {
-        return native.publicKeyVerify(bytes)
-      } catch {
-        return false
-      }
-    },
     prepare(curve, bytes) {
       if (curve !== 'k256') return other.prepare(curve, bytes)
       // Uncompressed once: it saves a square root in every verification.
@@ -45,7 +36,7 @@ export function createNativeBackend(
 /** True when the module offers what {@link createNativeBackend} calls. */
 export function isNativeSecp256k1(module: unknown): module is NativeSecp256k1 {
   if (typeof module !== 'object' || module === null) return false
-  return ['ecdsaVerify', 'ecdsaSign', 'publicKeyVerify', 'publicKeyConvert'].every(
+  return ['ecdsaVerify', 'ecdsaSign', 'publicKeyConvert'].every(
     (name) => typeof Reflect.get(module, name) === 'function',
   )
 }

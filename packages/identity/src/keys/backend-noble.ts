@@ -11,14 +11,6 @@ const VERIFY_OPTIONS = { prehash: true, lowS: true, format: 'compact' } as const
 /** Pure JavaScript, everywhere. */
 export const nobleBackend: VerifyBackend = {
   name: 'noble',
-  isPoint(curve, bytes) {
-    try {
-      NOBLE_CURVES[curve].Point.fromBytes(bytes).assertValidity()
-      return true
-    } catch {
-      return false
-    }
-  },
   prepare(curve, bytes) {
     const implementation = NOBLE_CURVES[curve]
     return (message, signature) => {

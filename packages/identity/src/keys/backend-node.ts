@@ -78,17 +78,8 @@ export function createNodeBackend(crypto: NodeCrypto): VerifyBackend | undefined
   } catch {
     return undefined
   }
-  const isPoint = (curve: Curve, bytes: Uint8Array): boolean => {
-    try {
-      crypto.ECDH.convertKey(bytes, OPENSSL_CURVES[curve], undefined, undefined, 'uncompressed')
-      return true
-    } catch {
-      return false
-    }
-  }
   return {
     name: 'node',
-    isPoint,
     prepare(curve, bytes) {
       const prefix = SPKI_PREFIX[curve]
       const der = new Uint8Array(prefix.length + bytes.length)

@@ -7,14 +7,12 @@ import type { Curve } from './key.ts'
 export type VerifySignature = (bytes: Uint8Array, signature: Uint8Array) => boolean
 
 /**
- * One implementation of ECDSA verification. Range and low-S are checked before it is asked, the same way for every
- * backend, so that backends cannot disagree about malleable or malformed signatures.
+ * One implementation of ECDSA verification. Points, ranges and low-S are checked before it is asked, the
+ * same way for every backend, so that backends cannot disagree about malformed keys or malleable signatures.
  */
 export interface VerifyBackend {
   /** `native`, `node`, `noble`, or the name of your own. */
   readonly name: string
-  /** True when the 33 bytes are a compressed point of the curve. */
-  isPoint(curve: Curve, bytes: Uint8Array): boolean
-  /** Prepares a valid point for many verifications. */
+  /** Prepares a key for many verifications. `bytes` is a compressed point, already known to lie on the curve. */
   prepare(curve: Curve, bytes: Uint8Array): VerifySignature
 }

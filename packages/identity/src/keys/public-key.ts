@@ -1,7 +1,7 @@
 import { InvalidKeyError } from '../errors.ts'
 import { defaultBackend } from './backends.ts'
 import type { VerifyBackend, VerifySignature } from './backend.ts'
-import { NOBLE_CURVES } from './backend-noble.ts'
+import { isCompressedPoint, isUncompressedPoint } from './curve-point.ts'
 import type { Curve, JwtAlg, PublicKey, VerifyOptions } from './key.ts'
 import {
   COMPRESSED_POINT_BYTES,
@@ -11,8 +11,6 @@ import {
   multibaseOf,
 } from './multikey.ts'
 import { classifySignature, toLowS } from './signature.ts'
-
-const UNCOMPRESSED_POINT_BYTES = 65
 
 /** Options of {@link parsePublicKey} and {@link publicKeyFromBytes}. */
 export interface PublicKeyOptions {
@@ -46,12 +44,8 @@ export function publicKeyFromBytes(
   bytes: Uint8Array,
   options: PublicKeyOptions = {},
 ): PublicKey {
-  if (bytes.length === UNCOMPRESSED_POINT_BYTES && bytes[0] === 4) {
-    return createPublicKey(curve, compress(curve, bytes), options)
-  }
-  if (bytes.length !== COMPRESSED_POINT_BYTES)
-    throw new InvalidKeyError('point is not 33 or 65 bytes')
-  return createPublicKey(curve, bytes.slice(), options)
+  const point = bytes[0] === 4 ? compress(curve, bytes) : bytes.slice()
+  return createPublicKey(curve, point, options)
 }
 
 /** JWS algorithm of a curve. */
@@ -66,7 +60,8 @@ function createPublicKey(
   multibase?: string,
 ): PublicKey {
   const { backend = defaultBackend } = options
-  if (!backend.isPoint(curve, bytes)) throw new InvalidKeyError('point is not on the curve')
+  if (bytes.length !== COMPRESSED_POINT_BYTES) throw new InvalidKeyError('point is not 33 bytes')
+  if (!isCompressedPoint(curve, bytes)) throw new InvalidKeyError('point is not on the curve')
   return new PreparedPublicKey(curve, bytes, backend, multibase ?? formatMultikey(curve, bytes))
 }
 
@@ -106,11 +101,10 @@ class PreparedPublicKey implements PublicKey {
 }
 
 function compress(curve: Curve, uncompressed: Uint8Array): Uint8Array {
-  try {
-    const point = NOBLE_CURVES[curve].Point.fromBytes(uncompressed)
-    point.assertValidity()
-    return point.toBytes(true)
-  } catch (cause) {
-    throw new InvalidKeyError('point is not on the curve', { cause })
+  if (!isUncompressedPoint(curve, uncompressed)) {
+    throw new InvalidKeyError('not an uncompressed point of the curve')
   }
+  const compressed = uncompressed.slice(0, COMPRESSED_POINT_BYTES)
+  compressed[0] = 2 + ((uncompressed.at(-1) ?? 0) & 1)
+  return compressed
 }
