@@ -1,13 +1,234 @@
-/** Target of an `atproto-proxy` header. */
-export interface ProxyTarget {
-  readonly did: string
-  /** Fragment without its number sign: `bsky_appview`. */
-  readonly serviceId: string
+import { getServiceEndpoint } from '@skywright/identity'
+import type { IdentityResolver } from '@skywright/identity'
+import { toReadableStream } from './body.ts'
+import { ForbiddenError, InvalidRequestError, UpstreamFailureError, XrpcError } from './errors.ts'
+import type { FetchLike } from './fetch-like.ts'
+import type { CallContext } from './method.ts'
+import { isProtectedMethod } from './protected-methods.ts'
+import { formatProxyHeader, parseProxyHeader } from './proxy-header.ts'
+import type { ProxyTarget } from './proxy-header.ts'
+import type { XrpcResponse } from './request.ts'
+
+/** 10 MB, the most an answer passed on may be. */
+const MAX_RESPONSE_BYTES = 10_000_000
+const HEADERS_TIMEOUT_MS = 10_000
+/** Longest silence between two chunks of an answer. */
+const BODY_TIMEOUT_MS = 30_000
+
+const REQUEST_HEADERS = [
+  'accept-language',
+  'atproto-accept-labelers',
+  'content-encoding',
+  'content-type',
+  'x-bsky-topics',
+] as const
+const RESPONSE_HEADERS = [
+  'atproto-content-labelers',
+  'atproto-repo-rev',
+  'cache-control',
+  'content-disposition',
+  'content-language',
+  'content-security-policy',
+  'content-type',
+  'etag',
+  'last-modified',
+  'retry-after',
+  'x-content-type-options',
+] as const
+
+/** Who asks, and on what terms, of one proxied call. */
+export interface ProxyCredentials {
+  /** DID of the account that the token speaks for. `undefined` sends no token. */
+  readonly iss: string | undefined
 }
 
-/**
- * Parses an `atproto-proxy` header.
- *
- * @throws {InvalidRequestError} when it is not `did#id`
- */
-export declare function parseProxyHeader(value: string): ProxyTarget
+/** Options of {@link createProxy}. */
+export interface ProxyOptions {
+  readonly resolver: Pick<IdentityResolver, 'resolveDid'>
+  /** Mints the service token of one call; {@link createServiceJwt} with the account's key. */
+  readonly createToken: (claims: {
+    readonly iss: string
+    readonly aud: string
+    readonly lxm: string
+  }) => Promise<string>
+  /**
+   * Fetches from hosts that strangers name, so on a server it has to refuse private addresses
+   * (`@skywright/identity/node` has one that does).
+   */
+  readonly fetch: FetchLike
+  /** Where calls without a header go. @defaultValue nowhere */
+  readonly defaultTarget?: (nsid: string) => ProxyTarget | undefined
+  /** Last word on a target and method. @defaultValue anything that is not protected */
+  readonly allow?: (target: ProxyTarget, nsid: string) => boolean
+  /**
+   * What the token's audience is: the bare DID that services expect today, or `did#service`.
+   * @defaultValue 'did'
+   */
+  readonly audience?: 'did' | 'did#service'
+  /** Accepts `http:` endpoints (development). @defaultValue false */
+  readonly allowHttp?: boolean
+  /** Longest answer in bytes. @defaultValue 10,000,000 */
+  readonly maxResponseBytes?: number
+  /** @defaultValue 10,000 */
+  readonly headersTimeoutMs?: number
+  /** Longest silence within an answer. @defaultValue 30,000 */
+  readonly bodyTimeoutMs?: number
+}
+
+/** Passes calls on to the services that users choose. */
+export interface Proxy {
+  /**
+   * Where a call asks to go: its `atproto-proxy` header, else the default.
+   * @throws {InvalidRequestError} when the header is malformed
+   */
+  targetOf(call: CallContext): ProxyTarget | undefined
+  /**
+   * Passes a call on, body and answer streaming.
+   *
+   * @throws {InvalidRequestError} when there is no target, or it names no usable service
+   * @throws {ForbiddenError} when the method is protected or the target not allowed
+   * @throws {XrpcError} 502 or 504 when the service cannot be reached or fails
+   */
+  forward(
+    call: CallContext,
+    credentials: ProxyCredentials,
+    target?: ProxyTarget,
+  ): Promise<XrpcResponse>
+}
+
+/** Makes the proxying part of a PDS. */
+export function createProxy(options: ProxyOptions): Proxy {
+  function targetOf(call: CallContext): ProxyTarget | undefined {
+    const header = call.request.headers.get('atproto-proxy')
+    return header === null ? options.defaultTarget?.(call.nsid) : parseProxyHeader(header)
+  }
+  return {
+    targetOf,
+    async forward(call, { iss }, target = targetOf(call)) {
+      if (target === undefined) throw new InvalidRequestError('no service to proxy to')
+      const { nsid } = call
+      if (isProtectedMethod(nsid) || options.allow?.(target, nsid) === false) {
+        throw new ForbiddenError(`method may not be proxied; nsid=${nsid}`)
+      }
+      const endpoint = await resolveTarget(target, options)
+      const headers = requestHeaders(call)
+      if (iss !== undefined) {
+        const aud = options.audience === 'did#service' ? formatProxyHeader(target) : target.did
+        headers['authorization'] = `Bearer ${await options.createToken({ iss, aud, lxm: nsid })}`
+      }
+      return send(endpoint, headers, call, options)
+    },
+  }
+}
+
+async function resolveTarget(target: ProxyTarget, options: ProxyOptions): Promise<string> {
+  const { allowHttp = false } = options
+  const document = await documentOf(target, options)
+  const endpoint = getServiceEndpoint(document, target.serviceId, undefined, { allowHttp })
+  if (endpoint === undefined) {
+    throw new InvalidRequestError('atproto-proxy names a service that its DID does not have')
+  }
+  return endpoint
+}
+
+async function documentOf(
+  target: ProxyTarget,
+  options: ProxyOptions,
+): Promise<Awaited<ReturnType<IdentityResolver['resolveDid']>>['document']> {
+  try {
+    return (await options.resolver.resolveDid(target.did)).document
+  } catch (cause) {
+    const { retryable } = cause as { readonly retryable?: unknown }
+    if (retryable === true) throw new UpstreamFailureError('could not resolve service', { cause })
+    throw new InvalidRequestError('atproto-proxy names a DID that does not resolve', { cause })
+  }
+}
+
+function requestHeaders(call: CallContext): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const name of REQUEST_HEADERS) {
+    const value = call.request.headers.get(name)
+    if (value !== null) headers[name] = value
+  }
+  return headers
+}
+
+async function send(
+  endpoint: string,
+  headers: Record<string, string>,
+  call: CallContext,
+  options: ProxyOptions,
+): Promise<XrpcResponse> {
+  const { headersTimeoutMs = HEADERS_TIMEOUT_MS } = options
+  const { method, url, body } = call.request
+  const timeout = new AbortController()
+  const timer = setTimeout(() => timeout.abort(), headersTimeoutMs)
+  const init: RequestInit & { duplex?: 'half' } = {
+    method,
+    headers,
+    redirect: 'manual',
+    signal: AbortSignal.any([call.signal, timeout.signal]),
+    ...(body === null || method !== 'POST'
+      ? {}
+      : { body: toReadableStream(body), duplex: 'half' as const }),
+  }
+  try {
+    const response = await options.fetch(endpoint + url, init)
+    return await answerOf(response, timeout, options)
+  } catch (cause) {
+    if (cause instanceof XrpcError) throw cause
+    if (call.signal.aborted) throw call.signal.reason
+    if (timeout.signal.aborted) {
+      throw new XrpcError(504, 'UpstreamTimeout', 'service did not answer in time', { cause })
+    }
+    throw new UpstreamFailureError('service could not be reached', { cause })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function answerOf(
+  response: Response,
+  timeout: AbortController,
+  options: ProxyOptions,
+): Promise<XrpcResponse> {
+  const { maxResponseBytes = MAX_RESPONSE_BYTES, bodyTimeoutMs = BODY_TIMEOUT_MS } = options
+  const { status, body } = response
+  const declared = Number(response.headers.get('content-length') ?? 0)
+  const broken = status === 500 || status < 200 || (status >= 300 && status < 400)
+  if ((broken && status !== 304) || declared > maxResponseBytes) {
+    await body?.cancel()
+    throw new UpstreamFailureError(
+      broken ? `service answered with status ${status}` : 'answer of the service is too large',
+    )
+  }
+  const headers: Record<string, string> = {}
+  for (const name of RESPONSE_HEADERS) {
+    const value = response.headers.get(name)
+    if (value !== null) headers[name] = value
+  }
+  if (body === null) return { status, headers, body: undefined }
+  return { status, headers, body: guarded(body, timeout, maxResponseBytes, bodyTimeoutMs) }
+}
+
+/** The answer's body, cut off when it grows too long or falls silent. */
+async function* guarded(
+  body: ReadableStream<Uint8Array>,
+  timeout: AbortController,
+  maxBytes: number,
+  timeoutMs: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  let length = 0
+  let timer = setTimeout(() => timeout.abort(), timeoutMs)
+  try {
+    for await (const chunk of body) {
+      clearTimeout(timer)
+      length += chunk.length
+      if (length > maxBytes) throw new UpstreamFailureError('answer of the service is too large')
+      yield chunk
+      timer = setTimeout(() => timeout.abort(), timeoutMs)
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -144,7 +144,23 @@ const thing = {
   },
 } as const
 
-const documents = [getThing, putThing, upload, download, ping, listen, thing] as const
-
-export type ExampleDocuments = RegistryOf<typeof documents>
-export const examples: LexiconCatalog<ExampleDocuments> = createCatalog(...documents)
+export type ExampleDocuments = RegistryOf<
+  readonly [
+    typeof getThing,
+    typeof putThing,
+    typeof upload,
+    typeof download,
+    typeof ping,
+    typeof listen,
+    typeof thing,
+  ]
+>
+export const examples: LexiconCatalog<ExampleDocuments> = createCatalog(
+  getThing,
+  putThing,
+  upload,
+  download,
+  ping,
+  listen,
+  thing,
+)
