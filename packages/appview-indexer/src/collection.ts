@@ -11,7 +11,7 @@ export interface RowBase {
   readonly rkey: string
   /** CID text; undefined in collections of layout `edge`, which keep a fingerprint only. */
   readonly cid: string | undefined
-  /** When this indexer first saw this version, Unix milliseconds. Local: not part of the state hash. */
+  /** When this indexer first saw the record, Unix milliseconds. Local: not part of the state hash. */
   readonly indexedAt: number
   /** `min(createdAt, indexedAt)` in Unix milliseconds: future dates cannot float to the top. Local, like `indexedAt`. */
   readonly sortAt: number
@@ -27,7 +27,7 @@ export type Row<C extends Columns = Columns> = RowBase &
   ColumnValues<C> & { readonly record: RecordObject | undefined }
 
 /** What a pure function over a row may read while it is indexed. */
-export type RowInput<C extends Columns> = ColumnValues<C> & {
+export type RowInput<C extends Columns = Columns> = ColumnValues<C> & {
   readonly uri: string
   readonly did: string
   readonly rkey: string

@@ -69,3 +69,5 @@ export type {
 export type { Page, PageOptions } from './query/page.ts'
 export type { Comparison, Conditions, QueryColumn, QueryValue, Select } from './query/select.ts'
 export type { IndexStore, MaybePromise, SqlDialect } from './stores/port.ts'
+export { MAX_LINKS_PER_RECORD } from './record-links.ts'
+export { didOf } from './target.ts'

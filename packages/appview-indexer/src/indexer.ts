@@ -22,6 +22,8 @@ export interface IndexerOptions<D extends Declarations> {
   ) => Promise<string | null | undefined>
   /** What happened, as values: nothing is logged. */
   readonly onIssue?: (issue: IndexIssue) => void
+  /** Waits between retries; tests hand in their own. @defaultValue a timer */
+  readonly delay?: (delayMs: number, signal: AbortSignal) => Promise<void>
 }
 
 /** Something an operator may want to know. Never fatal. */
@@ -31,6 +33,12 @@ export type IndexIssue =
       readonly did: string
       readonly collection: string
       readonly rkey: string
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'rejected'
+      readonly did: string
+      readonly rev: string
       readonly reason: string
     }
   | { readonly kind: 'gap'; readonly did: string; readonly rev: string }
@@ -122,6 +130,8 @@ export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDi
     readonly limit?: number
     readonly after?: string
   }): Promise<readonly DeadLetter[]>
+  /** Resolves when accounts being hidden, shown or purged are completely so. */
+  settle(): Promise<void>
   /** Tries dead letters again, e.g. after a validator was fixed; answers how many are indexed now. */
   retryDeadLetters(): Promise<{ readonly indexed: number; readonly failed: number }>
   status(): Promise<IndexerStatus>

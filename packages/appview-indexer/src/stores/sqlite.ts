@@ -1,1 +1,138 @@
-export {}
+/**
+ * The embedded index store, on `node:sqlite`.
+ *
+ * @packageDocumentation
+ */
+import { DatabaseSync } from 'node:sqlite'
+
+import { runSteps } from '../engine/steps.ts'
+import { IndexerError, StoreFailureError } from '../errors.ts'
+import type { SqlValue } from '../query/index-reader.ts'
+import type { Schema } from '../schema.ts'
+import type { IndexStore } from './port.ts'
+import { layOut } from './sqlite-store/layout.ts'
+import { SqliteTransaction } from './sqlite-store/transaction.ts'
+import type { IndexTransaction } from './transaction.ts'
+
+/** How an index file is opened. */
+export interface SqliteIndexStoreOptions {
+  /**
+   * What a power cut may cost. `normal`: the last batches together with their cursor, so they are simply read
+   * again. `full`: nothing, at one fsync a batch.
+   *
+   * @defaultValue 'normal'
+   */
+  readonly durability?: 'normal' | 'full'
+  /** Page cache of the writing connection, in bytes. @defaultValue 64 MiB */
+  readonly cacheBytes?: number
+}
+
+const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
+/** WAL pages between checkpoints: 16 MB, so that a busy page is written back once, not once a batch. */
+const CHECKPOINT_PAGES = 4_000
+/** Prepared read statements kept. */
+const MAX_READ_STATEMENTS = 256
+
+/**
+ * Opens an index file, or `:memory:`. Reads go through a connection of their own and see committed batches only.
+ * One process writes; others may open the file for reading.
+ *
+ * @throws {StoreFailureError} when the file cannot be opened
+ */
+export function openSqliteIndexStore(
+  path: string,
+  options: SqliteIndexStoreOptions = {},
+): IndexStore {
+  try {
+    return new SqliteIndexStore(path, options)
+  } catch (error) {
+    throw new StoreFailureError(`cannot open ${path}`, { cause: error, retryable: false })
+  }
+}
+
+class SqliteIndexStore implements IndexStore {
+  readonly dialect = 'sqlite'
+  readonly #writer: DatabaseSync
+  readonly #reader: DatabaseSync
+  readonly #reads = new Map<string, ReturnType<DatabaseSync['prepare']>>()
+  #transaction: SqliteTransaction | undefined
+  #closed = false
+
+  constructor(path: string, options: SqliteIndexStoreOptions) {
+    const { durability = 'normal', cacheBytes = DEFAULT_CACHE_BYTES } = options
+    this.#writer = new DatabaseSync(path)
+    this.#writer.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'};
+      PRAGMA cache_size = -${Math.ceil(cacheBytes / 1024)};
+      PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+      PRAGMA temp_store = MEMORY;
+      PRAGMA busy_timeout = 5000;
+    `)
+    // A second connection to `:memory:` would be another database; there, transactions never interleave with reads.
+    this.#reader = path === ':memory:' ? this.#writer : new DatabaseSync(path)
+    if (this.#reader !== this.#writer)
+      this.#reader.exec(
+        'PRAGMA query_only = 1; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000',
+      )
+  }
+
+  async prepare(schema: Schema): Promise<void> {
+    this.#guard(() => {
+      layOut(this.#writer, schema)
+      this.#transaction = new SqliteTransaction(this.#writer, schema)
+    })
+  }
+
+  async transact<T>(work: (tx: IndexTransaction) => Generator<unknown, T, unknown>): Promise<T> {
+    const transaction = this.#transaction
+    if (transaction === undefined) throw new TypeError('prepare was not called')
+    return this.#guard(() => {
+      this.#writer.exec('BEGIN IMMEDIATE')
+      try {
+        const result = runSteps(work(transaction))
+        this.#writer.exec('COMMIT')
+        return result
+      } catch (error) {
+        if (this.#writer.isTransaction) this.#writer.exec('ROLLBACK')
+        transaction.reset()
+        throw error
+      }
+    })
+  }
+
+  async query(
+    sql: string,
+    parameters: readonly SqlValue[],
+  ): Promise<readonly Record<string, SqlValue>[]> {
+    return this.#guard(() => {
+      let statement = this.#reads.get(sql)
+      if (statement === undefined) {
+        if (this.#reads.size >= MAX_READ_STATEMENTS) this.#reads.clear()
+        statement = this.#reader.prepare(sql)
+        this.#reads.set(sql, statement)
+      }
+      return statement.all(...parameters) as Record<string, SqlValue>[]
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#reader !== this.#writer) this.#reader.close()
+    this.#writer.close()
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof IndexerError || !isSqliteError(error)) throw error
+      throw new StoreFailureError(error.message, { cause: error })
+    }
+  }
+}
+
+function isSqliteError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR'
+}

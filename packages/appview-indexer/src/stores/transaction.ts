@@ -1,4 +1,192 @@
-/** The write side of a store inside one transaction; grows with the engine. */
+import type { CollectionSchema } from '../schema.ts'
+import type { MaybePromise } from './port.ts'
+
+/** Where a repo stands. Stored as these numbers. */
+export const REPO_LIVE = 0
+export const REPO_QUEUED = 1
+export const REPO_FETCHING = 2
+export const REPO_SYNCHRONIZED = 3
+export const REPO_FAILED = 4
+
+/** Why a row does not count. A row counts ("is active") when its state is 0. Bits, combined. */
+export const STATE_SHADOW = 1
+export const STATE_HIDDEN = 2
+export const STATE_GATED = 4
+
+/** What a sweep over an account's rows does. */
+export const SWEEP_NONE = 0
+export const SWEEP_VISIBILITY = 1
+export const SWEEP_PURGE = 2
+
+/** An account inside a transaction. The engine changes it and hands it back to `putActors`. */
+export interface ActorState {
+  readonly id: number
+  readonly did: string
+  rev: string | undefined
+  sync: number
+  active: boolean
+  status: string | undefined
+  readonly handle: string | undefined
+  /** The handle should be looked up (again). */
+  handleDue: boolean
+  sweep: number
+  /** Where the sweep continues: `collection position/rkey`; empty at the start. */
+  sweepAt: string
+  /** Events waiting in the parking table; -1 when there were too many and they were dropped. */
+  parked: number
+  /** Failed fetches in a row, and when to try next (Unix milliseconds). */
+  attempts: number
+  dueAt: number
+}
+
+/** A row as stored. Targets (`uri`, `did` columns) are ids. */
+export interface StoredRow {
+  readonly repo: number
+  readonly rkey: string
+  /** Document id; 0 for edges. */
+  readonly id: number
+  /** Binary CID; for edges its fingerprint. */
+  readonly cid: Uint8Array
+  readonly state: number
+  readonly indexedAt: number
+  readonly sortAt: number
+  readonly values: readonly StoredValue[]
+  /** Record bytes; undefined for edges. */
+  readonly bytes: Uint8Array | undefined
+}
+
+/** A stored column value; null when absent. */
+export type StoredValue = string | number | null
+
+/** Which row. */
+export interface RowKey {
+  readonly repo: number
+  readonly rkey: string
+}
+
+/** Key and version of a stored row or dead letter. */
+export interface StoredKey {
+  readonly rkey: string
+  readonly cid: Uint8Array
+  readonly state: number
+}
+
+/** A link row. `path` is the stored path id times two, plus one when the row does not count. */
+export interface LinkRow {
+  readonly target: number
+  readonly path: number
+  readonly repo: number
+  readonly rkey: string
+}
+
+/** A notification row. */
+export interface NotificationRow {
+  readonly recipient: number
+  readonly sortAt: number
+  readonly repo: number
+  readonly nsid: number
+  readonly rkey: string
+  readonly reason: number
+  readonly subject: number
+}
+
+/** A record that could not be indexed. */
+export interface DeadLetterRow {
+  readonly repo: number
+  readonly nsid: number
+  readonly rkey: string
+  readonly cid: Uint8Array
+  readonly reason: string
+  readonly bytes: Uint8Array
+  readonly at: number
+}
+
+/** Everything one batch changes, deletes before puts. */
+export interface ChangeSet {
+  readonly rowDeletes: {
+    readonly collection: CollectionSchema
+    readonly key: RowKey
+    readonly id: number
+  }[]
+  readonly rowPuts: { readonly collection: CollectionSchema; readonly row: StoredRow }[]
+  readonly rowStates: {
+    readonly collection: CollectionSchema
+    readonly key: RowKey
+    readonly id: number
+    readonly state: number
+  }[]
+  readonly linkDeletes: LinkRow[]
+  readonly linkPuts: LinkRow[]
+  /** target → counter id → difference. */
+  readonly counters: Map<number, Map<number, number>>
+  readonly notificationDeletes: NotificationRow[]
+  readonly notificationPuts: NotificationRow[]
+  readonly searchDeletes: { readonly collection: CollectionSchema; readonly id: number }[]
+  readonly searchPuts: {
+    readonly collection: CollectionSchema
+    readonly id: number
+    readonly texts: readonly string[]
+  }[]
+  readonly deadDeletes: { readonly repo: number; readonly nsid: number; readonly rkey: string }[]
+  readonly deadPuts: DeadLetterRow[]
+}
+
+/** What an interned name is of. */
+export type NameKind = 'nsid' | 'reason' | 'counter'
+
+/**
+ * One open write transaction. Everything is bulk; results are in the order asked. Interning creates what
+ * is missing. Nothing here has meaning of its own: the engine decides, the store keeps.
+ */
 export interface IndexTransaction {
-  readonly open: true
+  /** Accounts by DID; created when `create`, else undefined where unknown. */
+  actors(
+    dids: readonly string[],
+    create: boolean,
+  ): MaybePromise<readonly (ActorState | undefined)[]>
+  actorsById(ids: readonly number[]): MaybePromise<readonly ActorState[]>
+  /** Stores everything but the handle. */
+  putActors(actors: readonly ActorState[]): MaybePromise<void>
+  /** Stores a verified handle, taking it from whoever had it before. */
+  setHandle(actor: ActorState, handle: string | undefined): MaybePromise<void>
+  /** The first accounts in a sync state that are due, or with a pending sweep, or with a due handle. */
+  dueActors(
+    what: 'fetch' | 'sweep' | 'handle',
+    now: number,
+    limit: number,
+  ): MaybePromise<readonly ActorState[]>
+  /** Moves every account from one sync state to another, due at once: what a crash left half-done. */
+  requeueFetching(from: number, to: number): MaybePromise<void>
+  /** Interns at-uris (even ids) and DIDs (odd ids). */
+  targets(refs: readonly string[]): MaybePromise<readonly number[]>
+  /** The text of targets. */
+  describeTargets(ids: readonly number[]): MaybePromise<readonly string[]>
+  names(kind: NameKind, names: readonly string[]): MaybePromise<readonly number[]>
+  /** Interns link paths of a collection. */
+  paths(nsid: number, paths: readonly string[]): MaybePromise<readonly number[]>
+  rows(
+    collection: CollectionSchema,
+    keys: readonly RowKey[],
+  ): MaybePromise<readonly (StoredRow | undefined)[]>
+  /** Record keys that share unique values within a repo, lowest first, at most `limits[i]`. */
+  candidates(
+    collection: CollectionSchema,
+    keys: readonly { readonly repo: number; readonly values: readonly StoredValue[] }[],
+    limits: readonly number[],
+  ): MaybePromise<readonly (readonly string[])[]>
+  /** Keys of a repo's rows after a key, in key order. */
+  repoKeys(
+    collection: CollectionSchema,
+    repo: number,
+    after: string,
+    limit: number,
+  ): MaybePromise<readonly StoredKey[]>
+  /** Dead letters of a repo in a collection, all of them. */
+  deadKeys(repo: number, nsid: number): MaybePromise<readonly StoredKey[]>
+  write(changes: ChangeSet): MaybePromise<void>
+  park(repo: number, event: Uint8Array): MaybePromise<void>
+  /** Parked events of a repo, oldest first. */
+  parked(repo: number): MaybePromise<readonly Uint8Array[]>
+  unpark(repo: number): MaybePromise<void>
+  setCursor(source: string, cursor: number, now: number): MaybePromise<void>
 }

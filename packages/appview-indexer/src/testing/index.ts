@@ -1,1 +1,7 @@
-export {}
+/**
+ * Fabricated networks for tests of an AppView: no sockets, no signatures, no waiting.
+ *
+ * @packageDocumentation
+ */
+export { createFakeNetwork, fabricateRecord, memorySource } from './fake-network.ts'
+export type { FakeAccount, FakeNetwork, FakeWrite } from './fake-network.ts'

@@ -1,0 +1,207 @@
+import { draftRecord } from '../draft.ts'
+import type { Draft } from '../draft.ts'
+import type { CollectionSchema } from '../schema.ts'
+import { STATE_HIDDEN } from '../stores/transaction.ts'
+import type {
+  ActorState,
+  ChangeSet,
+  IndexTransaction,
+  StoredRow,
+  StoredValue,
+} from '../stores/transaction.ts'
+import { formatRecordUri } from '../target.ts'
+import { addEffects, createChangeSet, removeEffects } from './change-set.ts'
+import { effectsOfRows, loadRows } from './load-rows.ts'
+import type { LoadedRow } from './load-rows.ts'
+import { Names } from './names.ts'
+import { equalBytes, storedCid } from './record-change.ts'
+import type { RecordChange } from './record-change.ts'
+import { ask } from './steps.ts'
+import type { Steps } from './steps.ts'
+import { resolveUnique } from './unique.ts'
+import { deriveEffects } from './version.ts'
+import type { EffectsText } from './version.ts'
+
+/** A record that was kept out, and why. */
+export interface RecordFailure {
+  readonly did: string
+  readonly collection: string
+  readonly rkey: string
+  readonly reason: string
+}
+
+/** What applying changes did. */
+export interface ApplyOutcome {
+  readonly records: number
+  readonly failures: readonly RecordFailure[]
+  /** Short names of collections whose rows changed. */
+  readonly touched: ReadonlySet<string>
+}
+
+/** One change on its way into the change set. */
+export interface PendingRow {
+  readonly actor: ActorState
+  readonly collection: CollectionSchema
+  readonly rkey: string
+  readonly old: LoadedRow | undefined
+  readonly draft: Draft | undefined
+  readonly effects: EffectsText | undefined
+  /** Why the new version is kept out; undefined when it is fine or there is none. */
+  readonly failure: string | undefined
+  /** Values of the new version with targets as ids; filled after interning. */
+  values: readonly StoredValue[]
+  /** State of the new version; uniqueness may add the shadow bit. */
+  state: number
+}
+
+/**
+ * Brings the index from one set of records to another: the heart of the indexer.
+ *
+ * Reads what is touched in bulk, decides in memory, writes one change set. The result depends on the
+ * records alone, not on the order they came in.
+ */
+export function* applyChanges(
+  tx: IndexTransaction,
+  changes: readonly RecordChange[],
+  now: number,
+  options: { readonly fresh?: boolean } = {},
+): Steps<ApplyOutcome> {
+  if (changes.length === 0) return { records: 0, failures: [], touched: new Set() }
+  const failures: RecordFailure[] = []
+  const touched = new Set<string>()
+  const changeSet = createChangeSet()
+  const names = new Names()
+
+  const stored =
+    options.fresh === true ? changes.map(() => undefined) : yield* loadRows(tx, changes)
+  const live: { change: RecordChange; row: StoredRow | undefined }[] = []
+  changes.forEach((change, index) => {
+    const row = stored[index]
+    if (row !== undefined && change.put !== undefined) {
+      if (equalBytes(row.cid, storedCid(change.collection, change.put.cid))) return
+    }
+    live.push({ change, row })
+  })
+  const olds = yield* effectsOfRows(
+    tx,
+    live.flatMap(({ change, row }) =>
+      row === undefined ? [] : [{ actor: change.actor, collection: change.collection, row }],
+    ),
+  )
+
+  const pending: PendingRow[] = []
+  let nextOld = 0
+  for (const { change, row } of live) {
+    const old = row === undefined ? undefined : olds[nextOld++]
+    const { actor, collection, rkey, put } = change
+    names.wantCollection(collection)
+    let draft: Draft | undefined
+    let effects: EffectsText | undefined
+    let failure: string | undefined
+    if (put !== undefined) {
+      try {
+        draft = draftRecord(collection, rkey, put.bytes)
+        effects = deriveEffects(collection, actor.did, rkey, draft.values, draft)
+        names.wantEffects(collection, effects)
+        wantValues(names, collection, draft)
+        if (!collection.edge) names.wantTarget(formatRecordUri(actor.did, collection.nsid, rkey))
+      } catch (error) {
+        draft = undefined
+        effects = undefined
+        failure = error instanceof Error ? error.message : String(error)
+        failures.push({ did: actor.did, collection: collection.nsid, rkey, reason: failure })
+      }
+    }
+    if (old !== undefined) names.wantEffects(collection, old.effects)
+    if (old !== undefined || draft !== undefined) touched.add(collection.name)
+    pending.push({
+      actor,
+      collection,
+      rkey,
+      old,
+      draft,
+      effects,
+      failure,
+      values: [],
+      state: actor.active ? 0 : STATE_HIDDEN,
+    })
+  }
+  yield* names.load(tx)
+
+  for (const item of pending) {
+    if (item.draft !== undefined)
+      item.values = item.collection.columns.map((column, index) => {
+        const value = item.draft?.values[index]
+        if (value === undefined) return null
+        return column.kind === 'uri' || column.kind === 'did' ? names.target(String(value)) : value
+      })
+  }
+  const moved = yield* resolveUnique(tx, pending, options.fresh === true)
+  for (const row of moved) names.wantEffects(row.collection, row.effects)
+  yield* names.load(tx)
+
+  live.forEach(({ change }, index) => {
+    const item = pending[index]
+    if (item !== undefined) writeItem(changeSet, names, change, item, now)
+  })
+  for (const { collection, row, effects, state } of moved) {
+    touched.add(collection.name)
+    removeEffects(changeSet, names, collection, row, effects)
+    addEffects(changeSet, names, collection, { ...row, state }, effects)
+    changeSet.rowStates.push({ collection, key: row, id: row.id, state })
+  }
+  yield* ask(tx.write(changeSet))
+  return { records: live.length, failures, touched }
+}
+
+function wantValues(names: Names, collection: CollectionSchema, draft: Draft): void {
+  collection.columns.forEach((column, index) => {
+    const value = draft.values[index]
+    if ((column.kind === 'uri' || column.kind === 'did') && typeof value === 'string')
+      names.wantTarget(value)
+  })
+}
+
+function writeItem(
+  changeSet: ChangeSet,
+  names: Names,
+  change: RecordChange,
+  item: PendingRow,
+  now: number,
+): void {
+  const { actor, collection, rkey, old, draft, effects } = item
+  if (old !== undefined) removeEffects(changeSet, names, collection, old.row, old.effects)
+  if (draft === undefined || effects === undefined || change.put === undefined) {
+    if (old !== undefined) changeSet.rowDeletes.push({ collection, key: old.row, id: old.row.id })
+  } else {
+    const indexedAt = old?.row.indexedAt ?? now
+    const row: StoredRow = {
+      repo: actor.id,
+      rkey,
+      id: collection.edge ? 0 : names.target(formatRecordUri(actor.did, collection.nsid, rkey)) / 2,
+      cid: storedCid(collection, change.put.cid),
+      state: item.state,
+      indexedAt,
+      sortAt: Math.min(draft.claimedAt ?? indexedAt, indexedAt),
+      values: item.values,
+      bytes: collection.edge ? undefined : change.put.bytes,
+    }
+    changeSet.rowPuts.push({ collection, row })
+    addEffects(changeSet, names, collection, row, effects)
+  }
+  const nsid = names.nsid(collection)
+  changeSet.deadDeletes.push({ repo: actor.id, nsid, rkey })
+  if (item.failure !== undefined && change.put !== undefined)
+    changeSet.deadPuts.push({
+      repo: actor.id,
+      nsid,
+      rkey,
+      cid: change.put.cid,
+      reason: item.failure.slice(0, MAX_REASON_LENGTH),
+      bytes: change.put.bytes,
+      at: now,
+    })
+}
+
+/** Longest reason kept with a dead letter, in characters. */
+const MAX_REASON_LENGTH = 1_000

@@ -1,0 +1,242 @@
+import type {
+  IndexAccountEvent,
+  IndexCommitEvent,
+  IndexEvent,
+  IndexIdentityEvent,
+  IndexSyncEvent,
+} from '../event.ts'
+import { isPlausibleRev } from '../rev.ts'
+import type { Schema } from '../schema.ts'
+import {
+  REPO_FETCHING,
+  REPO_LIVE,
+  REPO_QUEUED,
+  REPO_SYNCHRONIZED,
+  SWEEP_NONE,
+  SWEEP_PURGE,
+  SWEEP_VISIBILITY,
+} from '../stores/transaction.ts'
+import type { ActorState, IndexTransaction } from '../stores/transaction.ts'
+import { applyChanges } from './apply-changes.ts'
+import type { RecordFailure } from './apply-changes.ts'
+import { encodeParked } from './parked-event.ts'
+import { ChangeCollector } from './record-change.ts'
+import { ask } from './steps.ts'
+import type { Steps } from './steps.ts'
+
+/** Most events parked for one repo while it is fetched; beyond, they are dropped and the repo is fetched again. */
+export const MAX_PARKED_EVENTS = 10_000
+
+/** What the engine needs to know beside the events. */
+export interface EngineContext {
+  readonly schema: Schema
+  readonly now: number
+  /** Whether gaps can be repaired by fetching repos. */
+  readonly canFetch: boolean
+  /** Whether handles are looked up. */
+  readonly canResolve: boolean
+}
+
+/** What a batch did. */
+export interface BatchOutcome {
+  readonly stale: number
+  readonly rejected: readonly { readonly did: string; readonly rev: string }[]
+  readonly records: number
+  readonly failures: readonly RecordFailure[]
+  readonly desynchronized: readonly { readonly did: string; readonly rev: string }[]
+  readonly touched: ReadonlySet<string>
+  /** Sweeps or fetches are waiting. */
+  readonly workWaiting: boolean
+}
+
+/** Applies events in order, as one unit, with the cursor of their source. */
+export function* applyEvents(
+  context: EngineContext,
+  tx: IndexTransaction,
+  events: readonly IndexEvent[],
+  cursor?: { readonly source: string; readonly seq: number },
+): Steps<BatchOutcome> {
+  const batch = new EventBatch(context, tx)
+  yield* batch.loadActors(events)
+  for (const event of events) yield* batch.apply(event)
+  const outcome = yield* applyChanges(tx, batch.changes.values(), context.now)
+  yield* ask(tx.putActors([...batch.dirty]))
+  if (cursor !== undefined) yield* ask(tx.setCursor(cursor.source, cursor.seq, context.now))
+  return {
+    stale: batch.stale,
+    rejected: batch.rejected,
+    records: outcome.records,
+    failures: outcome.failures,
+    desynchronized: batch.desynchronized,
+    touched: outcome.touched,
+    workWaiting: batch.workWaiting,
+  }
+}
+
+class EventBatch {
+  readonly changes = new ChangeCollector()
+  readonly dirty = new Set<ActorState>()
+  readonly rejected: { did: string; rev: string }[] = []
+  readonly desynchronized: { did: string; rev: string }[] = []
+  stale = 0
+  workWaiting = false
+  readonly #context: EngineContext
+  readonly #tx: IndexTransaction
+  readonly #actors = new Map<string, ActorState | undefined>()
+
+  constructor(context: EngineContext, tx: IndexTransaction) {
+    this.#context = context
+    this.#tx = tx
+  }
+
+  /** Accounts are remembered from the moment they have something to index, or something to hide. */
+  *loadActors(events: readonly IndexEvent[]): Steps<void> {
+    const create = new Set<string>()
+    const find = new Set<string>()
+    const { byNsid } = this.#context.schema
+    for (const event of events) {
+      const wanted =
+        event.type === 'commit'
+          ? event.ops.some((op) => byNsid.has(op.collection))
+          : event.type === 'account' && !event.active
+      ;(wanted ? create : find).add(event.did)
+    }
+    for (const did of create) find.delete(did)
+    for (const [dids, make] of [
+      [[...create], true],
+      [[...find], false],
+    ] as const) {
+      if (dids.length === 0) continue
+      const actors = yield* ask(this.#tx.actors(dids, make))
+      dids.forEach((did, index) => this.#actors.set(did, actors[index]))
+    }
+  }
+
+  *apply(event: IndexEvent): Steps<void> {
+    const actor = this.#actors.get(event.did)
+    if (actor === undefined) return
+    switch (event.type) {
+      case 'commit':
+        return yield* this.#commit(actor, event)
+      case 'sync':
+        return yield* this.#sync(actor, event)
+      case 'identity':
+        return yield* this.#identity(actor, event)
+      case 'account':
+        return this.#account(actor, event)
+    }
+  }
+
+  *#commit(actor: ActorState, event: IndexCommitEvent): Steps<void> {
+    if (actor.rev !== undefined && event.rev <= actor.rev) {
+      this.stale++
+      return
+    }
+    if (!actor.active && actor.status === 'deleted') {
+      this.stale++
+      return
+    }
+    if (!isPlausibleRev(event.rev, this.#context.now)) {
+      this.rejected.push({ did: event.did, rev: event.rev })
+      return
+    }
+    if (yield* this.#parkWhileBusy(actor, event)) return
+    this.#checkChain(actor, event)
+    actor.rev = event.rev
+    this.dirty.add(actor)
+    for (const { action, collection: nsid, rkey, cid, record } of event.ops) {
+      const collection = this.#context.schema.byNsid.get(nsid)
+      if (collection === undefined) continue
+      const put =
+        action === 'delete' || cid === undefined || record === undefined
+          ? undefined
+          : { cid, bytes: record }
+      this.changes.set({ actor, collection, rkey, put })
+    }
+  }
+
+  /** A commit that does not follow what is indexed means something was missed: the repo is fetched again. */
+  #checkChain(actor: ActorState, event: IndexCommitEvent): void {
+    if (actor.rev === undefined) {
+      if (this.#context.canResolve) actor.handleDue = true
+      if (event.since === null && actor.sync === REPO_LIVE) actor.sync = REPO_SYNCHRONIZED
+      else if (actor.sync === REPO_LIVE) this.#queue(actor)
+      return
+    }
+    if (event.since === undefined || event.since === actor.rev) return
+    this.desynchronized.push({ did: event.did, rev: event.rev })
+    this.#queue(actor)
+  }
+
+  *#sync(actor: ActorState, event: IndexSyncEvent): Steps<void> {
+    if (actor.rev !== undefined && event.rev <= actor.rev) {
+      this.stale++
+      return
+    }
+    if (yield* this.#parkWhileBusy(actor, event)) return
+    this.desynchronized.push({ did: event.did, rev: event.rev })
+    this.#queue(actor)
+  }
+
+  *#identity(actor: ActorState, event: IndexIdentityEvent): Steps<void> {
+    if (event.handle !== undefined) {
+      yield* ask(this.#tx.setHandle(actor, event.handle ?? undefined))
+      return
+    }
+    if (!this.#context.canResolve || actor.handleDue) return
+    actor.handleDue = true
+    this.workWaiting = true
+    this.dirty.add(actor)
+  }
+
+  #account(actor: ActorState, event: IndexAccountEvent): void {
+    if (actor.active === event.active && actor.status === event.status) return
+    const returns = event.active && !actor.active
+    const toggled = actor.active !== event.active
+    actor.active = event.active
+    actor.status = event.status
+    this.dirty.add(actor)
+    if (!event.active && event.status === 'deleted') {
+      if (actor.sync === REPO_QUEUED) actor.sync = REPO_LIVE
+      this.#sweep(actor, SWEEP_PURGE)
+    } else if (toggled && actor.sweep !== SWEEP_PURGE) this.#sweep(actor, SWEEP_VISIBILITY)
+    // What the account did while it was away may not have been announced.
+    if (returns) this.#queue(actor)
+  }
+
+  #sweep(actor: ActorState, sweep: number): void {
+    actor.sweep = sweep
+    actor.sweepAt = ''
+    this.workWaiting = true
+  }
+
+  #queue(actor: ActorState): void {
+    if (!this.#context.canFetch || actor.sync === REPO_QUEUED || actor.sync === REPO_FETCHING)
+      return
+    actor.sync = REPO_QUEUED
+    actor.dueAt = 0
+    actor.attempts = 0
+    this.workWaiting = true
+    this.dirty.add(actor)
+  }
+
+  /** While a snapshot is being applied or an account is being purged, its events wait in the database. */
+  *#parkWhileBusy(actor: ActorState, event: IndexCommitEvent | IndexSyncEvent): Steps<boolean> {
+    if (actor.sync !== REPO_FETCHING && actor.sweep !== SWEEP_PURGE) return false
+    this.dirty.add(actor)
+    if (actor.parked === -1) return true
+    if (actor.parked >= MAX_PARKED_EVENTS) {
+      actor.parked = -1
+      yield* ask(this.#tx.unpark(actor.id))
+      return true
+    }
+    actor.parked++
+    yield* ask(this.#tx.park(actor.id, encodeParked(event)))
+    return true
+  }
+}
+
+/** Whether nothing keeps an account's events from being applied. */
+export function isIdle(actor: ActorState): boolean {
+  return actor.sync !== REPO_FETCHING && actor.sweep === SWEEP_NONE
+}

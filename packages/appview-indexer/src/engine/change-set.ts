@@ -1,0 +1,88 @@
+import type { CollectionSchema } from '../schema.ts'
+import type { ChangeSet, StoredRow } from '../stores/transaction.ts'
+import type { Names } from './names.ts'
+import type { EffectsText } from './version.ts'
+
+/** A change set with nothing in it. */
+export function createChangeSet(): ChangeSet {
+  return {
+    rowDeletes: [],
+    rowPuts: [],
+    rowStates: [],
+    linkDeletes: [],
+    linkPuts: [],
+    counters: new Map(),
+    notificationDeletes: [],
+    notificationPuts: [],
+    searchDeletes: [],
+    searchPuts: [],
+    deadDeletes: [],
+    deadPuts: [],
+  }
+}
+
+/** Adds what a row contributes: links always (on the other side when it does not count), the rest only while it counts. */
+export function addEffects(
+  changes: ChangeSet,
+  names: Names,
+  collection: CollectionSchema,
+  row: StoredRow,
+  effects: EffectsText,
+): void {
+  contribute(changes, names, collection, row, effects, 1)
+}
+
+/** Takes away what a row contributed. */
+export function removeEffects(
+  changes: ChangeSet,
+  names: Names,
+  collection: CollectionSchema,
+  row: StoredRow,
+  effects: EffectsText,
+): void {
+  contribute(changes, names, collection, row, effects, -1)
+}
+
+function contribute(
+  changes: ChangeSet,
+  names: Names,
+  collection: CollectionSchema,
+  row: StoredRow,
+  effects: EffectsText,
+  sign: 1 | -1,
+): void {
+  const { repo, rkey } = row
+  const active = row.state === 0
+  const links = sign === 1 ? changes.linkPuts : changes.linkDeletes
+  for (const link of effects.links)
+    links.push({
+      target: names.target(link.target),
+      path: names.path(collection, link.path) * 2 + (active ? 0 : 1),
+      repo,
+      rkey,
+    })
+  if (!active) return
+  for (const counter of effects.counters)
+    count(changes, names.target(counter.target), names.counter(counter.name), sign)
+  const notifications = sign === 1 ? changes.notificationPuts : changes.notificationDeletes
+  for (const { recipient, reason, subject } of effects.notifications)
+    notifications.push({
+      recipient: names.actor(recipient),
+      sortAt: row.sortAt,
+      repo,
+      nsid: names.nsid(collection),
+      rkey,
+      reason: names.reason(reason),
+      subject: names.target(subject),
+    })
+  if (effects.search !== undefined) {
+    if (sign === 1) changes.searchPuts.push({ collection, id: row.id, texts: effects.search })
+    else changes.searchDeletes.push({ collection, id: row.id })
+  }
+}
+
+function count(changes: ChangeSet, target: number, counter: number, difference: number): void {
+  let counters = changes.counters.get(target)
+  if (counters === undefined) changes.counters.set(target, (counters = new Map()))
+  counters.set(counter, (counters.get(counter) ?? 0) + difference)
+}

@@ -1,0 +1,82 @@
+import type { DraftValue } from '../draft.ts'
+import type { CollectionSchema } from '../schema.ts'
+import type { ActorState, IndexTransaction, RowKey, StoredRow } from '../stores/transaction.ts'
+import { ask } from './steps.ts'
+import type { Steps } from './steps.ts'
+import { deriveEffects, effectsOfDocument } from './version.ts'
+import type { EffectsText } from './version.ts'
+
+/** A stored row with everything it does to the rest of the index. */
+export interface LoadedRow {
+  readonly actor: ActorState
+  readonly collection: CollectionSchema
+  readonly row: StoredRow
+  readonly effects: EffectsText
+}
+
+/** Loads rows of several collections with one question per collection; the order of `keys` is kept. */
+export function* loadRows(
+  tx: IndexTransaction,
+  keys: readonly {
+    readonly actor: ActorState
+    readonly collection: CollectionSchema
+    readonly rkey: string
+  }[],
+): Steps<(StoredRow | undefined)[]> {
+  const found: (StoredRow | undefined)[] = Array.from({ length: keys.length }, () => undefined)
+  const groups = new Map<CollectionSchema, { keys: RowKey[]; at: number[] }>()
+  keys.forEach(({ actor, collection, rkey }, index) => {
+    let group = groups.get(collection)
+    if (group === undefined) groups.set(collection, (group = { keys: [], at: [] }))
+    group.keys.push({ repo: actor.id, rkey })
+    group.at.push(index)
+  })
+  for (const [collection, group] of groups) {
+    const rows = yield* ask(tx.rows(collection, group.keys))
+    group.at.forEach((at, index) => {
+      found[at] = rows[index]
+    })
+  }
+  return found
+}
+
+/** Derives the effects of stored rows again: documents from their bytes, edges from their columns. */
+export function* effectsOfRows(
+  tx: IndexTransaction,
+  rows: readonly Omit<LoadedRow, 'effects'>[],
+): Steps<LoadedRow[]> {
+  const wanted = new Set<number>()
+  for (const { collection, row } of rows)
+    if (collection.edge)
+      collection.columns.forEach((column, index) => {
+        const value = row.values[index]
+        if ((column.kind === 'uri' || column.kind === 'did') && typeof value === 'number')
+          wanted.add(value)
+      })
+  const texts = new Map<number, string>()
+  if (wanted.size > 0) {
+    const ids = [...wanted]
+    const described = yield* ask(tx.describeTargets(ids))
+    ids.forEach((id, index) => texts.set(id, described[index] ?? ''))
+  }
+  return rows.map(({ actor, collection, row }) => ({
+    actor,
+    collection,
+    row,
+    effects: collection.edge
+      ? deriveEffects(collection, actor.did, row.rkey, valuesOf(collection, row, texts), undefined)
+      : effectsOfDocument(collection, actor.did, row),
+  }))
+}
+
+function valuesOf(
+  collection: CollectionSchema,
+  row: StoredRow,
+  texts: ReadonlyMap<number, string>,
+): DraftValue[] {
+  return collection.columns.map((column, index) => {
+    const value = row.values[index]
+    if (value === null || value === undefined) return undefined
+    return column.kind === 'uri' || column.kind === 'did' ? texts.get(Number(value)) : value
+  })
+}

@@ -1,0 +1,118 @@
+import type { CollectionSchema } from '../schema.ts'
+import type { IndexTransaction } from '../stores/transaction.ts'
+import { ask } from './steps.ts'
+import type { Steps } from './steps.ts'
+import type { EffectsText } from './version.ts'
+
+/**
+ * The integers of everything a batch names. Ask for them with `want…`, load them all at once, then read.
+ * Lives as long as one transaction: a rollback must not leave ids behind.
+ */
+export class Names {
+  readonly #targets = new Map<string, number>()
+  readonly #paths = new Map<string, number>()
+  readonly #names = {
+    nsid: new Map<string, number>(),
+    reason: new Map<string, number>(),
+    counter: new Map<string, number>(),
+  }
+  readonly #collections = new Map<string, CollectionSchema>()
+
+  wantTarget(text: string): void {
+    if (!this.#targets.has(text)) this.#targets.set(text, UNKNOWN)
+  }
+
+  wantCollection(collection: CollectionSchema): void {
+    this.#collections.set(collection.nsid, collection)
+    want(this.#names.nsid, collection.nsid)
+  }
+
+  wantEffects(collection: CollectionSchema, effects: EffectsText): void {
+    this.wantCollection(collection)
+    for (const link of effects.links) {
+      this.wantTarget(link.target)
+      want(this.#paths, `${collection.nsid}\n${link.path}`)
+    }
+    for (const counter of effects.counters) {
+      this.wantTarget(counter.target)
+      want(this.#names.counter, counter.name)
+    }
+    for (const { recipient, reason, subject } of effects.notifications) {
+      this.wantTarget(recipient)
+      this.wantTarget(subject)
+      want(this.#names.reason, reason)
+    }
+  }
+
+  /** Interns everything wanted and not known yet. */
+  *load(tx: IndexTransaction): Steps<void> {
+    yield* fill(this.#targets, (texts) => tx.targets(texts))
+    for (const kind of ['nsid', 'reason', 'counter'] as const)
+      yield* fill(this.#names[kind], (texts) => tx.names(kind, texts))
+    for (const collection of this.#collections.values()) {
+      const prefix = `${collection.nsid}\n`
+      const missing = unknown(this.#paths).filter((key) => key.startsWith(prefix))
+      if (missing.length === 0) continue
+      const ids = yield* ask(
+        tx.paths(
+          this.nsid(collection),
+          missing.map((key) => key.slice(prefix.length)),
+        ),
+      )
+      missing.forEach((key, index) => this.#paths.set(key, ids[index] ?? UNKNOWN))
+    }
+  }
+
+  target(text: string): number {
+    return known(this.#targets, text)
+  }
+
+  /** The account id of a DID: targets of DIDs are odd. */
+  actor(did: string): number {
+    return (this.target(did) - 1) / 2
+  }
+
+  path(collection: CollectionSchema, path: string): number {
+    return known(this.#paths, `${collection.nsid}\n${path}`)
+  }
+
+  nsid(collection: CollectionSchema): number {
+    return known(this.#names.nsid, collection.nsid)
+  }
+
+  reason(reason: string): number {
+    return known(this.#names.reason, reason)
+  }
+
+  counter(name: string): number {
+    return known(this.#names.counter, name)
+  }
+}
+
+const UNKNOWN = -1
+
+function want(map: Map<string, number>, key: string): void {
+  if (!map.has(key)) map.set(key, UNKNOWN)
+}
+
+function unknown(map: ReadonlyMap<string, number>): string[] {
+  const keys: string[] = []
+  for (const [key, id] of map) if (id === UNKNOWN) keys.push(key)
+  return keys
+}
+
+function* fill(
+  map: Map<string, number>,
+  intern: (texts: readonly string[]) => readonly number[] | Promise<readonly number[]>,
+): Steps<void> {
+  const missing = unknown(map)
+  if (missing.length === 0) return
+  const ids = yield* ask(intern(missing))
+  missing.forEach((key, index) => map.set(key, ids[index] ?? UNKNOWN))
+}
+
+function known(map: ReadonlyMap<string, number>, key: string): number {
+  const id = map.get(key)
+  if (id === undefined || id === UNKNOWN) throw new TypeError(`name was not loaded: ${key}`)
+  return id
+}

@@ -1,0 +1,27 @@
+import { decodeCbor, encodeCbor } from '@skywright/repo/cbor'
+
+import type { IndexCommitEvent, IndexOp, IndexSyncEvent } from '../event.ts'
+
+/** Largest parked event, in bytes: a commit carries at most 2 MB of blocks. */
+const MAX_PARKED_BYTES = 4 * 1024 * 1024
+
+/** An event that has to wait until its repo was fetched, as bytes. */
+export function encodeParked(event: IndexCommitEvent | IndexSyncEvent): Uint8Array {
+  const { type, seq, did, rev } = event
+  if (type === 'sync') return encodeCbor({ type, seq, did, rev })
+  const ops = event.ops.map(({ action, collection, rkey, cid, record }) => ({
+    action,
+    collection,
+    rkey,
+    ...(cid === undefined ? {} : { cid }),
+    ...(record === undefined ? {} : { record }),
+  }))
+  const since = event.since === undefined ? {} : { since: event.since }
+  return encodeCbor({ type, seq, did, rev, ops, ...since })
+}
+
+/** The event again. Only bytes of {@link encodeParked} come here. */
+export function decodeParked(bytes: Uint8Array): IndexCommitEvent | IndexSyncEvent {
+  return decodeCbor(bytes, { maxBytes: MAX_PARKED_BYTES }) as
+    (IndexCommitEvent & { ops: IndexOp[] }) | IndexSyncEvent
+}

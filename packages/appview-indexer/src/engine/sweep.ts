@@ -1,0 +1,112 @@
+import type { CollectionSchema } from '../schema.ts'
+import { STATE_HIDDEN, SWEEP_NONE, SWEEP_PURGE } from '../stores/transaction.ts'
+import type { ActorState, IndexTransaction, StoredKey } from '../stores/transaction.ts'
+import { applyChanges } from './apply-changes.ts'
+import type { EngineContext } from './apply-events.ts'
+import { addEffects, createChangeSet, removeEffects } from './change-set.ts'
+import { drainParked } from './drain-parked.ts'
+import { effectsOfRows, loadRows } from './load-rows.ts'
+import { Names } from './names.ts'
+import { ask } from './steps.ts'
+import type { Steps } from './steps.ts'
+
+/** Rows one sweep transaction handles: a big account must not hold up the stream. */
+export const SWEEP_ROWS = 1_000
+
+/** What one sweep step did. */
+export interface SweepOutcome {
+  readonly more: boolean
+  readonly touched: ReadonlySet<string>
+}
+
+/**
+ * Does one bounded piece of the oldest pending sweep: hides or shows an account's rows (and takes back or
+ * restores everything they count for), or removes them. Progress is stored in the same transaction.
+ */
+export function* sweepStep(context: EngineContext, tx: IndexTransaction): Steps<SweepOutcome> {
+  const [actor] = yield* ask(tx.dueActors('sweep', context.now, 1))
+  if (actor === undefined) return { more: false, touched: new Set() }
+  const { collections } = context.schema
+  const slash = actor.sweepAt.indexOf('/')
+  const name = actor.sweepAt.slice(0, Math.max(0, slash))
+  const position = Math.max(
+    0,
+    collections.findIndex((collection) => collection.name === name),
+  )
+  const collection = collections[position]
+  const touched = new Set<string>()
+  if (collection === undefined) {
+    yield* finish(context, tx, actor)
+    return { more: true, touched }
+  }
+  const after = collection.name === name ? actor.sweepAt.slice(slash + 1) : ''
+  const keys = yield* ask(tx.repoKeys(collection, actor.id, after, SWEEP_ROWS))
+  if (actor.sweep === SWEEP_PURGE) yield* purge(context, tx, actor, collection, keys)
+  else yield* setVisibility(tx, actor, collection, keys)
+  if (keys.length > 0) touched.add(collection.name)
+  const last = keys.at(-1)
+  if (keys.length >= SWEEP_ROWS && last !== undefined)
+    actor.sweepAt = `${collection.name}/${last.rkey}`
+  else {
+    const next = collections[position + 1]
+    if (next === undefined) {
+      yield* finish(context, tx, actor)
+      return { more: true, touched }
+    }
+    actor.sweepAt = `${next.name}/`
+  }
+  yield* ask(tx.putActors([actor]))
+  return { more: true, touched }
+}
+
+function* finish(context: EngineContext, tx: IndexTransaction, actor: ActorState): Steps<void> {
+  actor.sweep = SWEEP_NONE
+  actor.sweepAt = ''
+  yield* ask(tx.putActors([actor]))
+  yield* drainParked(context, tx, actor)
+}
+
+function* purge(
+  context: EngineContext,
+  tx: IndexTransaction,
+  actor: ActorState,
+  collection: CollectionSchema,
+  keys: readonly StoredKey[],
+): Steps<void> {
+  const nsid = (yield* ask(tx.names('nsid', [collection.nsid])))[0] ?? 0
+  const dead = yield* ask(tx.deadKeys(actor.id, nsid))
+  yield* applyChanges(
+    tx,
+    [...keys, ...dead].map(({ rkey }) => ({ actor, collection, rkey, put: undefined })),
+    context.now,
+  )
+}
+
+function* setVisibility(
+  tx: IndexTransaction,
+  actor: ActorState,
+  collection: CollectionSchema,
+  keys: readonly StoredKey[],
+): Steps<void> {
+  const wanted = actor.active ? 0 : STATE_HIDDEN
+  const wrong = keys
+    .filter(({ state }) => (state & STATE_HIDDEN) !== wanted)
+    .map(({ rkey }) => ({ actor, collection, rkey }))
+  if (wrong.length === 0) return
+  const rows = yield* loadRows(tx, wrong)
+  const loaded = yield* effectsOfRows(
+    tx,
+    rows.flatMap((row) => (row === undefined ? [] : [{ actor, collection, row }])),
+  )
+  const names = new Names()
+  for (const { effects } of loaded) names.wantEffects(collection, effects)
+  yield* names.load(tx)
+  const changes = createChangeSet()
+  for (const { row, effects } of loaded) {
+    const state = (row.state & ~STATE_HIDDEN) | wanted
+    removeEffects(changes, names, collection, row, effects)
+    addEffects(changes, names, collection, { ...row, state }, effects)
+    changes.rowStates.push({ collection, key: row, id: row.id, state })
+  }
+  yield* ask(tx.write(changes))
+}

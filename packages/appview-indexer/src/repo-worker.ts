@@ -1,0 +1,172 @@
+import { backoffMs } from './backoff.ts'
+import type { Delay } from './backoff.ts'
+import {
+  abandonSnapshot,
+  applySnapshotPart,
+  beginSnapshot,
+  endSnapshot,
+  isKnown,
+} from './engine/snapshot.ts'
+import { applyEvents } from './engine/apply-events.ts'
+import type { EngineContext } from './engine/apply-events.ts'
+import type { RecordFailure } from './engine/apply-changes.ts'
+import { ask } from './engine/steps.ts'
+import type { RepoFetcher, RepoSnapshot, SnapshotRecord } from './event.ts'
+import type { IndexIssue } from './indexer.ts'
+import type { SerialWriter } from './serial-writer.ts'
+import { REPO_FETCHING, REPO_LIVE, REPO_QUEUED } from './stores/transaction.ts'
+
+/** Snapshot records in one transaction. */
+const SNAPSHOT_PART = 2_000
+/** First pause after a failed fetch, and the longest one. */
+const FIRST_RETRY_MS = 60_000
+const MAX_RETRY_MS = 3_600_000
+/** How long a claimed repo is left alone before another worker may claim it. */
+const LEASE_MS = 600_000
+
+/** What a snapshot brought. */
+export interface SnapshotOutcome {
+  readonly records: number
+  readonly failures: readonly RecordFailure[]
+}
+
+/** Applies one verified snapshot in bounded transactions; on failure the repo is left queued, never half-done for good. */
+export async function applyRepoSnapshot(
+  writer: SerialWriter,
+  schema: EngineContext['schema'],
+  snapshot: RepoSnapshot,
+): Promise<SnapshotOutcome> {
+  const { did, rev } = snapshot
+  const known = await writer.transact((tx, context) => beginSnapshot(context, tx, did, rev))
+  const failures: RecordFailure[] = []
+  let records = 0
+  let fresh = known.size === 0
+  let part: (SnapshotRecord | { collection: string; rkey: string })[] = []
+  const flush = async (): Promise<void> => {
+    if (part.length === 0) return
+    const taken = part
+    part = []
+    const outcome = await writer.transact((tx, context) =>
+      applySnapshotPart(context, tx, did, taken, fresh),
+    )
+    fresh = false
+    records += outcome.records
+    failures.push(...outcome.failures)
+    writer.announce(outcome.touched)
+  }
+  try {
+    for await (const record of snapshot.records) {
+      const collection = schema.byNsid.get(record.collection)
+      if (collection === undefined || isKnown(known, collection, record)) continue
+      part.push(record)
+      if (part.length >= SNAPSHOT_PART) await flush()
+    }
+    for (const key of known.keys()) {
+      const [collection = '', rkey = ''] = key.split('\n')
+      part.push({ collection, rkey })
+      if (part.length >= SNAPSHOT_PART) await flush()
+    }
+    await flush()
+    await writer.transact((tx, context) => endSnapshot(context, tx, did, rev))
+  } catch (error) {
+    await writer.transact((tx, context) =>
+      abandonSnapshot(context, tx, did, context.canFetch ? REPO_QUEUED : REPO_LIVE, context.now),
+    )
+    throw error
+  }
+  return { records, failures }
+}
+
+/** Options of {@link workRepos}. */
+export interface RepoWorkOptions {
+  readonly writer: SerialWriter
+  readonly context: () => EngineContext
+  readonly fetchRepo: RepoFetcher
+  readonly concurrency: number
+  readonly signal: AbortSignal
+  readonly onIssue: (issue: IndexIssue) => void
+  readonly onSnapshot: (outcome: SnapshotOutcome) => void
+  /** Stop when nothing is due; otherwise wait for more. */
+  readonly untilEmpty: boolean
+  readonly delay: Delay
+}
+
+/** How often a waiting worker looks whether a retry has become due. */
+const IDLE_POLL_MS = 1_000
+
+/** Fetches queued repos, several at a time, until none is due or the signal aborts. */
+export async function workRepos(
+  options: RepoWorkOptions,
+): Promise<{ synchronized: number; failed: number }> {
+  const { writer, concurrency, signal, untilEmpty, delay } = options
+  const result = { synchronized: 0, failed: 0 }
+  const running = new Set<Promise<void>>()
+  while (!signal.aborted) {
+    const free = concurrency - running.size
+    const claimed = free > 0 ? await claim(writer, free) : []
+    for (const { did, attempts } of claimed) {
+      const work = fetchOne(options, did, attempts).then((done) => {
+        if (done) result.synchronized++
+        else result.failed++
+        running.delete(work)
+      })
+      running.add(work)
+    }
+    if (running.size > 0 && (claimed.length === 0 || running.size >= concurrency))
+      await Promise.race(running)
+    else if (claimed.length === 0) {
+      if (untilEmpty) break
+      await delay(IDLE_POLL_MS, signal).catch(() => undefined)
+    }
+  }
+  await Promise.all(running)
+  return result
+}
+
+function claim(
+  writer: SerialWriter,
+  limit: number,
+): Promise<readonly { readonly did: string; readonly attempts: number }[]> {
+  return writer.transact(function* (tx, { now }) {
+    const actors = yield* ask(tx.dueActors('fetch', now, limit))
+    for (const actor of actors) {
+      actor.sync = REPO_FETCHING
+      actor.dueAt = now + LEASE_MS
+    }
+    if (actors.length > 0) yield* ask(tx.putActors(actors))
+    return actors.map(({ did, attempts }) => ({ did, attempts }))
+  })
+}
+
+async function fetchOne(options: RepoWorkOptions, did: string, attempts: number): Promise<boolean> {
+  const { writer, context, fetchRepo, signal, onIssue } = options
+  try {
+    const found = await fetchRepo(did, { signal })
+    if (found.kind === 'snapshot') {
+      if (found.snapshot.did !== did) throw new TypeError('fetched another repo than asked for')
+      options.onSnapshot(await applyRepoSnapshot(writer, context().schema, found.snapshot))
+      return true
+    }
+    const { active, status } = found
+    await writer.transact(function* (tx, engine) {
+      yield* abandonSnapshot(engine, tx, did, REPO_LIVE, 0)
+      yield* applyEvents(engine, tx, [{ type: 'account', seq: 0, did, active, status }])
+    })
+    writer.startSweeping()
+    return true
+  } catch (error) {
+    if (!signal.aborted) onIssue({ kind: 'repo-failed', did, error, attempt: attempts + 1 })
+    await writer.transact((tx, engine) =>
+      abandonSnapshot(
+        engine,
+        tx,
+        did,
+        REPO_QUEUED,
+        signal.aborted
+          ? engine.now
+          : engine.now + backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS),
+      ),
+    )
+    return false
+  }
+}

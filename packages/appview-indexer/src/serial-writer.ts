@@ -1,0 +1,86 @@
+import { sweepStep } from './engine/sweep.ts'
+import type { EngineContext } from './engine/apply-events.ts'
+import { IndexerClosedError } from './errors.ts'
+import type { IndexStore } from './stores/port.ts'
+import type { IndexTransaction } from './stores/transaction.ts'
+
+type Work<T> = (tx: IndexTransaction, context: EngineContext) => Generator<unknown, T, unknown>
+
+/** Serialises write transactions, tells waiting readers what changed, and finishes sweeps in the gaps. */
+export class SerialWriter {
+  readonly #store: IndexStore
+  readonly #context: () => EngineContext
+  readonly #waiters = new Set<(touched: ReadonlySet<string>) => void>()
+  #tail: Promise<unknown> = Promise.resolve()
+  #sweeping: Promise<void> | undefined
+  #closed = false
+
+  constructor(store: IndexStore, context: () => EngineContext) {
+    this.#store = store
+    this.#context = context
+  }
+
+  /** Runs one transaction after all earlier ones. */
+  transact<T>(work: Work<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new IndexerClosedError())
+    const result = this.#tail.then(() => this.#store.transact((tx) => work(tx, this.#context())))
+    this.#tail = result.catch(() => undefined)
+    return result
+  }
+
+  /** Wakes everybody waiting for changes. */
+  announce(touched: ReadonlySet<string>): void {
+    if (touched.size === 0) return
+    const waiters = [...this.#waiters]
+    this.#waiters.clear()
+    for (const wake of waiters) wake(touched)
+  }
+
+  /** Resolves with what the next committed change touched. */
+  changed(signal?: AbortSignal): Promise<ReadonlySet<string>> {
+    signal?.throwIfAborted()
+    return new Promise((resolve, reject) => {
+      const wake = (touched: ReadonlySet<string>): void => {
+        signal?.removeEventListener('abort', abort)
+        resolve(touched)
+      }
+      const abort = (): void => {
+        this.#waiters.delete(wake)
+        reject(signal?.reason as Error)
+      }
+      this.#waiters.add(wake)
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  /** Starts working off sweeps, one bounded transaction at a time, with batches in between. */
+  startSweeping(): void {
+    if (this.#sweeping !== undefined || this.#closed) return
+    this.#sweeping = this.#sweep().finally(() => {
+      this.#sweeping = undefined
+    })
+    // Whoever needs the outcome awaits `settle`; a store failure there is met again by the next batch.
+    this.#sweeping.catch(() => undefined)
+  }
+
+  /** Resolves when no sweep is pending. @throws {StoreFailureError} */
+  async settle(): Promise<void> {
+    await this.#sweeping
+    await this.#sweep()
+  }
+
+  async #sweep(): Promise<void> {
+    for (;;) {
+      const { more, touched } = await this.transact((tx, context) => sweepStep(context, tx))
+      this.announce(touched)
+      if (!more) return
+    }
+  }
+
+  /** Finishes the running transaction and refuses further ones. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#sweeping?.catch(() => undefined)
+    await this.#tail
+  }
+}

@@ -1,0 +1,147 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+
+import type { CollectionSchema } from '../../schema.ts'
+import type { RowKey, StoredKey, StoredRow, StoredValue } from '../transaction.ts'
+import { quote, rowColumns, searchTable, uniqueByLink, uniqueColumns } from './layout.ts'
+
+/** The prepared statements of one declared collection. */
+export class CollectionTable {
+  readonly collection: CollectionSchema
+  readonly nsid: number
+  readonly #read: StatementSync
+  readonly #put: StatementSync
+  readonly #delete: StatementSync
+  readonly #state: StatementSync
+  readonly #keys: StatementSync
+  readonly #candidates: StatementSync
+  readonly #searchPut: StatementSync | undefined
+  readonly #searchDelete: StatementSync | undefined
+
+  constructor(database: DatabaseSync, collection: CollectionSchema, nsid: number) {
+    this.collection = collection
+    this.nsid = nsid
+    const table = quote(collection.name)
+    const columns = [
+      ...rowColumns(collection),
+      ...collection.columns.map((column) => column.name),
+      ...(collection.edge ? [] : ['bytes']),
+    ]
+    const list = columns.map(quote).join(', ')
+    const prepare = (sql: string): StatementSync => {
+      const statement = database.prepare(sql)
+      statement.setReturnArrays(true)
+      return statement
+    }
+    if (collection.edge) {
+      this.#read = prepare(`SELECT ${list} FROM ${table} WHERE repo = ? AND rkey = ?`)
+      this.#delete = prepare(`DELETE FROM ${table} WHERE repo = ? AND rkey = ?`)
+      this.#state = prepare(`UPDATE ${table} SET state = ? WHERE repo = ? AND rkey = ?`)
+      this.#keys = prepare(
+        `SELECT rkey, cid, state FROM ${table} WHERE repo = ? AND rkey > ? ORDER BY rkey LIMIT ?`,
+      )
+    } else {
+      const prefixed = columns.map((column) => `d.${quote(column)}`).join(', ')
+      const join = `FROM ix_uri u CROSS JOIN ${table} d ON d.id = u.id WHERE u.repo = ? AND u.nsid = ${nsid}`
+      this.#read = prepare(`SELECT ${prefixed} ${join} AND u.rkey = ?`)
+      this.#delete = prepare(`DELETE FROM ${table} WHERE id = ?`)
+      this.#state = prepare(`UPDATE ${table} SET state = ? WHERE id = ?`)
+      this.#keys = prepare(
+        `SELECT u.rkey, d.cid, d.state ${join} AND u.rkey > ? ORDER BY u.rkey LIMIT ?`,
+      )
+    }
+    this.#put = prepare(
+      `INSERT OR REPLACE INTO ${table} (${list}) VALUES (${columns.map(() => '?').join(', ')})`,
+    )
+    this.#candidates = uniqueByLink(collection)
+      ? prepare(
+          'SELECT rkey FROM ix_link WHERE target = ? AND path IN (?, ?) AND repo = ? ORDER BY rkey LIMIT ?',
+        )
+      : prepare(
+          `SELECT rkey FROM ${table} WHERE repo = ?${uniqueColumns(collection)
+            .map((column) => ` AND ${quote(column)} = ?`)
+            .join('')} ORDER BY rkey LIMIT ?`,
+        )
+    if (collection.search.length > 0) {
+      const search = quote(searchTable(collection))
+      const names = collection.search.map((index) => quote(collection.columns[index]?.name ?? ''))
+      this.#searchPut = prepare(
+        `INSERT INTO ${search} (rowid, ${names.join(', ')}) VALUES (?${', ?'.repeat(names.length)})`,
+      )
+      this.#searchDelete = prepare(`DELETE FROM ${search} WHERE rowid = ?`)
+    }
+  }
+
+  read(key: RowKey): StoredRow | undefined {
+    // setReturnArrays was set: rows are arrays in the order of the column list.
+    const row = this.#read.get(key.repo, key.rkey) as unknown as SqlRow | undefined
+    return row === undefined ? undefined : decodeRow(this.collection, row)
+  }
+
+  put(row: StoredRow): void {
+    const { repo, rkey, cid, state, indexedAt, sortAt, values } = row
+    if (row.bytes === undefined) this.#put.run(repo, rkey, cid, state, indexedAt, sortAt, ...values)
+    else this.#put.run(row.id, repo, rkey, cid, state, indexedAt, sortAt, ...values, row.bytes)
+  }
+
+  delete(key: RowKey, id: number): void {
+    if (this.collection.edge) this.#delete.run(key.repo, key.rkey)
+    else this.#delete.run(id)
+  }
+
+  setState(key: RowKey, id: number, state: number): void {
+    if (this.collection.edge) this.#state.run(state, key.repo, key.rkey)
+    else this.#state.run(state, id)
+  }
+
+  keys(repo: number, after: string, limit: number): StoredKey[] {
+    const rows = this.#keys.all(repo, after, limit) as unknown as SqlRow[]
+    return rows.map(([rkey, cid, state]) => ({
+      rkey: String(rkey),
+      cid: cid as Uint8Array,
+      state: Number(state),
+    }))
+  }
+
+  /** Record keys with these unique values, lowest first. `path` is the link path when links answer. */
+  candidates(
+    repo: number,
+    values: readonly StoredValue[],
+    limit: number,
+    path: (column: string) => number,
+  ): string[] {
+    let rows: unknown
+    if (uniqueByLink(this.collection)) {
+      const stored = path(uniqueColumns(this.collection)[0] ?? '') * 2
+      rows = this.#candidates.all(values[0] ?? null, stored, stored + 1, repo, limit)
+    } else rows = this.#candidates.all(repo, ...values, limit)
+    return (rows as SqlRow[]).map(([rkey]) => String(rkey))
+  }
+
+  searchPut(id: number, texts: readonly string[]): void {
+    this.#searchPut?.run(id, ...texts)
+  }
+
+  searchDelete(id: number): void {
+    this.#searchDelete?.run(id)
+  }
+}
+
+type SqlRow = readonly (string | number | Uint8Array | null)[]
+
+/** Reads the columns in the order the statements list them. The casts restate the table's own types. */
+function decodeRow(collection: CollectionSchema, row: SqlRow): StoredRow {
+  const base = collection.edge ? 0 : 1
+  const first = base + 6
+  const end = first + collection.columns.length
+  return {
+    id: collection.edge ? 0 : Number(row[0]),
+    repo: Number(row[base]),
+    rkey: String(row[base + 1]),
+    cid: row[base + 2] as Uint8Array,
+    state: Number(row[base + 3]),
+    indexedAt: Number(row[base + 4]),
+    sortAt: Number(row[base + 5]),
+    values: row.slice(first, end) as StoredValue[],
+    bytes: collection.edge ? undefined : (row[end] as Uint8Array),
+  }
+}

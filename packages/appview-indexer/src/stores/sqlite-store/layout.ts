@@ -1,0 +1,181 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+import { SchemaMismatchError } from '../../errors.ts'
+import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
+
+/** Version of the tables that every index has; raised when their layout changes. */
+const LAYOUT_VERSION = 1
+
+const BASE_TABLES = `
+CREATE TABLE IF NOT EXISTS ix_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ix_collection (name TEXT PRIMARY KEY, nsid TEXT NOT NULL, fingerprint TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ix_actor (
+  id INTEGER PRIMARY KEY,
+  did TEXT NOT NULL UNIQUE,
+  handle TEXT,
+  rev TEXT,
+  sync INTEGER NOT NULL DEFAULT 0,
+  active INTEGER NOT NULL DEFAULT 1,
+  status TEXT,
+  handleDue INTEGER NOT NULL DEFAULT 0,
+  sweep INTEGER NOT NULL DEFAULT 0,
+  sweepAt TEXT NOT NULL DEFAULT '',
+  parked INTEGER NOT NULL DEFAULT 0,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  dueAt INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ix_actor_handle ON ix_actor (handle) WHERE handle IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ix_actor_fetch ON ix_actor (dueAt) WHERE sync IN (1, 2);
+CREATE INDEX IF NOT EXISTS ix_actor_sweep ON ix_actor (id) WHERE sweep <> 0;
+CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor (id) WHERE handleDue <> 0;
+CREATE TABLE IF NOT EXISTS ix_nsid (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS ix_reason (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS ix_counter_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS ix_path (id INTEGER PRIMARY KEY, nsid INTEGER NOT NULL, path TEXT NOT NULL, UNIQUE (nsid, path));
+CREATE TABLE IF NOT EXISTS ix_uri (
+  id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, nsid INTEGER NOT NULL, rkey TEXT NOT NULL, UNIQUE (repo, nsid, rkey)
+);
+CREATE TABLE IF NOT EXISTS ix_link (
+  target INTEGER NOT NULL, path INTEGER NOT NULL, repo INTEGER NOT NULL, rkey TEXT NOT NULL,
+  PRIMARY KEY (target, path, repo, rkey)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ix_counter (
+  target INTEGER NOT NULL, counter INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (target, counter)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ix_notification (
+  recipient INTEGER NOT NULL, sortAt INTEGER NOT NULL, repo INTEGER NOT NULL, nsid INTEGER NOT NULL, rkey TEXT NOT NULL,
+  reason INTEGER NOT NULL, subject INTEGER NOT NULL,
+  PRIMARY KEY (recipient, sortAt, repo, nsid, rkey, reason)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ix_dead (
+  repo INTEGER NOT NULL, nsid INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, reason TEXT NOT NULL,
+  at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (repo, nsid, rkey)
+);
+CREATE TABLE IF NOT EXISTS ix_parked (id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, event BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS ix_parked_repo ON ix_parked (repo, id);
+CREATE TABLE IF NOT EXISTS ix_source (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, updatedAt INTEGER NOT NULL) WITHOUT ROWID;
+`
+
+/** A declared name as SQL text. Names were checked against a strict pattern when the declaration was compiled. */
+export function quote(name: string): string {
+  return `"${name}"`
+}
+
+/** Name of the full-text table of a collection. */
+export function searchTable(collection: CollectionSchema): string {
+  return `ix_search_${collection.name}`
+}
+
+/** Columns every row has, in stored order, before the declared ones. */
+export function rowColumns(collection: CollectionSchema): string[] {
+  const base = ['repo', 'rkey', 'cid', 'state', 'indexedAt', 'sortAt']
+  return collection.edge ? base : ['id', ...base]
+}
+
+/** Creates what is missing and refuses what was laid out by other declarations. @throws {SchemaMismatchError} */
+export function layOut(database: DatabaseSync, schema: Schema): void {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    database.exec(BASE_TABLES)
+    checkVersion(database)
+    for (const collection of schema.collections) layOutCollection(database, collection)
+    database.exec('COMMIT')
+  } catch (error) {
+    database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function checkVersion(database: DatabaseSync): void {
+  const row = database.prepare("SELECT value FROM ix_meta WHERE key = 'layout'").get()
+  if (row === undefined)
+    database.prepare("INSERT INTO ix_meta VALUES ('layout', ?)").run(String(LAYOUT_VERSION))
+  else if (row['value'] !== String(LAYOUT_VERSION))
+    throw new SchemaMismatchError(
+      '*',
+      `layout version ${String(row['value'])}, not ${LAYOUT_VERSION}`,
+    )
+}
+
+function layOutCollection(database: DatabaseSync, collection: CollectionSchema): void {
+  const stored = database
+    .prepare('SELECT fingerprint FROM ix_collection WHERE name = ?')
+    .get(collection.name)
+  if (stored === undefined) {
+    createTables(database, collection)
+    database
+      .prepare('INSERT INTO ix_collection VALUES (?, ?, ?)')
+      .run(collection.name, collection.nsid, collection.fingerprint)
+  } else if (stored['fingerprint'] !== collection.fingerprint)
+    throw new SchemaMismatchError(collection.name, 'the declaration changed')
+  createIndexes(database, collection)
+}
+
+function createTables(database: DatabaseSync, collection: CollectionSchema): void {
+  const table = quote(collection.name)
+  const declared = collection.columns.map((column) => `${quote(column.name)} ${sqlType(column)}`)
+  if (collection.edge)
+    database.exec(`CREATE TABLE ${table} (
+      repo INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, state INTEGER NOT NULL,
+      indexedAt INTEGER NOT NULL, sortAt INTEGER NOT NULL${declared.map((column) => `, ${column}`).join('')},
+      PRIMARY KEY (repo, rkey)
+    ) WITHOUT ROWID`)
+  else
+    database.exec(`CREATE TABLE ${table} (
+      id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, state INTEGER NOT NULL,
+      indexedAt INTEGER NOT NULL, sortAt INTEGER NOT NULL${declared.map((column) => `, ${column}`).join('')},
+      bytes BLOB NOT NULL
+    )`)
+  if (collection.search.length > 0) {
+    const columns = collection.search.map((index) => quote(collection.columns[index]?.name ?? ''))
+    database.exec(`CREATE VIRTUAL TABLE ${quote(searchTable(collection))} USING fts5(
+      ${columns.join(', ')}, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
+    )`)
+  }
+}
+
+function createIndexes(database: DatabaseSync, collection: CollectionSchema): void {
+  const create = (columns: readonly string[], where: string): void => {
+    const name = quote(`ix_${collection.name}_${columns.join('_')}`)
+    database.exec(
+      `CREATE INDEX IF NOT EXISTS ${name} ON ${quote(collection.name)} (${columns.map(quote).join(', ')})${where}`,
+    )
+  }
+  // Every query orders by one column with ties in the same direction, so a backwards scan serves descending order.
+  for (const index of collection.indexes)
+    create(
+      index.map((part) => part.replace(/^-/, '')).map((name) => (name === 'did' ? 'repo' : name)),
+      ' WHERE state = 0',
+    )
+  for (const column of collection.columns)
+    if (column.index) create([column.name], ' WHERE state = 0')
+  if (!uniqueByLink(collection) && collection.unique.length > 0)
+    create(['repo', ...uniqueColumns(collection), 'rkey'], '')
+}
+
+/** Names of the columns that must be unique together. */
+export function uniqueColumns(collection: CollectionSchema): string[] {
+  return collection.unique.map((index) => collection.columns[index]?.name ?? '')
+}
+
+/** Whether the link table already answers who shares the unique value: one linked column. */
+export function uniqueByLink(collection: CollectionSchema): boolean {
+  const [first] = collection.unique
+  return (
+    collection.unique.length === 1 && first !== undefined && collection.linkColumns.includes(first)
+  )
+}
+
+function sqlType(column: ColumnSchema): string {
+  switch (column.kind) {
+    case 'text':
+    case 'json':
+      return 'TEXT'
+    case 'integer':
+    case 'boolean':
+    case 'datetime':
+    case 'uri':
+    case 'did':
+      return 'INTEGER'
+  }
+}

@@ -1,0 +1,285 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+
+import type { CollectionSchema, Schema } from '../../schema.ts'
+import type {
+  ActorState,
+  ChangeSet,
+  IndexTransaction,
+  NameKind,
+  RowKey,
+  StoredKey,
+  StoredRow,
+  StoredValue,
+} from '../transaction.ts'
+import { CollectionTable } from './collection-table.ts'
+import { Interner } from './interner.ts'
+
+/** Every statement of the write side, prepared once. Valid inside an open transaction only. */
+export class SqliteTransaction implements IndexTransaction {
+  readonly #tables = new Map<CollectionSchema, CollectionTable>()
+  readonly #names: Interner
+  readonly #statements: Readonly<Record<keyof typeof STATEMENTS, StatementSync>>
+  #deadLetters = 0
+
+  constructor(database: DatabaseSync, schema: Schema) {
+    this.#names = new Interner(database)
+    const entries = Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)])
+    // Object.entries forgets the literal keys; the record has exactly those of STATEMENTS.
+    this.#statements = Object.fromEntries(entries) as Record<keyof typeof STATEMENTS, StatementSync>
+    for (const collection of schema.collections)
+      this.#tables.set(
+        collection,
+        new CollectionTable(database, collection, this.#names.name('nsid', collection.nsid)),
+      )
+    this.reset()
+  }
+
+  /** Drops what was remembered from a transaction that did not happen. */
+  reset(): void {
+    this.#names.forget()
+    this.#deadLetters = Number(this.#statements.countDead.get()?.['n'] ?? 0)
+  }
+
+  actors(dids: readonly string[], create: boolean): (ActorState | undefined)[] {
+    return dids.map((did) => {
+      const row = this.#statements.actorByDid.get(did)
+      if (row !== undefined) return decodeActor(row)
+      if (!create) return undefined
+      const id = Number(this.#statements.addActor.run(did).lastInsertRowid)
+      this.#names.rememberDid(did, id)
+      return newActor(id, did)
+    })
+  }
+
+  actorsById(ids: readonly number[]): ActorState[] {
+    return ids.flatMap((id) => {
+      const row = this.#statements.actorById.get(id)
+      return row === undefined ? [] : [decodeActor(row)]
+    })
+  }
+
+  putActors(actors: readonly ActorState[]): void {
+    for (const actor of actors) {
+      this.#statements.putActor.run(
+        actor.rev ?? null,
+        actor.sync,
+        Number(actor.active),
+        actor.status ?? null,
+        Number(actor.handleDue),
+        actor.sweep,
+        actor.sweepAt,
+        actor.parked,
+        actor.attempts,
+        actor.dueAt,
+        actor.id,
+      )
+    }
+  }
+
+  setHandle(actor: ActorState, handle: string | undefined): void {
+    if (handle !== undefined) this.#statements.clearHandle.run(handle, actor.id)
+    this.#statements.setHandle.run(handle ?? null, actor.id)
+  }
+
+  dueActors(what: 'fetch' | 'sweep' | 'handle', now: number, limit: number): ActorState[] {
+    const rows =
+      what === 'fetch'
+        ? this.#statements.dueFetch.all(now, limit)
+        : what === 'sweep'
+          ? this.#statements.dueSweep.all(limit)
+          : this.#statements.dueHandle.all(limit)
+    return rows.map(decodeActor)
+  }
+
+  requeueFetching(from: number, to: number): void {
+    this.#statements.requeue.run(to, from)
+  }
+
+  targets(refs: readonly string[]): number[] {
+    return refs.map((ref) => this.#names.target(ref))
+  }
+
+  describeTargets(ids: readonly number[]): string[] {
+    return ids.map((id) => this.#names.describe(id))
+  }
+
+  names(kind: NameKind, names: readonly string[]): number[] {
+    return names.map((name) => this.#names.name(kind, name))
+  }
+
+  paths(nsid: number, paths: readonly string[]): number[] {
+    return paths.map((path) => this.#names.path(nsid, path))
+  }
+
+  rows(collection: CollectionSchema, keys: readonly RowKey[]): (StoredRow | undefined)[] {
+    const table = this.#table(collection)
+    return keys.map((key) => table.read(key))
+  }
+
+  candidates(
+    collection: CollectionSchema,
+    keys: readonly { readonly repo: number; readonly values: readonly StoredValue[] }[],
+    limits: readonly number[],
+  ): string[][] {
+    const table = this.#table(collection)
+    const path = (column: string): number => this.#names.path(table.nsid, column)
+    return keys.map(({ repo, values }, index) =>
+      table.candidates(repo, values, limits[index] ?? 1, path),
+    )
+  }
+
+  repoKeys(collection: CollectionSchema, repo: number, after: string, limit: number): StoredKey[] {
+    return this.#table(collection).keys(repo, after, limit)
+  }
+
+  deadKeys(repo: number, nsid: number): StoredKey[] {
+    return this.#statements.deadKeys.all(repo, nsid).map((row) => ({
+      rkey: String(row['rkey']),
+      // The column is a BLOB.
+      cid: row['cid'] as Uint8Array,
+      state: 0,
+    }))
+  }
+
+  write(changes: ChangeSet): void {
+    const { deleteLink, putLink, putCounter } = this.#statements
+    for (const { collection, id } of changes.searchDeletes) this.#table(collection).searchDelete(id)
+    for (const { collection, key, id } of changes.rowDeletes)
+      this.#table(collection).delete(key, id)
+    for (const link of changes.linkDeletes)
+      deleteLink.run(link.target, link.path, link.repo, link.rkey)
+    for (const row of changes.notificationDeletes)
+      this.#statements.deleteNotification.run(
+        row.recipient,
+        row.sortAt,
+        row.repo,
+        row.nsid,
+        row.rkey,
+        row.reason,
+      )
+    for (const { collection, row } of changes.rowPuts) this.#table(collection).put(row)
+    for (const { collection, key, id, state } of changes.rowStates)
+      this.#table(collection).setState(key, id, state)
+    // Neighbours in the tree share pages: in key order a batch touches each page once.
+    changes.linkPuts.sort((left, right) => left.target - right.target || left.path - right.path)
+    for (const link of changes.linkPuts) putLink.run(link.target, link.path, link.repo, link.rkey)
+    const targets = [...changes.counters.keys()].sort((left, right) => left - right)
+    for (const target of targets)
+      for (const [counter, difference] of changes.counters.get(target) ?? [])
+        if (difference !== 0) putCounter.run(target, counter, difference)
+    for (const row of changes.notificationPuts)
+      this.#statements.putNotification.run(
+        row.recipient,
+        row.sortAt,
+        row.repo,
+        row.nsid,
+        row.rkey,
+        row.reason,
+        row.subject,
+      )
+    for (const { collection, id, texts } of changes.searchPuts)
+      this.#table(collection).searchPut(id, texts)
+    this.#writeDeadLetters(changes)
+  }
+
+  park(repo: number, event: Uint8Array): void {
+    this.#statements.park.run(repo, event)
+  }
+
+  parked(repo: number): Uint8Array[] {
+    return this.#statements.parked.all(repo).map((row) => row['event'] as Uint8Array)
+  }
+
+  unpark(repo: number): void {
+    this.#statements.unpark.run(repo)
+  }
+
+  setCursor(source: string, cursor: number, now: number): void {
+    this.#statements.setCursor.run(source, cursor, now)
+  }
+
+  #writeDeadLetters(changes: ChangeSet): void {
+    if (this.#deadLetters > 0)
+      for (const { repo, nsid, rkey } of changes.deadDeletes)
+        this.#deadLetters -= Number(this.#statements.deleteDead.run(repo, nsid, rkey).changes)
+    for (const row of changes.deadPuts) {
+      const { repo, nsid, rkey, cid, reason, at, bytes } = row
+      this.#statements.putDead.run(repo, nsid, rkey, cid, reason, at, bytes)
+      this.#deadLetters++
+    }
+  }
+
+  #table(collection: CollectionSchema): CollectionTable {
+    const table = this.#tables.get(collection)
+    if (table === undefined) throw new TypeError(`collection was not declared: ${collection.name}`)
+    return table
+  }
+}
+
+const STATEMENTS = {
+  actorByDid: 'SELECT * FROM ix_actor WHERE did = ?',
+  actorById: 'SELECT * FROM ix_actor WHERE id = ?',
+  addActor: 'INSERT INTO ix_actor (did) VALUES (?)',
+  clearHandle: 'UPDATE ix_actor SET handle = NULL WHERE handle = ? AND id <> ?',
+  setHandle: 'UPDATE ix_actor SET handle = ? WHERE id = ?',
+  putActor:
+    'UPDATE ix_actor SET rev = ?, sync = ?, active = ?, status = ?, handleDue = ?, sweep = ?, sweepAt = ?, parked = ?, attempts = ?, dueAt = ? WHERE id = ?',
+  dueFetch: 'SELECT * FROM ix_actor WHERE sync IN (1, 2) AND dueAt <= ? ORDER BY dueAt LIMIT ?',
+  dueSweep: 'SELECT * FROM ix_actor WHERE sweep <> 0 ORDER BY id LIMIT ?',
+  dueHandle: 'SELECT * FROM ix_actor WHERE handleDue <> 0 ORDER BY id LIMIT ?',
+  requeue: 'UPDATE ix_actor SET sync = ?, dueAt = 0 WHERE sync = ?',
+  deleteLink: 'DELETE FROM ix_link WHERE target = ? AND path = ? AND repo = ? AND rkey = ?',
+  putLink: 'INSERT OR REPLACE INTO ix_link VALUES (?, ?, ?, ?)',
+  putCounter:
+    'INSERT INTO ix_counter VALUES (?, ?, ?) ON CONFLICT (target, counter) DO UPDATE SET n = n + excluded.n',
+  putNotification: 'INSERT OR REPLACE INTO ix_notification VALUES (?, ?, ?, ?, ?, ?, ?)',
+  deleteNotification:
+    'DELETE FROM ix_notification WHERE recipient = ? AND sortAt = ? AND repo = ? AND nsid = ? AND rkey = ? AND reason = ?',
+  countDead: 'SELECT count(*) AS n FROM ix_dead',
+  deadKeys: 'SELECT rkey, cid FROM ix_dead WHERE repo = ? AND nsid = ?',
+  putDead:
+    'INSERT OR REPLACE INTO ix_dead (repo, nsid, rkey, cid, reason, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  deleteDead: 'DELETE FROM ix_dead WHERE repo = ? AND nsid = ? AND rkey = ?',
+  park: 'INSERT INTO ix_parked (repo, event) VALUES (?, ?)',
+  parked: 'SELECT event FROM ix_parked WHERE repo = ? ORDER BY id',
+  unpark: 'DELETE FROM ix_parked WHERE repo = ?',
+  setCursor: 'INSERT OR REPLACE INTO ix_source VALUES (?, ?, ?)',
+} as const
+
+function newActor(id: number, did: string): ActorState {
+  return {
+    id,
+    did,
+    rev: undefined,
+    sync: 0,
+    active: true,
+    status: undefined,
+    handle: undefined,
+    handleDue: false,
+    sweep: 0,
+    sweepAt: '',
+    parked: 0,
+    attempts: 0,
+    dueAt: 0,
+  }
+}
+
+function decodeActor(row: Record<string, unknown>): ActorState {
+  const optional = (value: unknown): string | undefined =>
+    typeof value === 'string' ? value : undefined
+  return {
+    id: Number(row['id']),
+    did: String(row['did']),
+    rev: optional(row['rev']),
+    sync: Number(row['sync']),
+    active: row['active'] === 1,
+    status: optional(row['status']),
+    handle: optional(row['handle']),
+    handleDue: row['handleDue'] === 1,
+    sweep: Number(row['sweep']),
+    sweepAt: String(row['sweepAt']),
+    parked: Number(row['parked']),
+    attempts: Number(row['attempts']),
+    dueAt: Number(row['dueAt']),
+  }
+}
