@@ -9,8 +9,6 @@ export interface AuthorityOptions {
   readonly hostname: string
   /** What is known of the account. */
   readonly account: AccountRecord | undefined
-  /** Look afresh even when the cached identity fits: after `#identity`. */
-  readonly refresh: boolean
   readonly signal: AbortSignal
 }
 
@@ -24,13 +22,14 @@ export interface AuthorityOptions {
  */
 export async function checkAuthority(
   did: string,
-  { identity, hostname, account, refresh, signal }: AuthorityOptions,
+  { identity, hostname, account, signal }: AuthorityOptions,
 ): Promise<AuthorityProblem> {
   const livesHere = account?.hostname === hostname
-  if (!refresh && hostOf(identity.peek(did)?.pds) === hostname) return undefined
+  const known = identity.peek(did)
+  if (hostOf(known?.pds) === hostname) return undefined
   let pds: string | undefined
   try {
-    ;({ pds } = await identity.resolve(did, { refresh: true, signal }))
+    ;({ pds } = await identity.resolve(did, { refresh: known !== undefined, signal }))
   } catch {
     signal.throwIfAborted()
     return livesHere ? undefined : 'unresolvable-identity'

@@ -49,6 +49,7 @@ export class HostFollower implements IngestHost {
   private drained: (() => void) | undefined
   private outcome: ((opened: boolean) => void)[] = []
   private running: Promise<void> | undefined
+  private saved: Promise<void> = Promise.resolve()
 
   constructor(record: HostRecord, options: HostFollowerOptions) {
     this.options = options
@@ -111,17 +112,22 @@ export class HostFollower implements IngestHost {
     this.current = { ...this.current, ...change }
     this.dirty = true
     if (this.current.status !== status) {
-      this.options.onNotice({
-        kind: 'status',
-        hostname: this.current.hostname,
-        before: status,
-        status: this.current.status,
+      const { hostname, status: after } = this.current
+      this.options.onNotice({ kind: 'status', hostname, before: status, status: after })
+      // Others ask the store for it: not to wait for the next cursor.
+      this.save().catch((error: unknown) => {
+        this.options.onNotice({ kind: 'failure', hostname, error })
       })
     }
   }
 
-  /** Stores what changed since the last time. */
-  async save(): Promise<void> {
+  /** Stores what changed since the last time. Resolves when that and everything before it is durable. */
+  save(): Promise<void> {
+    this.saved = this.saved.catch(() => undefined).then(() => this.write())
+    return this.saved
+  }
+
+  private async write(): Promise<void> {
     const cursor = this.lowWater.value
     if (!this.dirty && cursor === this.current.cursor) return
     this.dirty = false
@@ -136,6 +142,7 @@ export class HostFollower implements IngestHost {
       this.setStatus('throttled')
       return undefined
     }
+    if (this.current.status === 'throttled') this.setStatus('active')
     this.reserved++
     return () => {
       this.reserved--

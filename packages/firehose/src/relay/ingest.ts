@@ -162,7 +162,6 @@ export class Ingest {
       identity: this.options.identity,
       hostname: host.record.hostname,
       account: undefined,
-      refresh: false,
       signal: host.signal,
     })
     const key = this.options.identity.peek(did)?.signingKey
@@ -180,7 +179,9 @@ export class Ingest {
     account: AccountRecord | undefined,
     host: IngestHost,
   ): Promise<Verdict> {
-    const problem = await this.authority(event, account, host, true)
+    // Whoever says so: what was known of the account may be out of date. The host's event rate bounds the look-ups.
+    this.verifier.purge(event.did)
+    const problem = await this.authority(event, account, host)
     if (problem !== undefined) return reject(problem)
     if (account?.localStatus !== undefined) return reject('takendown')
     await this.pass(event, frame, this.accountAt(event, account, host))
@@ -193,7 +194,7 @@ export class Ingest {
     account: AccountRecord | undefined,
     host: IngestHost,
   ): Promise<Verdict> {
-    const problem = await this.authority(event, account, host, false)
+    const problem = await this.authority(event, account, host)
     if (problem !== undefined) return reject(problem)
     const changed = {
       ...this.accountAt(event, account, host),
@@ -212,7 +213,6 @@ export class Ingest {
     event: RepoEvent,
     account: AccountRecord | undefined,
     host: IngestHost,
-    refresh: boolean,
   ): ReturnType<typeof checkAuthority> {
     const { signal, record } = host
     const { identity } = this.options
@@ -220,7 +220,6 @@ export class Ingest {
       identity,
       hostname: record.hostname,
       account,
-      refresh,
       signal,
     })
   }
