@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { IdentityResolver } from '@skywright/identity'
 import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
-import { createIdentitySource, type OpenStream } from '@skywright/firehose'
+import { createIdentitySource, systemClock, type OpenStream } from '@skywright/firehose'
 import { createRelay } from '@skywright/firehose/relay'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
 import { createOpenWebSocket } from '@skywright/firehose/ws'
@@ -60,6 +60,8 @@ export interface RunningRelay extends AsyncDisposable {
   readonly port: number
   /** Aborts, with the reason, when the relay cannot go on: its disk is full, say. */
   readonly failure: AbortSignal
+  /** Cuts the replay window and lets account limits grow now; it happens every minute by itself. */
+  keepHouse(): Promise<void>
 }
 
 /** Starts a relay: everything it is made of, connected. */
@@ -96,6 +98,7 @@ export async function startRelay(
       log,
       identity: createIdentitySource(resolver, { allowHttp: development, now }),
       open,
+      clock: { ...systemClock, now },
       onNotice: (notice) => {
         recordNotice(notice, { reports, logger })
         if (notice.kind !== 'failure') return
@@ -179,7 +182,7 @@ export async function startRelay(
     if (typeof host === 'string') logger.warn({ hostname: text, problem: host }, 'host skipped')
     else if (store.getHost(host.hostname) === undefined) void follow(host)
   }
-  const housekeeping = setInterval(() => {
+  const clean = (): Promise<void> =>
     keepHouse({
       store,
       log,
@@ -190,7 +193,9 @@ export async function startRelay(
       retentionBytes: config.retentionBytes,
       baseAccountLimit: (hostname) =>
         store.isLimitSet(hostname) ? undefined : baseAccountLimit(hostname),
-    }).catch((err: unknown) => logger.error({ err }, 'housekeeping failed'))
+    })
+  const housekeeping = setInterval(() => {
+    clean().catch((err: unknown) => logger.error({ err }, 'housekeeping failed'))
   }, HOUSEKEEPING_MS)
   stack.defer(() => clearInterval(housekeeping))
   logger.info({ port, hosts: store.countHostsByStatus() }, 'relay started')
@@ -200,6 +205,7 @@ export async function startRelay(
     url: `http://${config.bindAddress.includes(':') ? `[${config.bindAddress}]` : config.bindAddress}:${String(port)}`,
     port,
     failure: failure.signal,
+    keepHouse: clean,
     [Symbol.asyncDispose]: async () => {
       await running.disposeAsync()
       logger.info('relay stopped')

@@ -22,7 +22,11 @@ export interface TestNetwork extends AsyncDisposable {
   startHost(options?: { readonly port?: number }): Promise<FakeHost>
   requestCrawl(hostname: string): Promise<void>
   restart(): Promise<void>
+  /** Asks again and again until the answer is yes; fails after some seconds. */
+  until(condition: () => Promise<boolean>, what: string): Promise<void>
 }
+
+const PATIENCE_MS = 10_000
 
 export async function startTestNetwork(
   config: Partial<RelayConfig> = {},
@@ -66,6 +70,12 @@ export async function startTestNetwork(
     restart: async () => {
       await relay[Symbol.asyncDispose]()
       relay = await start()
+    },
+    until: async (condition, what) => {
+      const deadline = performance.now() + PATIENCE_MS
+      while (!(await condition())) {
+        if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`)
+      }
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

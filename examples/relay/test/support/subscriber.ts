@@ -5,6 +5,8 @@ import { WebSocket } from 'ws'
 /** A plain subscriber: keeps everything it hears. */
 export interface Subscriber extends AsyncDisposable {
   readonly events: readonly WireEvent[]
+  /** The frames of {@link events}. */
+  readonly frames: readonly Uint8Array[]
   /** Events about accounts, in the order heard. */
   readonly repoEvents: () => readonly RepoEvent[]
   readonly errors: readonly string[]
@@ -20,6 +22,7 @@ export async function subscribe(url: string, cursor?: number): Promise<Subscribe
   if (cursor !== undefined) target.searchParams.set('cursor', String(cursor))
   const socket = new WebSocket(target)
   const events: WireEvent[] = []
+  const frames: Uint8Array[] = []
   const errors: string[] = []
   let wake: (() => void)[] = []
   const notify = (): void => {
@@ -30,7 +33,10 @@ export async function subscribe(url: string, cursor?: number): Promise<Subscribe
   socket.on('message', (data: Uint8Array) => {
     const frame = decodeFrame(data)
     if (frame.op === -1) errors.push(frame.error)
-    else events.push(decodeEvent(new Uint8Array(data)))
+    else {
+      frames.push(new Uint8Array(data))
+      events.push(decodeEvent(new Uint8Array(data)))
+    }
     notify()
   })
   const closed = new Promise<number>((resolve) =>
@@ -46,6 +52,7 @@ export async function subscribe(url: string, cursor?: number): Promise<Subscribe
   })
   const subscriber: Subscriber = {
     events,
+    frames,
     repoEvents: () => events.filter((event) => event.type !== 'info'),
     errors,
     closed,

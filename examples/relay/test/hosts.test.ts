@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { startFakeHost } from './support/host.ts'
+import { ADMIN_HEADERS, startTestNetwork, type TestNetwork } from './support/relay.ts'
+import { subscribe } from './support/subscriber.ts'
+
+let stack: AsyncDisposableStack
+let network: TestNetwork
+
+beforeEach(async () => {
+  stack = new AsyncDisposableStack()
+  network = stack.use(await startTestNetwork())
+})
+
+afterEach(() => stack.disposeAsync())
+
+describe('hosts', () => {
+  it('are followed again after a restart, from where they were', async () => {
+    const host = await network.startHost()
+    await network.requestCrawl(host.hostname)
+    await using live = await subscribe(network.relay.url)
+    const account = await host.createAccount()
+    await live.until((s) => s.repoEvents().length === 3, 'the account')
+    await network.restart()
+    const missed = await host.post(account, 'while away')
+    await using replay = await subscribe(network.relay.url, 0)
+    await replay.until((s) => s.repoEvents().length === 4, 'everything')
+    expect(replay.repoEvents().at(-1)).toMatchObject({ type: 'commit', rev: missed.rev })
+    expect(host.cursors).toEqual([undefined, 3])
+  })
+
+  it('are reconnected after a lost connection, without gap or double', async () => {
+    const host = await network.startHost()
+    await network.requestCrawl(host.hostname)
+    const account = await host.createAccount()
+    await using live = await subscribe(network.relay.url, 0)
+    for (let round = 0; round < 3; round++) {
+      await host.post(account, 'before')
+      host.disconnect()
+      await host.post(account, 'after')
+      // Asking again makes the relay try at once.
+      await network.requestCrawl(host.hostname)
+    }
+    await live.until((s) => s.repoEvents().length >= 9, 'everything')
+    expect(live.repoEvents()).toHaveLength(9)
+    expect(host.connections()).toBeGreaterThanOrEqual(2)
+  })
+
+  it('that are gone are offered another try by the next requestCrawl, on the same cursor', async () => {
+    const { plc } = network
+    const first = await startFakeHost({ plc })
+    const port = Number(first.hostname.split(':')[1])
+    await network.requestCrawl(first.hostname)
+    const account = await first.createAccount()
+    await using live = await subscribe(network.relay.url, 0)
+    await live.until((s) => s.repoEvents().length === 3, 'the account')
+    await first[Symbol.asyncDispose]()
+    const { hostname } = first
+    await expect(network.requestCrawl(hostname)).rejects.toThrow(/could not be reached/)
+
+    // The same name, back with a new and shorter sequence: nobody guesses what is missing.
+    const second = stack.use(await startFakeHost({ plc, port }))
+    await network.requestCrawl(hostname)
+    expect(second.cursors[0]).toBe(3)
+    const reasons = async (): Promise<readonly string[]> => {
+      const { incidents = [] } = await network.client.query(
+        'io.github.skywright.relay.getHostReport',
+        { hostname },
+      )
+      return incidents.map((incident) => incident.reason)
+    }
+    await network.until(async () => (await reasons()).includes('future-cursor'), 'the refusal')
+    await network.requestCrawl(hostname)
+    expect(second.cursors.at(-1)).toBeUndefined()
+    expect(account.did).toMatch(/^did:plc:/)
+    const next = await second.createAccount()
+    await live.until((s) => s.repoEvents().some((event) => event.did === next.did), 'new events')
+  })
+
+  it('have a report anybody can read, and settings only the admin can change', async () => {
+    const host = await network.startHost()
+    const { hostname } = host
+    await network.requestCrawl(hostname)
+    const report = await network.client.query('io.github.skywright.relay.getHostReport', {
+      hostname: hostname.toUpperCase(),
+    })
+    expect(report).toMatchObject({ hostname, enforcement: 'enforce', accountLimit: 100 })
+    const unknown = { hostname: 'unknown.example.com' }
+    await expect(
+      network.client.query('io.github.skywright.relay.getHostReport', unknown),
+    ).rejects.toMatchObject({ error: 'HostNotFound' })
+    await expect(
+      network.client.query('com.atproto.sync.getHostStatus', unknown),
+    ).rejects.toMatchObject({ status: 400, error: 'HostNotFound' })
+    const change = { hostname, enforcement: 'observe' as const, accountLimit: 5 }
+    await expect(
+      network.client.procedure('io.github.skywright.relay.updateHost', change),
+    ).rejects.toMatchObject({ status: 401 })
+    await network.client.procedure('io.github.skywright.relay.updateHost', change, {
+      headers: ADMIN_HEADERS,
+    })
+    await network.restart()
+    expect(
+      await network.client.query('io.github.skywright.relay.getHostReport', { hostname }),
+    ).toMatchObject({ enforcement: 'observe', accountLimit: 5 })
+    await expect(
+      network.client.procedure(
+        'io.github.skywright.relay.updateHost',
+        { ...unknown, banned: true },
+        { headers: ADMIN_HEADERS },
+      ),
+    ).rejects.toMatchObject({ error: 'HostNotFound' })
+  })
+})
+
+describe('the stream', () => {
+  it('answers a cursor of the future with an error', async () => {
+    await using future = await subscribe(network.relay.url, Number.MAX_SAFE_INTEGER)
+    await future.until((s) => s.errors.length > 0, 'an error')
+    expect(future.errors).toEqual(['FutureCursor'])
+    await future.closed
+  })
+
+  it('tells a cursor below the window that it missed something', async () => {
+    let now = Date.now()
+    await using old = await startTestNetwork({ retentionHours: 1 }, { now: () => now })
+    const host = await old.startHost()
+    await old.requestCrawl(host.hostname)
+    const account = await host.createAccount()
+    await using live = await subscribe(old.relay.url, 0)
+    await live.until((s) => s.repoEvents().length === 3, 'the account')
+    now += 2 * 3_600_000
+    await host.post(account, 'fresh')
+    await live.until((s) => s.repoEvents().length === 4, 'a post')
+    await old.relay.keepHouse()
+    await using late = await subscribe(old.relay.url, (live.repoEvents()[0]?.seq ?? 0) + 1)
+    await late.until((s) => s.repoEvents().length === 1, 'the rest')
+    expect(late.events).toMatchObject([
+      { type: 'info', name: 'OutdatedCursor' },
+      { type: 'commit', seq: live.repoEvents()[3]?.seq },
+    ])
+  })
+})
+
+describe('pages and answers for machines', () => {
+  it('serve health, readiness, metrics and the pages of a host', async () => {
+    const host = await network.startHost()
+    await network.requestCrawl(host.hostname)
+    await using live = await subscribe(network.relay.url)
+    await host.createAccount()
+    await live.until((s) => s.repoEvents().length === 3, 'the account')
+    const get = async (path: string): Promise<readonly [number, string]> => {
+      const response = await fetch(`${network.relay.url}${path}`)
+      return [response.status, await response.text()]
+    }
+    expect(await get('/xrpc/_health')).toEqual([200, '{"version":"skywright"}'])
+    expect(await get('/readyz')).toEqual([200, 'ready'])
+    const [, metrics] = await get('/metrics')
+    expect(metrics).toContain('relay_events_total{outcome="accepted",reason=""} 3\n')
+    expect(metrics).toContain('relay_hosts{status="active"} 1\n')
+    expect(metrics).toContain('relay_accounts 1\n')
+    expect(metrics).toContain('relay_subscribers 1\n')
+    expect(await get('/')).toEqual([200, expect.stringContaining(host.hostname)])
+    const page = `/hosts/${encodeURIComponent(host.hostname)}`
+    expect(await get(page)).toEqual([200, expect.stringContaining('accepted')])
+    expect(await get(`/hosts?hostname=${host.hostname}`)).toEqual(await get(page))
+    expect(await get('/hosts/unknown.example.com')).toEqual([
+      404,
+      expect.stringContaining('not followed'),
+    ])
+    expect((await get('/xrpc/com.atproto.server.describeServer'))[0]).toBe(501)
+    expect((await get('/nowhere'))[0]).toBe(404)
+  })
+})
