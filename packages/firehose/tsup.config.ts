@@ -2,7 +2,7 @@ import { library } from '../../tsup.base.ts'
 
 export default library([
   'src/index.ts',
-  'src/event-log/sqlite.ts',
+  'src/sqlite.ts',
   'src/ws.ts',
   'src/relay/index.ts',
   'src/testing/index.ts',

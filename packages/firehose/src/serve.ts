@@ -1,6 +1,6 @@
 import { encodeErrorFrame } from '@skywright/xrpc/frame'
 import { encodeEvent } from './codec.ts'
-import type { EventLog } from './event-log/port.ts'
+import type { EventLog, LogEntry } from './event-log/port.ts'
 
 /** A subscriber that was at the tip and is now this many numbers behind is cut off. */
 export const DEFAULT_MAX_LAG_EVENTS = 100_000
@@ -40,73 +40,148 @@ export function serveEvents(
   options: ServeEventsOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
   // Taken now, not at the first next(): a live subscriber sees what happens while its socket is still being set up.
-  const liveFrom = log.bounds().last
-  return frames(log, liveFrom, options)
+  return frames(openEventCursor(log, options), options.signal)
 }
 
 async function* frames(
-  log: EventLog,
-  liveFrom: number,
-  { cursor, signal, maxLagEvents = DEFAULT_MAX_LAG_EVENTS }: ServeEventsOptions,
+  cursor: EventCursor,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, void> {
-  if (isAborted(signal)) return
-  const { first, last } = log.bounds()
-  let position = cursor ?? liveFrom
-  if (position > last) {
-    yield encodeErrorFrame('FutureCursor', 'Cursor is in the future')
-    return
-  }
-  if (position < first - 1) {
-    if (position > 0) {
-      yield encodeEvent(
-        {
-          type: 'info',
-          name: 'OutdatedCursor',
-          message: 'Requested cursor is older than the oldest event kept; some events were missed',
-        },
-        0,
-      )
-    }
-    position = first - 1
-  }
-  let reachedTip = false
   for (;;) {
-    const tip = log.bounds().last
-    const page = await log.read(position)
-    for (const entry of page) {
-      const bounds = log.bounds()
-      const lag = bounds.last - position
-      if (position < bounds.first - 1 || (reachedTip && lag > maxLagEvents)) {
-        yield encodeErrorFrame(
-          'ConsumerTooSlow',
-          `Stream consumer is too slow; events behind: ${String(lag)}`,
-        )
+    const step = await cursor.next(signal)
+    if (step.kind === 'end') return
+    if (step.kind === 'frames') {
+      yield* step.frames
+      if (step.last) return
+      continue
+    }
+    for (const entry of step.entries) {
+      const slow = cursor.tooSlow()
+      if (slow !== undefined) {
+        yield slow
         return
       }
       yield entry.frame
       if (isAborted(signal)) return
-      position = entry.seq
+      cursor.passed(entry.seq)
     }
-    if (page.length > 0) continue
-    reachedTip = true
-    // Nothing between the position and the tip: those numbers were erased or never became events.
-    position = Math.max(position, tip)
-    if (!(await grew(log, position, signal))) return
   }
 }
 
-/** Waits until there is more; `false` when the subscriber left instead. */
-async function grew(
+/** What a subscriber gets next. */
+export type EventStep =
+  | { readonly kind: 'entries'; readonly entries: readonly LogEntry[] }
+  /** Frames that are no events of the log; after the `last` ones the stream ends. */
+  | { readonly kind: 'frames'; readonly frames: readonly Uint8Array[]; readonly last: boolean }
+  /** The subscriber's signal aborted. */
+  | { readonly kind: 'end' }
+
+/** One subscriber's position in a log. */
+export interface EventCursor {
+  /** The next page. The position moves behind it when the one after it is asked for. */
+  next(signal?: AbortSignal): Promise<EventStep>
+  /** The event was sent: moves the position inside a page. */
+  passed(seq: number): void
+  /** The error frame for a subscriber that fell too far behind its position, if it did. */
+  tooSlow(): Uint8Array | undefined
+}
+
+/** Opens a position by the cursor rules of {@link serveEvents}, page by page, for servers that write many frames at once. */
+export function openEventCursor(
   log: EventLog,
-  position: number,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  try {
-    await log.changed(position, signal)
-    return true
-  } catch (error) {
-    if (isAborted(signal)) return false
-    throw error
+  { cursor, maxLagEvents = DEFAULT_MAX_LAG_EVENTS }: Omit<ServeEventsOptions, 'signal'> = {},
+): EventCursor {
+  return new LogCursor(log, cursor, maxLagEvents)
+}
+
+class LogCursor implements EventCursor {
+  private readonly log: EventLog
+  private readonly maxLagEvents: number
+  private readonly asked: number | undefined
+  private position: number
+  private pageEnd: number | undefined
+  private started = false
+  private reachedTip = false
+
+  constructor(log: EventLog, cursor: number | undefined, maxLagEvents: number) {
+    this.log = log
+    this.maxLagEvents = maxLagEvents
+    this.asked = cursor
+    this.position = cursor ?? log.bounds().last
+  }
+
+  async next(signal?: AbortSignal): Promise<EventStep> {
+    if (isAborted(signal)) return { kind: 'end' }
+    if (!this.started) {
+      this.started = true
+      const opening = this.open()
+      if (opening !== undefined) return opening
+    }
+    if (this.pageEnd !== undefined) this.position = this.pageEnd
+    this.pageEnd = undefined
+    for (;;) {
+      const slow = this.tooSlow()
+      if (slow !== undefined) return { kind: 'frames', frames: [slow], last: true }
+      const tip = this.log.bounds().last
+      const entries = await this.log.read(this.position)
+      const end = entries.at(-1)
+      if (end !== undefined) {
+        this.pageEnd = end.seq
+        return { kind: 'entries', entries }
+      }
+      this.reachedTip = true
+      // Nothing between the position and the tip: those numbers were erased or never became events.
+      this.position = Math.max(this.position, tip)
+      if (!(await this.grew(signal))) return { kind: 'end' }
+    }
+  }
+
+  passed(seq: number): void {
+    this.position = seq
+  }
+
+  tooSlow(): Uint8Array | undefined {
+    const { first, last } = this.log.bounds()
+    const lag = last - this.position
+    if (this.position >= first - 1 && (!this.reachedTip || lag <= this.maxLagEvents)) {
+      return undefined
+    }
+    return encodeErrorFrame(
+      'ConsumerTooSlow',
+      `Stream consumer is too slow; events behind: ${String(lag)}`,
+    )
+  }
+
+  /** What the cursor asked for may call for an answer before the first event. */
+  private open(): EventStep | undefined {
+    const { first, last } = this.log.bounds()
+    if (this.position > last) {
+      const error = encodeErrorFrame('FutureCursor', 'Cursor is in the future')
+      return { kind: 'frames', frames: [error], last: true }
+    }
+    if (this.asked === undefined || this.position >= first - 1) return undefined
+    this.position = first - 1
+    if (this.asked === 0) return undefined
+    const info = encodeEvent(
+      {
+        type: 'info',
+        name: 'OutdatedCursor',
+        message: 'Requested cursor is older than the oldest event kept; some events were missed',
+      },
+      0,
+    )
+    return { kind: 'frames', frames: [info], last: false }
+  }
+
+  /** Waits until there is more; `false` when the subscriber left instead. */
+  private async grew(signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      await this.log.changed(this.position, signal)
+      return true
+    } catch (error) {
+      if (isAborted(signal)) return false
+      throw error
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Streams over the `ws` package, for Node: reading with back-pressure and keep-alive.
+ * Streams over the `ws` package, for Node: reading with back-pressure and keep-alive, serving one log to many.
  *
  * @packageDocumentation
  */
@@ -7,6 +7,9 @@ import { WebSocket } from 'ws'
 import { DisconnectedError } from './errors.ts'
 import type { OpenStream } from './socket.ts'
 import { SocketBuffer } from './socket-buffer.ts'
+
+export { createEventSockets } from './ws-serve.ts'
+export type { EventSockets, EventSocketsOptions } from './ws-serve.ts'
 
 export interface OpenWebSocketOptions {
   /** How often a silent connection is pinged; two unanswered pings end it. @defaultValue 20 seconds */

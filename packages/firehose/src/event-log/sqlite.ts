@@ -1,10 +1,6 @@
-/**
- * An event log in SQLite that can share the transaction of a repository store on the same database.
- *
- * @packageDocumentation
- */
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { LogCorruptError } from '../errors.ts'
+import { openDatabase } from '../open-database.ts'
 import { pageLimits, takePage } from './pages.ts'
 import type {
   LogAppend,
@@ -48,7 +44,7 @@ export function openSqliteEventLog(options: SqliteEventLogOptions): Transactiona
 
 class SqliteEventLog implements TransactionalEventLog {
   private readonly database: DatabaseSync
-  private readonly owned: boolean
+  private readonly close: () => void
   private readonly now: () => number
   private readonly waiters = new Waiters()
   private readonly tail: TailCache
@@ -66,8 +62,9 @@ class SqliteEventLog implements TransactionalEventLog {
     tailBytes = DEFAULT_TAIL_BYTES,
     now = Date.now,
   }: SqliteEventLogOptions) {
-    this.owned = typeof database === 'string'
-    this.database = typeof database === 'string' ? openDatabase(database) : database
+    const opened = openDatabase(database)
+    this.database = opened.database
+    this.close = opened.close
     this.now = now
     this.database.exec(`
       CREATE TABLE IF NOT EXISTS event_log (
@@ -202,7 +199,7 @@ class SqliteEventLog implements TransactionalEventLog {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.waiters.close()
-    if (this.owned && this.database.isOpen) this.database.close()
+    this.close()
     return Promise.resolve()
   }
 
@@ -253,10 +250,4 @@ class SqliteEventLog implements TransactionalEventLog {
     const value = this.database.prepare(sql).get()?.['value']
     return typeof value === 'number' ? value : undefined
   }
-}
-
-function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path)
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000')
-  return database
 }

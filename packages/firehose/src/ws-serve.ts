@@ -1,0 +1,196 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { encodeErrorFrame } from '@skywright/xrpc/frame'
+import { WebSocketServer, type WebSocket } from 'ws'
+import type { EventLog, LogEntry } from './event-log/port.ts'
+import { DEFAULT_MAX_LAG_EVENTS, openEventCursor, type EventCursor } from './serve.ts'
+import { encodeWebSocketFrame } from './ws-frame.ts'
+
+/** What clients may say: nothing, beyond control frames. */
+const MAX_CLIENT_MESSAGE_BYTES = 4_096
+const DEFAULT_MAX_BUFFERED_BYTES: number = 1024 * 1024
+const DEFAULT_STALL_MS = 30_000
+const DEFAULT_PING_MS = 30_000
+const CLOSE_GOING_AWAY = 1001
+const CLOSE_POLICY = 1008
+
+export interface EventSocketsOptions {
+  /** Written and not yet taken by the network above which a subscriber is not sent more. @defaultValue 1 MiB */
+  readonly maxBufferedBytes?: number
+  /** A subscriber that takes nothing for this long is cut off, in milliseconds. @defaultValue 30 000 */
+  readonly stallMs?: number
+  /** Time between pings; a client silent for two of them is dropped, in milliseconds. @defaultValue 30 000 */
+  readonly pingMs?: number
+  /** See `serveEvents`. @defaultValue 100 000 */
+  readonly maxLagEvents?: number
+}
+
+/** Subscribers of one log over WebSockets. Disposing it tells all of them that the server goes away. */
+export interface EventSockets extends AsyncDisposable {
+  /** Takes an upgrade request whose path was already found to be ours. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void
+  /** Subscribers connected now. */
+  readonly size: number
+}
+
+/**
+ * Serves a log to many subscribers at the least cost for each: a subscriber is a position in the log, every event is
+ * made into WebSocket bytes once and the same bytes are written to all sockets, a page of events in one system call.
+ *
+ * Cursor rules are those of `serveEvents`. A bad cursor is refused with 400 before the upgrade.
+ */
+export function createEventSockets(log: EventLog, options: EventSocketsOptions = {}): EventSockets {
+  return new Sockets(log, options)
+}
+
+class Sockets implements EventSockets {
+  private readonly log: EventLog
+  private readonly options: Required<EventSocketsOptions>
+  private readonly server: WebSocketServer
+  private readonly stopping = new AbortController()
+  private readonly running = new Set<Promise<void>>()
+  /** The wire bytes of entries, as long as the log keeps the entry in memory. */
+  private readonly wire = new WeakMap<LogEntry, Uint8Array>()
+
+  constructor(log: EventLog, options: EventSocketsOptions) {
+    this.log = log
+    this.options = {
+      maxBufferedBytes: options.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES,
+      stallMs: options.stallMs ?? DEFAULT_STALL_MS,
+      pingMs: options.pingMs ?? DEFAULT_PING_MS,
+      maxLagEvents: options.maxLagEvents ?? DEFAULT_MAX_LAG_EVENTS,
+    }
+    this.server = new WebSocketServer({
+      noServer: true,
+      maxPayload: MAX_CLIENT_MESSAGE_BYTES,
+      perMessageDeflate: false,
+    })
+  }
+
+  get size(): number {
+    return this.running.size
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+    const cursor = readCursor(request.url ?? '/')
+    if (cursor === 'invalid' || this.stopping.signal.aborted) {
+      const status = cursor === 'invalid' ? '400 Bad Request' : '503 Service Unavailable'
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+      return
+    }
+    const { maxLagEvents } = this.options
+    // Taken before the handshake ends: what happens from here on is not missed.
+    const position = openEventCursor(this.log, { cursor, maxLagEvents })
+    const body = Buffer.from(head.buffer, head.byteOffset, head.byteLength)
+    this.server.handleUpgrade(request, socket, body, (client) => {
+      const pump = this.pump(client, socket, position).finally(() => this.running.delete(pump))
+      this.running.add(pump)
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stopping.abort()
+    await Promise.all(this.running)
+    this.server.close()
+  }
+
+  private async pump(client: WebSocket, socket: Duplex, position: EventCursor): Promise<void> {
+    const closed = new AbortController()
+    const signal = AbortSignal.any([closed.signal, this.stopping.signal])
+    client.on('error', () => {
+      client.terminate()
+    })
+    client.once('close', () => {
+      closed.abort()
+    })
+    const stopPings = this.keepAlive(client)
+    try {
+      for (;;) {
+        const step = await position.next(signal)
+        if (step.kind === 'end') break
+        if (step.kind === 'frames') {
+          for (const frame of step.frames) client.send(frame)
+          if (step.last) break
+          continue
+        }
+        this.write(socket, step.entries)
+        if (socket.writableLength > this.options.maxBufferedBytes) {
+          if (!(await this.drained(socket, signal))) {
+            client.send(encodeErrorFrame('ConsumerTooSlow', 'events are not read fast enough'))
+            client.close(CLOSE_POLICY, 'ConsumerTooSlow')
+            // It does not read: nobody will answer the close either.
+            client.terminate()
+            return
+          }
+        }
+      }
+      client.close(this.stopping.signal.aborted ? CLOSE_GOING_AWAY : CLOSE_POLICY)
+    } catch {
+      client.terminate()
+    } finally {
+      stopPings()
+    }
+  }
+
+  /** One page of events in one system call, beside whatever control frames the socket sends itself. */
+  private write(socket: Duplex, entries: readonly LogEntry[]): void {
+    socket.cork()
+    for (const entry of entries) {
+      let bytes = this.wire.get(entry)
+      if (bytes === undefined) {
+        bytes = encodeWebSocketFrame(entry.frame)
+        this.wire.set(entry, bytes)
+      }
+      socket.write(bytes)
+    }
+    socket.uncork()
+  }
+
+  /** Waits until the network took what was written; `false` when it took nothing for too long. */
+  private drained(socket: Duplex, signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      let left = socket.writableLength
+      const finish = (drained: boolean): void => {
+        clearInterval(timer)
+        socket.off('drain', onDrain)
+        signal.removeEventListener('abort', onAbort)
+        resolve(drained)
+      }
+      const onDrain = (): void => {
+        finish(true)
+      }
+      const onAbort = (): void => {
+        finish(true)
+      }
+      const timer = setInterval(() => {
+        if (socket.writableLength >= left) finish(false)
+        left = socket.writableLength
+      }, this.options.stallMs)
+      socket.on('drain', onDrain)
+      signal.addEventListener('abort', onAbort, { once: true })
+      if (signal.aborted) finish(true)
+    })
+  }
+
+  private keepAlive(client: WebSocket): () => void {
+    let missed = 0
+    client.on('pong', () => {
+      missed = 0
+    })
+    const timer = setInterval(() => {
+      if (++missed > 2) client.terminate()
+      else if (client.readyState === client.OPEN) client.ping()
+    }, this.options.pingMs)
+    return () => {
+      clearInterval(timer)
+    }
+  }
+}
+
+/** The `cursor` parameter of a subscription URL. */
+function readCursor(url: string): number | undefined | 'invalid' {
+  const text = new URL(url, 'http://localhost').searchParams.get('cursor')
+  if (text === null) return undefined
+  const cursor = Number(text)
+  return /^\d{1,16}$/.test(text) && Number.isSafeInteger(cursor) ? cursor : 'invalid'
+}
