@@ -68,6 +68,7 @@ export type {
 } from './query/index-reader.ts'
 export type { Page, PageOptions } from './query/page.ts'
 export type { Comparison, Conditions, QueryColumn, QueryValue, Select } from './query/select.ts'
-export type { IndexStore, MaybePromise, SqlDialect } from './stores/port.ts'
+export type { MaybePromise } from './stores/maybe-promise.ts'
+export type { IndexStore, SqlDialect } from './stores/port.ts'
 export { MAX_LINKS_PER_RECORD } from './record-links.ts'
 export { didOf } from './target.ts'

@@ -15,6 +15,12 @@ export interface IndexerOptions<D extends Declarations> {
   readonly maxBatchEvents?: number
   /** Fetches and verifies repos for backfill and repair; without one, gaps are recorded and stay. */
   readonly fetchRepo?: RepoFetcher
+  /**
+   * Which accounts are remembered: those with something to index or to hide, or `all` that the source tells of. A server
+   * that shows accounts as such wants all; an index of one small collection does not.
+   * @defaultValue 'with-records'
+   */
+  readonly accounts?: 'with-records' | 'all'
   /** Looks a verified handle up, after identity events and for new accounts; `undefined` = could not tell. */
   readonly resolveHandle?: (
     did: string,

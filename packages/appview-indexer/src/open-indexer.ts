@@ -80,6 +80,7 @@ class DefaultIndexer extends Reader {
       now: this.#now(),
       canFetch: this.#options.fetchRepo !== undefined,
       canResolve: this.#options.resolveHandle !== undefined,
+      allAccounts: this.#options.accounts === 'all',
     }
   }
 

@@ -2,18 +2,12 @@ import { draftRecord } from '../draft.ts'
 import type { Draft } from '../draft.ts'
 import type { CollectionSchema } from '../schema.ts'
 import { STATE_HIDDEN } from '../stores/transaction.ts'
-import type {
-  ActorState,
-  ChangeSet,
-  IndexTransaction,
-  StoredRow,
-  StoredValue,
-} from '../stores/transaction.ts'
+import type { ChangeSet, IndexTransaction, StoredRow } from '../stores/transaction.ts'
 import { formatRecordUri } from '../target.ts'
 import { addEffects, createChangeSet, removeEffects } from './change-set.ts'
 import { effectsOfRows, loadRows } from './load-rows.ts'
-import type { LoadedRow } from './load-rows.ts'
 import { Names } from './names.ts'
+import type { PendingRow } from './pending-row.ts'
 import { equalBytes, storedCid } from './record-change.ts'
 import type { RecordChange } from './record-change.ts'
 import { ask } from './steps.ts'
@@ -36,22 +30,6 @@ export interface ApplyOutcome {
   readonly failures: readonly RecordFailure[]
   /** Short names of collections whose rows changed. */
   readonly touched: ReadonlySet<string>
-}
-
-/** One change on its way into the change set. */
-export interface PendingRow {
-  readonly actor: ActorState
-  readonly collection: CollectionSchema
-  readonly rkey: string
-  readonly old: LoadedRow | undefined
-  readonly draft: Draft | undefined
-  readonly effects: EffectsText | undefined
-  /** Why the new version is kept out; undefined when it is fine or there is none. */
-  readonly failure: string | undefined
-  /** Values of the new version with targets as ids; filled after interning. */
-  values: readonly StoredValue[]
-  /** State of the new version; uniqueness may add the shadow bit. */
-  state: number
 }
 
 /**

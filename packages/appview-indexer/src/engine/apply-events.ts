@@ -35,6 +35,8 @@ export interface EngineContext {
   readonly canFetch: boolean
   /** Whether handles are looked up. */
   readonly canResolve: boolean
+  /** Whether accounts without anything to index are remembered too. */
+  readonly allAccounts: boolean
 }
 
 /** What a batch did. */
@@ -89,16 +91,17 @@ class EventBatch {
     this.#tx = tx
   }
 
-  /** Accounts are remembered from the moment they have something to index, or something to hide. */
+  /** Unless all are wanted, accounts are remembered from the moment they have something to index, or something to hide. */
   *loadActors(events: readonly IndexEvent[]): Steps<void> {
     const create = new Set<string>()
     const find = new Set<string>()
-    const { byNsid } = this.#context.schema
+    const { allAccounts, schema } = this.#context
     for (const event of events) {
       const wanted =
-        event.type === 'commit'
-          ? event.ops.some((op) => byNsid.has(op.collection))
-          : event.type === 'account' && !event.active
+        allAccounts ||
+        (event.type === 'commit'
+          ? event.ops.some((op) => schema.byNsid.has(op.collection))
+          : event.type === 'account' && !event.active)
       ;(wanted ? create : find).add(event.did)
     }
     for (const did of create) find.delete(did)

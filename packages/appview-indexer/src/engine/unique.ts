@@ -1,9 +1,9 @@
 import type { CollectionSchema } from '../schema.ts'
 import { STATE_SHADOW } from '../stores/transaction.ts'
 import type { ActorState, IndexTransaction, StoredValue } from '../stores/transaction.ts'
-import type { PendingRow } from './apply-changes.ts'
 import { effectsOfRows, loadRows } from './load-rows.ts'
 import type { LoadedRow } from './load-rows.ts'
+import type { PendingRow } from './pending-row.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
 

@@ -2,9 +2,6 @@ import type { SqlValue } from '../query/index-reader.ts'
 import type { IndexTransaction } from './transaction.ts'
 import type { Schema } from '../schema.ts'
 
-/** A value now (embedded stores) or later (servers). The engine never waits in between when it is now. */
-export type MaybePromise<T> = T | Promise<T>
-
 /** SQL differences between stores that the query compiler must know. */
 export type SqlDialect = 'sqlite' | 'postgres'
 

@@ -1,5 +1,5 @@
 import type { CollectionSchema } from '../schema.ts'
-import type { MaybePromise } from './port.ts'
+import type { MaybePromise } from './maybe-promise.ts'
 
 /** Where a repo stands. Stored as these numbers. */
 export const REPO_LIVE = 0
