@@ -123,7 +123,8 @@ function createDecoder(encoding: string | undefined): ReturnType<typeof createGu
   }
 }
 
-function createCheckedLookup(
+/** A `lookup` for sockets that gives only addresses that may be connected to. */
+export function createCheckedLookup(
   resolveAddresses: ResolveAddresses,
   allowPrivate: boolean,
 ): LookupFunction {
@@ -155,7 +156,8 @@ function createCheckedLookup(
   }
 }
 
-function systemAddresses(hostname: string): Promise<readonly LookupAddress[]> {
+/** What the system's resolver says. */
+export function systemAddresses(hostname: string): Promise<readonly LookupAddress[]> {
   return new Promise((resolve, reject) => {
     dnsLookup(hostname, { all: true }, (error, addresses) => {
       if (error === null) resolve(addresses)
