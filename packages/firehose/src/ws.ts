@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+import type { LookupFunction } from 'node:net'
 import { WebSocket } from 'ws'
 import { DisconnectedError } from './errors.ts'
 import type { OpenStream } from './socket.ts'
@@ -17,6 +18,11 @@ export interface OpenWebSocketOptions {
   /** Longest wait for the connection to open. @defaultValue 15 seconds */
   readonly handshakeTimeoutMs?: number
   readonly headers?: Readonly<Record<string, string>>
+  /**
+   * Finds the address of a host; where names are chosen by strangers, one that refuses private addresses.
+   * @defaultValue the system's
+   */
+  readonly lookup?: LookupFunction
   /** Told each time a connection is open: from here on nothing the service sends is missed. */
   readonly onOpen?: () => void
 }
@@ -29,6 +35,7 @@ export function createOpenWebSocket({
   heartbeatMs = 20_000,
   handshakeTimeoutMs = 15_000,
   headers = {},
+  lookup,
   onOpen,
 }: OpenWebSocketOptions = {}): OpenStream {
   return (url, { signal, maxFrameBytes, highWaterBytes, onOpen: onThisOpen }) => ({
@@ -36,6 +43,7 @@ export function createOpenWebSocket({
       signal.throwIfAborted()
       const socket = new WebSocket(url, {
         headers,
+        ...(lookup === undefined ? {} : { lookup }),
         handshakeTimeout: handshakeTimeoutMs,
         maxPayload: maxFrameBytes,
         perMessageDeflate: false,
