@@ -6,6 +6,7 @@ import { InvalidDidDocumentError } from './errors.ts'
 import type { Curve, PublicKey } from './keys/key.ts'
 import { MAX_MULTIKEY_CHARS, multibaseOf } from './keys/multikey.ts'
 import { parsePublicKey, publicKeyFromBytes } from './keys/public-key.ts'
+import type { PublicKeyOptions } from './keys/public-key.ts'
 
 /** How endpoints are judged. */
 export interface EndpointOptions {
@@ -23,8 +24,11 @@ const LEGACY_KEY_TYPES: Readonly<Record<string, Curve>> = {
 }
 
 /** The account's `#atproto` signing key, or `undefined` when the document has none that is usable. */
-export function getSigningKey(document: DidDocument): PublicKey | undefined {
-  return getVerificationKey(document, 'atproto')
+export function getSigningKey(
+  document: DidDocument,
+  options: PublicKeyOptions = {},
+): PublicKey | undefined {
+  return getVerificationKey(document, 'atproto', options)
 }
 
 /** The key a labeler signs labels with (`#atproto_label`), or `undefined`. */
@@ -37,10 +41,14 @@ export function getLabelKey(document: DidDocument): PublicKey | undefined {
  * controller must be this DID, its type Multikey (or one of the two legacy types) and its key readable.
  * @see {@link https://atproto.com/specs/did#public-keys-and-signing}
  */
-export function getVerificationKey(document: DidDocument, id: string): PublicKey | undefined {
+export function getVerificationKey(
+  document: DidDocument,
+  id: string,
+  options: PublicKeyOptions = {},
+): PublicKey | undefined {
   const method = findById(document, document.verificationMethod, id)
   if (method === undefined || method.controller !== document.id) return undefined
-  return readKey(method)
+  return readKey(method, options)
 }
 
 /** Origin of the account's PDS (`#atproto_pds`), or `undefined`. */
@@ -178,19 +186,19 @@ function findById<T extends VerificationMethod | DidService>(
   return entries?.find((entry) => entry.id === fragment || entry.id === document.id + fragment)
 }
 
-function readKey(method: VerificationMethod): PublicKey | undefined {
+function readKey(method: VerificationMethod, options: PublicKeyOptions): PublicKey | undefined {
   const multibase: unknown = method.publicKeyMultibase
   if (typeof multibase !== 'string') return undefined
   try {
     if (method.type === 'Multikey') {
       // A `did:key:` here is not a multikey, whatever a lenient parser makes of it.
-      return multibaseOf(multibase) === multibase ? parsePublicKey(multibase) : undefined
+      return multibaseOf(multibase) === multibase ? parsePublicKey(multibase, options) : undefined
     }
     const curve = Object.hasOwn(LEGACY_KEY_TYPES, method.type)
       ? LEGACY_KEY_TYPES[method.type]
       : undefined
     if (curve === undefined || multibase.length > MAX_MULTIKEY_CHARS) return undefined
-    return publicKeyFromBytes(curve, base58btc.decode(multibase))
+    return publicKeyFromBytes(curve, base58btc.decode(multibase), options)
   } catch {
     return undefined
   }

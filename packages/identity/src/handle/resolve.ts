@@ -1,18 +1,17 @@
 import { IdentityError } from '../errors.ts'
-import { resolveHandleByDns } from './dns.ts'
-import type { ResolveTxt } from './dns.ts'
-import { resolveHandleByHttps } from './https.ts'
 
 /** How a handle was resolved. */
 export type HandleMethod = 'dns' | 'doh' | 'https'
 
-/** Means of resolving handles. */
+/** One way of asking for a handle's DID. */
+export type AskForHandle = (handle: string, signal: AbortSignal) => Promise<string>
+
+/** Ways of asking for handles. */
 export interface HandleMeans {
-  readonly fetch: typeof globalThis.fetch
-  readonly resolveTxt: ResolveTxt | undefined
-  /** What `resolveTxt` is. */
-  readonly txtMethod: 'dns' | 'doh'
-  readonly timeoutMs: number
+  readonly https: AskForHandle
+  readonly dns: AskForHandle | undefined
+  /** What `dns` is. */
+  readonly dnsMethod: 'dns' | 'doh'
 }
 
 /**
@@ -29,17 +28,14 @@ export async function resolveHandleByNetwork(
   means: HandleMeans,
   signal: AbortSignal,
 ): Promise<{ readonly did: string; readonly method: HandleMethod }> {
-  const { fetch, resolveTxt, txtMethod, timeoutMs } = means
   const decided = new AbortController()
-  const httpsSignal = AbortSignal.any([signal, decided.signal])
-  const https = settle(resolveHandleByHttps(handle, { fetch, timeoutMs, signal: httpsSignal }))
-  if (resolveTxt !== undefined) {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-    const dns = await settle(resolveHandleByDns(handle, resolveTxt, bounded))
+  const https = settle(means.https(handle, AbortSignal.any([signal, decided.signal])))
+  if (means.dns !== undefined) {
+    const dns = await settle(means.dns(handle, signal))
     signal.throwIfAborted()
     if (dns.ok) {
       decided.abort()
-      return { did: dns.value, method: txtMethod }
+      return { did: dns.value, method: means.dnsMethod }
     }
     if (!(dns.error instanceof IdentityError) || dns.error.family === 'Invalid') {
       decided.abort()

@@ -2,7 +2,7 @@ import { Resolver } from 'node:dns/promises'
 import type { ResolveTxt } from '../handle/dns.ts'
 import type { IdentityResolver } from '../resolver/identity-resolver.ts'
 import { createResolver } from '../resolver/resolver.ts'
-import type { ResolverOptions } from '../resolver/resolver.ts'
+import type { ResolverOptions } from '../resolver/resolver-options.ts'
 import { createSafeFetch } from './safe-fetch.ts'
 
 const DNS_TIMEOUT_MS = 2000

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { IdentityError } from '../errors.ts'
+import type { IdentityCache } from './identity-cache.ts'
 import type { ResolutionSource, ResolveOptions } from './identity-resolver.ts'
 import { SingleFlight } from './single-flight.ts'
 
@@ -37,9 +38,16 @@ interface Entry<T> {
 
 /** Options of {@link CachedLookup}. */
 export interface CachedLookupOptions<T> {
+  /** Throws when a key is not worth asking for; its error is not remembered. */
+  readonly check: (key: string) => void
   readonly fetch: (key: string, signal: AbortSignal) => Promise<T>
   readonly ttls: CacheTtls
-  readonly maxEntries: number
+  /** Answers kept ready to use, and errors. */
+  readonly maxHotEntries: number
+  /** Where good answers go that are not ready to use; none when absent. */
+  readonly cold?: IdentityCache | undefined
+  readonly pack: (value: T) => string
+  readonly unpack: (key: string, text: string) => T
   readonly now: () => number
   readonly onOutcome?:
     ((key: string, outcome: LookupOutcome, error?: IdentityError) => void) | undefined
@@ -53,13 +61,13 @@ export class CachedLookup<T> {
 
   constructor(options: CachedLookupOptions<T>) {
     this.#options = options
-    this.#entries = new LRUCache({ max: options.maxEntries })
+    this.#entries = new LRUCache({ max: options.maxHotEntries })
   }
 
   /** From the cache when it may be, else from the network, joining a fetch that is under way. */
   async get(key: string, { signal, refresh = false }: ResolveOptions = {}): Promise<Looked<T>> {
     const { now, ttls } = this.#options
-    const entry = this.#entries.get(key)
+    const entry = this.#entries.get(key) ?? this.#warm(key)
     if (entry !== undefined) {
       const nowMs = now()
       if (!refresh || nowMs - entry.attemptedAtMs < ttls.minRefreshMs) {
@@ -67,12 +75,13 @@ export class CachedLookup<T> {
         if (cached !== undefined) return cached
       }
     }
+    if (entry === undefined) this.#options.check(key)
     return this.#flights.join(key, signal, (flightSignal) => this.#fetch(key, flightSignal))
   }
 
   /** What is cached, whatever its age; `undefined` for nothing or an error. */
   peek(key: string): { readonly value: T; readonly fetchedAtMs: number } | undefined {
-    const entry = this.#entries.peek(key)
+    const entry = this.#entries.peek(key) ?? this.#warm(key)
     return entry?.value === undefined
       ? undefined
       : { value: entry.value, fetchedAtMs: entry.fetchedAtMs }
@@ -86,7 +95,20 @@ export class CachedLookup<T> {
   /** Forgets a key, and keeps a fetch that is under way from being remembered. */
   forget(key: string): void {
     this.#entries.delete(key)
+    this.#options.cold?.delete(key)
     this.#flights.detach(key)
+  }
+
+  /** Makes an answer of the second tier ready to use. */
+  #warm(key: string): Entry<T> | undefined {
+    const { cold, unpack, now } = this.#options
+    const answer = cold?.get(key)
+    // A time ahead of this clock cannot be judged (the cache may be older than this process).
+    if (answer === undefined || answer.fetchedAtMs > now()) return undefined
+    const { fetchedAtMs, text } = answer
+    const entry = { fetchedAtMs, attemptedAtMs: fetchedAtMs, value: unpack(key, text) }
+    this.#entries.set(key, entry)
+    return entry
   }
 
   #fromCache(key: string, entry: Entry<T>, nowMs: number): Looked<T> | undefined {
@@ -115,12 +137,13 @@ export class CachedLookup<T> {
   }
 
   async #fetch(key: string, signal: AbortSignal): Promise<Looked<T>> {
-    const { fetch, now, onOutcome } = this.#options
+    const { fetch, now, onOutcome, cold, pack } = this.#options
     try {
       const value = await fetch(key, signal)
       const nowMs = now()
       if (this.#flights.isCurrent(key, signal)) {
         this.#entries.set(key, { fetchedAtMs: nowMs, attemptedAtMs: nowMs, value })
+        cold?.set(key, { fetchedAtMs: nowMs, text: pack(value) })
       }
       onOutcome?.(key, 'fetched')
       return { value, source: 'network', ageMs: 0 }
@@ -135,14 +158,17 @@ export class CachedLookup<T> {
   #afterFailure(key: string, error: IdentityError, signal: AbortSignal): Looked<T> {
     const { now, ttls } = this.#options
     const nowMs = now()
-    const old = this.#entries.peek(key)
+    const old = this.#entries.peek(key) ?? this.#warm(key)
     const ageMs = nowMs - (old?.fetchedAtMs ?? 0)
     const remember = this.#flights.isCurrent(key, signal)
     if (old?.value !== undefined && error.family === 'CouldNotAsk' && ageMs < ttls.staleMs) {
       if (remember) this.#entries.set(key, { ...old, attemptedAtMs: nowMs })
       return { value: old.value, source: 'stale', ageMs }
     }
-    if (remember) this.#entries.set(key, { fetchedAtMs: nowMs, attemptedAtMs: nowMs, error })
+    if (remember) {
+      this.#entries.set(key, { fetchedAtMs: nowMs, attemptedAtMs: nowMs, error })
+      if (error.family !== 'CouldNotAsk') this.#options.cold?.delete(key)
+    }
     throw error
   }
 }

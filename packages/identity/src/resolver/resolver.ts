@@ -1,103 +1,37 @@
-import { getHandle, getPdsEndpoint, getSigningKey } from '../did-document-access.ts'
+import { LRUCache } from 'lru-cache'
+import { getHandle } from '../did-document-access.ts'
 import type { DidDocument } from '../did-document.ts'
 import { resolveDidWeb } from '../did-web.ts'
 import { parseDid } from '../did.ts'
 import { HandleMismatchError, IdentityError, ResolutionFailedError } from '../errors.ts'
 import { createDohResolveTxt } from '../handle/doh.ts'
-import type { ResolveTxt } from '../handle/dns.ts'
+import { resolveHandleByDns } from '../handle/dns.ts'
+import { resolveHandleByHttps } from '../handle/https.ts'
 import { resolveHandleByNetwork } from '../handle/resolve.ts'
 import type { HandleMethod } from '../handle/resolve.ts'
 import { INVALID_HANDLE, parseHandle } from '../handle.ts'
-import type { PublicKey } from '../keys/key.ts'
-import { createPlcClient } from '../plc/client.ts'
-import { DEFAULT_PLC_URL } from '../plc/client.ts'
+import { DEFAULT_PLC_URL, createPlcClient } from '../plc/client.ts'
 import { CachedLookup } from './cached-lookup.ts'
-import type { CacheTtls, Looked, LookupOutcome } from './cached-lookup.ts'
+import type { LookupOutcome } from './cached-lookup.ts'
+import { DEFAULT_DID_TTLS, DEFAULT_HANDLE_TTLS } from './resolver-options.ts'
+import type { ResolverEvent, ResolverOptions } from './resolver-options.ts'
+import { packDocument, unpackDocument } from './compact-document.ts'
+import { CachedDidResolution, DidRecord } from './did-record.ts'
+import { createMemoryIdentityCache } from './identity-cache.ts'
+import { DEFAULT_REQUEST_LIMITS, RequestGate } from './request-gate.ts'
 import type {
   DidResolution,
   HandleResolution,
   Identity,
   IdentityResolver,
-  ResolutionSource,
   ResolveOptions,
 } from './identity-resolver.ts'
 
-const SECOND_MS = 1000
-const MINUTE_MS = 60 * SECOND_MS
-const HOUR_MS = 60 * MINUTE_MS
-
-/** How long DID documents are kept unless told otherwise. */
-export const DEFAULT_DID_TTLS: CacheTtls = {
-  freshMs: HOUR_MS,
-  staleMs: 24 * HOUR_MS,
-  negativeMs: MINUTE_MS,
-  failureMs: 10 * SECOND_MS,
-  minRefreshMs: MINUTE_MS,
-}
-
-/** How long handles are kept unless told otherwise. */
-export const DEFAULT_HANDLE_TTLS: CacheTtls = { ...DEFAULT_DID_TTLS, freshMs: 10 * MINUTE_MS }
-
 const DEFAULT_TIMEOUT_MS = 5000
 const DEFAULT_MAX_ENTRIES = 100_000
-/** Handles remembered per DID, so that a purge of the DID finds them. */
+/** Answers kept ready to use: parsed, with prepared keys; a few kilobytes each. */
+const MAX_HOT_ENTRIES = 20_000
 const MAX_HANDLES_PER_DID = 8
-
-/** What happened in a lookup, for metrics. */
-export interface ResolverEvent {
-  readonly kind: 'did' | 'handle'
-  readonly key: string
-  readonly outcome: LookupOutcome
-  /** Present with `failed` and `negative-hit`. */
-  readonly error?: IdentityError
-}
-
-/** Options of {@link createResolver}. */
-export interface ResolverOptions {
-  /**
-   * Origins of PLC directories: the first is asked, the next ones when it gives no usable answer.
-   * @defaultValue `https://plc.directory`
-   */
-  readonly plcUrl?: string | readonly string[]
-  /**
-   * Fetches from the directory, and everything else unless {@link publicFetch} is given.
-   * @defaultValue `globalThis.fetch`
-   */
-  readonly fetch?: typeof globalThis.fetch
-  /**
-   * Fetches did:web documents and handles' well-known files: URLs that strangers chose. Give it the guarded fetch of
-   * `@skywright/identity/node` on servers.
-   * @defaultValue `fetch`
-   */
-  readonly publicFetch?: typeof globalThis.fetch
-  /** DNS. Without it, {@link dohUrl} is asked; without both, handles resolve over HTTPS only. */
-  readonly resolveTxt?: ResolveTxt
-  /** JSON endpoint of a DNS-over-HTTPS server. */
-  readonly dohUrl?: string
-  /**
-   * Development: `http:` endpoints, `localhost`, ports and the `.test` domain are allowed.
-   * @defaultValue false
-   */
-  readonly dev?: boolean
-  /**
-   * Time for one request or DNS lookup.
-   * @defaultValue 5000
-   */
-  readonly timeoutMs?: number
-  /**
-   * Documents, and as many handles, kept in memory.
-   * @defaultValue 100000
-   */
-  readonly maxEntries?: number
-  /** @defaultValue {@link DEFAULT_DID_TTLS} */
-  readonly didTtls?: Partial<CacheTtls>
-  /** @defaultValue {@link DEFAULT_HANDLE_TTLS} */
-  readonly handleTtls?: Partial<CacheTtls>
-  /** @defaultValue `Date.now` */
-  readonly now?: () => number
-  /** Called for every lookup; must not throw. */
-  readonly onEvent?: (event: ResolverEvent) => void
-}
 
 /** A resolver with its own bounded cache. Share one per process. */
 export function createResolver(options: ResolverOptions = {}): IdentityResolver {
@@ -125,39 +59,80 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
           onEvent({ kind, key, outcome, ...(error === undefined ? {} : { error }) })
         }
 
+  const recordOptions = {
+    allowHttp: dev,
+    ...(options.verifyBackend === undefined ? {} : { backend: options.verifyBackend }),
+  }
+  const gate = new RequestGate({
+    ...DEFAULT_REQUEST_LIMITS,
+    ...(dev ? { maxPerSecondPerHost: Number.POSITIVE_INFINITY } : {}),
+    ...options.requestLimits,
+  })
+  const cold =
+    options.cache ??
+    (maxEntries > MAX_HOT_ENTRIES ? createMemoryIdentityCache(maxEntries) : undefined)
+  const caching = { maxHotEntries: Math.min(maxEntries, MAX_HOT_ENTRIES), cold, now }
+
+  /** Handles that led to a DID, so that a purge of the DID finds them. */
+  const handlesOf = new LRUCache<string, Set<string>>({ max: caching.maxHotEntries })
+
   const dids = new CachedLookup<DidRecord>({
-    fetch: async (did, signal) => new DidRecord(await fetchDocument(did, signal), dev),
+    check: (did) => void parseDid(did, { dev }),
+    fetch: async (did, signal) => new DidRecord(await fetchDocument(did, signal), recordOptions),
+    pack: ({ document }) => packDocument(document),
+    unpack: (did, text) => new DidRecord(unpackDocument(did, text), recordOptions),
     ttls: { ...DEFAULT_DID_TTLS, ...options.didTtls },
-    maxEntries,
-    now,
     onOutcome: report('did'),
+    ...caching,
   })
   const handles = new CachedLookup<HandleAnswer>({
-    fetch: (handle, signal) =>
-      resolveHandleByNetwork(
-        handle,
-        {
-          fetch: publicFetch,
-          resolveTxt,
-          txtMethod: options.resolveTxt === undefined ? 'doh' : 'dns',
-          timeoutMs,
-        },
-        signal,
-      ),
+    check: () => undefined,
+    fetch: fetchHandle,
+    pack: ({ did, method }) => `${method} ${did}`,
+    unpack: (_handle, text) => {
+      const [method, did = ''] = text.split(' ')
+      return { did, method: method === 'dns' || method === 'doh' ? method : 'https' }
+    },
     ttls: { ...DEFAULT_HANDLE_TTLS, ...options.handleTtls },
-    maxEntries,
-    now,
     onOutcome: report('handle'),
+    ...caching,
   })
 
+  function fetchHandle(handle: string, signal: AbortSignal): Promise<HandleAnswer> {
+    return resolveHandleByNetwork(
+      handle,
+      {
+        dnsMethod: options.resolveTxt === undefined ? 'doh' : 'dns',
+        https: (name, ask) =>
+          gate.run(name, 'https', ask, () =>
+            resolveHandleByHttps(name, { fetch: publicFetch, timeoutMs, signal: ask }),
+          ),
+        dns:
+          resolveTxt === undefined
+            ? undefined
+            : (name, ask) =>
+                gate.run('dns', 'dns', ask, () => {
+                  const bounded = AbortSignal.any([ask, AbortSignal.timeout(timeoutMs)])
+                  return resolveHandleByDns(name, resolveTxt, bounded)
+                }),
+      },
+      signal,
+    )
+  }
+
   async function fetchDocument(did: string, signal: AbortSignal): Promise<DidDocument> {
-    if (parseDid(did, { dev }).method === 'web') {
-      return resolveDidWeb(did, { fetch: publicFetch, timeoutMs, dev, signal })
+    const parsed = parseDid(did, { dev })
+    if (parsed.method === 'web') {
+      return gate.run(parsed.host, 'did-web', signal, () =>
+        resolveDidWeb(did, { fetch: publicFetch, timeoutMs, dev, signal }),
+      )
     }
     let first: unknown
     for (const directory of directories) {
       try {
-        return await directory.resolve(did, { signal })
+        return await gate.run(directory.url, 'plc', signal, () =>
+          directory.resolve(did, { signal }),
+        )
       } catch (error) {
         signal.throwIfAborted()
         if (error instanceof IdentityError && error.family === 'NotFound') throw error
@@ -177,8 +152,14 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   ): Promise<HandleResolution> {
     const handle = parseHandle(text, { dev })
     const { value, source, ageMs } = await handles.get(handle, resolveOptions)
-    dids.peek(value.did)?.value.addHandle(handle)
+    rememberHandle(value.did, handle)
     return { handle, ...value, source, ageMs }
+  }
+
+  function rememberHandle(did: string, handle: string): void {
+    const known = handlesOf.get(did)
+    if (known === undefined) handlesOf.set(did, new Set([handle]))
+    else if (known.size < MAX_HANDLES_PER_DID) known.add(handle)
   }
 
   /**
@@ -254,9 +235,12 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
         ? identityOfDid(didOrHandle, resolveOptions)
         : identityOfHandle(didOrHandle, resolveOptions),
     purge(did) {
-      const record = dids.peek(did)?.value
+      const document = dids.peek(did)?.value.document
+      const claimed = document === undefined ? undefined : getHandle(document)
+      if (claimed !== undefined) handles.forget(claimed)
+      for (const handle of handlesOf.get(did) ?? []) handles.forget(handle)
+      handlesOf.delete(did)
       dids.forget(did)
-      for (const handle of record?.handles ?? []) handles.forget(handle)
     },
   }
 }
@@ -264,68 +248,6 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
 interface HandleAnswer {
   readonly did: string
   readonly method: HandleMethod
-}
-
-/** A document and what is read from it, each once. */
-class DidRecord {
-  readonly document: DidDocument
-  readonly #dev: boolean
-  readonly #handles = new Set<string>()
-  #signingKey: PublicKey | undefined | null = null
-  #pds: string | undefined | null = null
-
-  constructor(document: DidDocument, dev: boolean) {
-    this.document = document
-    this.#dev = dev
-    const claimed = getHandle(document)
-    if (claimed !== undefined) this.#handles.add(claimed)
-  }
-
-  /** Handles known to lead here, or claimed. */
-  get handles(): Iterable<string> {
-    return this.#handles
-  }
-
-  addHandle(handle: string): void {
-    if (this.#handles.size < MAX_HANDLES_PER_DID) this.#handles.add(handle)
-  }
-
-  get signingKey(): PublicKey | undefined {
-    this.#signingKey = this.#signingKey === null ? getSigningKey(this.document) : this.#signingKey
-    return this.#signingKey
-  }
-
-  get pds(): string | undefined {
-    this.#pds =
-      this.#pds === null ? getPdsEndpoint(this.document, { allowHttp: this.#dev }) : this.#pds
-    return this.#pds
-  }
-}
-
-class CachedDidResolution implements DidResolution {
-  readonly did: string
-  readonly source: ResolutionSource
-  readonly ageMs: number
-  readonly #record: DidRecord
-
-  constructor(did: string, { value, source, ageMs }: Looked<DidRecord>) {
-    this.did = did
-    this.source = source
-    this.ageMs = ageMs
-    this.#record = value
-  }
-
-  get document(): DidDocument {
-    return this.#record.document
-  }
-
-  get signingKey(): PublicKey | undefined {
-    return this.#record.signingKey
-  }
-
-  get pds(): string | undefined {
-    return this.#record.pds
-  }
 }
 
 function toIdentity(
