@@ -17,7 +17,7 @@ interface Waiting {
 
 type Row = Record<string, SQLOutputValue>
 
-/** How long a change waits for others to share its fsync, in milliseconds. */
+/** Least time between two transactions under load: what arrives meanwhile shares the next fsync. */
 const GROUP_COMMIT_MS = 5
 /** So many waiting events are committed without waiting for more. */
 const GROUP_COMMIT_EVENTS = 256
@@ -27,7 +27,8 @@ const GROUP_COMMIT_EVENTS = 256
  * its account and the cursor of its host become durable together, which is why a killed relay neither loses nor
  * repeats anything.
  *
- * The index of collections is part of the same transaction. Changes that arrive within {@link GROUP_COMMIT_MS} share one transaction. Account counts of hosts are kept here,
+ * The index of collections is part of the same transaction. A change after a pause is written at once; under load,
+ * changes within {@link GROUP_COMMIT_MS} share one transaction. Account counts of hosts are kept here,
  * from the accounts themselves; `accountCount` of a written host is ignored.
  */
 export class SqliteRelayStore implements RelayStore {
@@ -37,6 +38,7 @@ export class SqliteRelayStore implements RelayStore {
   readonly #statements = new Map<string, StatementSync>()
   #waiting: Waiting[] = []
   #waitingEvents = 0
+  #flushedAtMs = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(database: DatabaseSync, events: EventSink, collections: CollectionIndex) {
@@ -74,7 +76,7 @@ export class SqliteRelayStore implements RelayStore {
       this.#waiting.push({ change, resolve, reject })
       this.#waitingEvents += change.events.length
       if (this.#waitingEvents >= GROUP_COMMIT_EVENTS) this.#flush()
-      else this.#timer ??= setTimeout(() => this.#flush(), GROUP_COMMIT_MS)
+      else this.#timer ??= setTimeout(() => this.#flush(), this.#pauseMs())
     })
   }
 
@@ -110,6 +112,10 @@ export class SqliteRelayStore implements RelayStore {
     return Promise.resolve()
   }
 
+  #pauseMs(): number {
+    return Math.max(0, this.#flushedAtMs + GROUP_COMMIT_MS - performance.now())
+  }
+
   #flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -134,6 +140,7 @@ export class SqliteRelayStore implements RelayStore {
       if (group.length === 1) group[0]?.reject(error)
       return false
     }
+    this.#flushedAtMs = performance.now()
     this.#events.committed()
     for (const [i, { resolve }] of group.entries()) resolve(results[i] ?? [])
     return true
