@@ -76,6 +76,16 @@ const COMMIT_CAR_LIMITS: CarLimits = { maxBytes: MAX_COMMIT_BLOCKS_BYTES, maxBlo
  * @see {@link https://atproto.com/specs/sync#commit-validation-mst-operation-inversion}
  */
 export function verifyCommit(input: VerifyCommitInput): VerifiedCommit {
+  try {
+    return proveCommit(input)
+  } catch (error) {
+    if (error instanceof MissingBlockError)
+      throw new ProofIncompleteError(error.cid, { cause: error })
+    throw error
+  }
+}
+
+function proveCommit(input: VerifyCommitInput): VerifiedCommit {
   const { did, rev, ops, key } = input
   if (ops.length > MAX_COMMIT_OPS)
     throw new LimitExceededError('commitOps', MAX_COMMIT_OPS, ops.length)
@@ -100,7 +110,7 @@ export function verifyCommit(input: VerifyCommitInput): VerifiedCommit {
   return { did, rev, data: cidFromKey(commit.data), commit: commitObject(commit), records }
 }
 
-/** Checks root, shape, account and signature of the commit object of a CAR. */
+/** Checks root, shape, account and signature of the commit object of a CAR. @throws {MissingBlockError} when its block is absent. */
 export function verifyCommitBlock(
   car: ParsedCar,
   expected: CidKey | undefined,
@@ -113,7 +123,7 @@ export function verifyCommitBlock(
     throw new CommitMismatchError('commit', formatCidKey(expected), formatCidKey(root))
   }
   const block = car.blocks.get(root)
-  if (block === undefined) throw new ProofIncompleteError(formatCidKey(root))
+  if (block === undefined) throw new MissingBlockError(formatCidKey(root))
   const commit = parseCommit(block)
   if (did !== undefined && commit.did !== did) throw new CommitMismatchError('did', did, commit.did)
   if (key !== undefined && !key.verify(commit.unsigned, commit.sig)) {
@@ -155,25 +165,18 @@ function checkForward(
   records: Map<string, Uint8Array>,
   mode: RecordMode,
 ): MstNode {
-  try {
-    const root = loader.loadRoot(data)
-    for (const { path, cid } of ops) {
-      const value = getEntry(loader, root, path) ?? null
-      if (value !== cid) throw new InvalidOpsError('the new tree shows something else', path)
-      if (cid === null) continue
-      records.set(path, recordOf(car, cid, path, mode))
-    }
-    return root
-  } catch (error) {
-    if (error instanceof MissingBlockError)
-      throw new ProofIncompleteError(error.cid, { cause: error })
-    throw error
+  const root = loader.loadRoot(data)
+  for (const { path, cid } of ops) {
+    const value = getEntry(loader, root, path) ?? null
+    if (value !== cid) throw new InvalidOpsError('the new tree shows something else', path)
+    if (cid !== null) records.set(path, recordOf(car, cid, path, mode))
   }
+  return root
 }
 
 function recordOf(car: ParsedCar, cid: CidKey, path: string, mode: RecordMode): Uint8Array {
   const record = car.blocks.get(cid)
-  if (record === undefined) throw new ProofIncompleteError(formatCidKey(cid))
+  if (record === undefined) throw new MissingBlockError(formatCidKey(cid))
   try {
     checkRecordBytes(record, mode)
   } catch (cause) {

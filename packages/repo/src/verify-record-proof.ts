@@ -7,12 +7,14 @@ import {
   StaleRevError,
   InvalidSyntaxError,
 } from './errors.ts'
-import { MAX_COMMIT_BLOCKS_BYTES } from './limits.ts'
 import { getEntry } from './mst/edit.ts'
 import { NodeLoader } from './mst/node.ts'
 import { isPath } from './path.ts'
 import type { Verifier } from './signer.ts'
 import { verifyCommitBlock } from './verify-commit.ts'
+
+/** Bytes of a record proof: a record of 1 MB and a path of nodes, with room (ours). */
+const MAX_PROOF_BYTES = 4_000_000
 
 /** Options of {@link verifyRecordProof}. */
 export interface VerifyRecordProofOptions {
@@ -51,11 +53,11 @@ export function verifyRecordProof(
 ): VerifiedRecordProof {
   const { did, key, path, minRev } = options
   if (!isPath(path)) throw new InvalidSyntaxError('repo path', path, 'not <nsid>/<record key>')
-  const parsed = parseCar(car, { maxBytes: MAX_COMMIT_BLOCKS_BYTES * 2 })
-  const commit = verifyCommitBlock(parsed, undefined, did, key)
-  if (minRev !== undefined && commit.rev < minRev) throw new StaleRevError(commit.rev, minRev)
-  const loader = new NodeLoader((cid) => parsed.blocks.get(cid))
+  const parsed = parseCar(car, { maxBytes: MAX_PROOF_BYTES })
   try {
+    const commit = verifyCommitBlock(parsed, undefined, did, key)
+    if (minRev !== undefined && commit.rev < minRev) throw new StaleRevError(commit.rev, minRev)
+    const loader = new NodeLoader((cid) => parsed.blocks.get(cid))
     const value = getEntry(loader, loader.loadRoot(commit.data), path)
     return {
       rev: commit.rev,

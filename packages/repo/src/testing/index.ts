@@ -4,6 +4,8 @@
  *
  * @packageDocumentation
  */
+export { REPO_DEFECTS } from './broken-repos.ts'
+export type { BrokenRepoInput, RepoDefect } from './broken-repos.ts'
 export { buildRepoCar } from './build-repo.ts'
 export type { BuildRepoInput, BuiltRepo } from './build-repo.ts'
 export { MemoryEventSink } from './event-sink.ts'
