@@ -201,7 +201,7 @@ export class Reader {
 
   async actor(didOrHandle: string): Promise<Actor | undefined> {
     if (isDid(didOrHandle)) return (await this.actors([didOrHandle])).get(didOrHandle)
-    const rows = await this.#store.query(`${ACTOR_SQL} WHERE handle = ?`, [
+    const rows = await this.#store.query(`${ACTOR_SQL} AND handle = ?`, [
       didOrHandle.toLowerCase(),
     ])
     return rows[0] === undefined ? undefined : readActor(rows[0])
@@ -210,7 +210,7 @@ export class Reader {
   async actors(dids: readonly string[]): Promise<Map<string, Actor>> {
     checkBulk(dids)
     if (dids.length === 0) return new Map()
-    const rows = await this.#store.query(`${ACTOR_SQL} WHERE did IN (${marks(dids.length)})`, dids)
+    const rows = await this.#store.query(`${ACTOR_SQL} AND did IN (${marks(dids.length)})`, dids)
     return new Map(rows.map(readActor).map((actor) => [actor.did, actor]))
   }
 
@@ -248,7 +248,9 @@ export class Reader {
   }
 }
 
-const ACTOR_SQL = 'SELECT did, handle, active, status, rev FROM ix_actor'
+/** Accounts that are only mentioned by others are ids, not accounts: nothing is known of them. */
+const ACTOR_SQL =
+  'SELECT did, handle, active, status, rev FROM ix_actor WHERE (rev IS NOT NULL OR active = 0 OR handle IS NOT NULL)'
 
 function readActor(row: Readonly<Record<string, SqlValue>>): Actor {
   const optional = (value: SqlValue | undefined): string | undefined =>
