@@ -9,7 +9,10 @@ import { SocketBuffer } from './socket-buffer.ts'
  * instead; what was received is still read, and the subscriber continues from its cursor. On Node prefer
  * `openWebSocket` of `@skywright/firehose/ws`, which pauses and keeps alive.
  */
-export const openPlatformSocket: OpenStream = (url, { signal, maxFrameBytes, highWaterBytes }) => ({
+export const openPlatformSocket: OpenStream = (
+  url,
+  { signal, maxFrameBytes, highWaterBytes, onOpen },
+) => ({
   [Symbol.asyncIterator]: () => {
     signal.throwIfAborted()
     const socket = new WebSocket(url)
@@ -30,6 +33,7 @@ export const openPlatformSocket: OpenStream = (url, { signal, maxFrameBytes, hig
       buffer.abort(signal)
     }
     signal.addEventListener('abort', aborted, { once: true })
+    if (onOpen !== undefined) socket.addEventListener('open', onOpen)
     socket.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
       if (!(data instanceof ArrayBuffer)) {
         buffer.end(new DisconnectedError('text message on a binary stream'))

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { accountStatus } from './account-state.ts'
+export { createMemoryRelayStore } from './memory-store.ts'
 export { createRelay } from './relay-engine.ts'
 export type { FollowHostOptions, HostChange, Relay, RelayOptions } from './relay.ts'
 export type {

@@ -32,7 +32,7 @@ export function createLoopback(services: Readonly<Record<string, EventLog>>): Lo
       if (reachable) unreachable.delete(originOf(service))
       else unreachable.add(originOf(service))
     },
-    open: async function* (url, { signal }) {
+    open: async function* (url, { signal, onOpen }) {
       opened.push(url)
       const { host, searchParams } = new URL(url)
       const log = logs.get(host)
@@ -44,10 +44,12 @@ export function createLoopback(services: Readonly<Record<string, EventLog>>): Lo
       connections.set(host, open.add(connection))
       const cursor = searchParams.get('cursor')
       try {
-        yield* serveEvents(log, {
+        const frames = serveEvents(log, {
           cursor: cursor === null ? undefined : Number(cursor),
           signal: AbortSignal.any([signal, connection.signal]),
         })
+        onOpen?.()
+        yield* frames
         if (signal.aborted) throw abortError(signal)
         throw new DisconnectedError('connection cut', { closeCode: 1006 })
       } finally {
