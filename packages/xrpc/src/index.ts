@@ -3,20 +3,99 @@
  *
  * @packageDocumentation
  */
-export * from './errors.ts'
-export * from './infer.ts'
-export * from './request.ts'
-export * from './method.ts'
-export * from './catalog.ts'
-export * from './lexicon-document.ts'
-export * from './router.ts'
-export * from './client.ts'
-export * from './session.ts'
-export * from './service-jwt.ts'
-export * from './service-auth.ts'
-export * from './replay-cache.ts'
-export * from './proxy.ts'
-export * from './proxy-header.ts'
-export * from './protected-methods.ts'
-export * from './fetch-like.ts'
-export * from './data-model.ts'
+export {
+  AuthRequiredError,
+  ConnectionError,
+  ForbiddenError,
+  InvalidDataError,
+  InvalidFrameError,
+  InvalidLexiconError,
+  InvalidRequestError,
+  InvalidResponseError,
+  NotFoundError,
+  RateLimitedError,
+  UpstreamFailureError,
+  ValidationError,
+  XrpcError,
+  XrpcPackageError,
+} from './errors.ts'
+export type { NamedXrpcErrorOptions, XrpcErrorOptions } from './errors.ts'
+export type {
+  AtUriString,
+  BinaryInput,
+  BinaryOutput,
+  BlobRef,
+  CidLink,
+  DefinitionOf,
+  DidString,
+  Direction,
+  ErrorOf,
+  HandleString,
+  Infer,
+  InputOf,
+  JsonBytes,
+  JsonLink,
+  MessageOf,
+  MethodIds,
+  NsidString,
+  OutputOf,
+  ParamsOf,
+  ProvidedBlobRef,
+  RecordIds,
+  RecordOf,
+  UnknownVariant,
+} from './infer.ts'
+export { lexicon } from './lexicon-document.ts'
+export type { LexiconDocument } from './lexicon-document.ts'
+export { createCatalog } from './catalog.ts'
+export type { LexiconCatalog, RegistryOf, ValidateRecordOptions } from './catalog.ts'
+export type { CompiledMethod } from './compiled-method.ts'
+export { MAX_INPUT_DEPTH, MAX_OUTPUT_DEPTH, fromJson, isCidLink, toJson } from './data-model.ts'
+export type { FromJsonOptions } from './data-model.ts'
+export type { HeaderReader, XrpcRequest, XrpcResponse } from './request.ts'
+export { XrpcReply, reply } from './method.ts'
+export type {
+  AnyContext,
+  AnyMethodId,
+  AuthContext,
+  AuthStep,
+  CallContext,
+  MethodContext,
+  MethodOptions,
+  MethodResult,
+  ReplyBody,
+  ReplyOptions,
+  SubscriptionItem,
+  XrpcMethod,
+} from './method.ts'
+export { createRouter, defineMethod, isXrpcPath } from './router.ts'
+export type { FallbackHandler, FetchInfo, Middleware, Router, RouterOptions } from './router.ts'
+export { encodeMessage } from './subscription.ts'
+export type { StreamEnd, Subscription } from './subscription.ts'
+export { createClient } from './client.ts'
+export type {
+  CallOptions,
+  CallResult,
+  Client,
+  ClientOptions,
+  ProcedureCallOptions,
+} from './client.ts'
+export type { RetryOptions } from './retry.ts'
+export type { FetchLike } from './fetch-like.ts'
+export { createSession, resumeSession } from './session.ts'
+export type { LoginOptions, Session, SessionData, SessionOptions } from './session.ts'
+export { createServiceJwt } from './service-jwt.ts'
+export type { ServiceJwtOptions } from './service-jwt.ts'
+export { createServiceAuthVerifier } from './service-auth.ts'
+export type {
+  ServiceAuthVerifier,
+  ServiceAuthVerifierOptions,
+  ServiceCredentials,
+} from './service-auth.ts'
+export { createReplayCache } from './replay-cache.ts'
+export type { ReplayCache, ReplayCacheOptions } from './replay-cache.ts'
+export { formatProxyHeader, parseProxyHeader } from './proxy-header.ts'
+export type { ProxyTarget } from './proxy-header.ts'
+export { createProxy } from './proxy.ts'
+export type { Proxy, ProxyCredentials, ProxyOptions } from './proxy.ts'
+export { isProtectedMethod } from './protected-methods.ts'

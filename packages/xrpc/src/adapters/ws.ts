@@ -16,8 +16,8 @@ import { pump } from './ws-pump.ts'
 /** Frames of clients are ignored in v0; this bounds what one may make us hold. */
 const MAX_CLIENT_FRAME_BYTES = 65_536
 const PING_INTERVAL_MS = 30_000
-/** 8 MB: more than the largest frame, so that a single one never counts as falling behind. */
-const MAX_BUFFERED_BYTES = 8_388_608
+/** 1 MiB: enough to keep a fast connection busy, little enough for ten thousand slow ones. */
+const MAX_BUFFERED_BYTES = 1_048_576
 const SLOW_CONSUMER_TIMEOUT_MS = 30_000
 const CLOSE_TIMEOUT_MS = 2_000
 const CLOSE_GOING_AWAY = 1001
@@ -30,7 +30,7 @@ export interface AttachOptions {
   readonly pingIntervalMs?: number
   /**
    * Bytes written and not yet taken by the network above which a connection is not sent more.
-   * @defaultValue 8,388,608
+   * @defaultValue 1,048,576
    */
   readonly maxBufferedBytes?: number
   /**
