@@ -69,7 +69,8 @@ export function parseCommit(bytes: Uint8Array): ParsedCommit {
   try {
     return readCommit(new CborReader(bytes))
   } catch (cause) {
-    if (cause instanceof InvalidCborError) throw new InvalidCommitError(cause.message, { cause })
+    if (cause instanceof InvalidCborError)
+      throw new InvalidCommitError(`${cause.reason}, at byte ${cause.offset}`, { cause })
     throw cause
   }
 }

@@ -181,7 +181,7 @@ function recordOf(car: ParsedCar, cid: CidKey, path: string, mode: RecordMode): 
     checkRecordBytes(record, mode)
   } catch (cause) {
     if (cause instanceof InvalidCborError)
-      throw new InvalidRecordError(path, cause.message, { cause })
+      throw new InvalidRecordError(path, `${cause.reason}, at byte ${cause.offset}`, { cause })
     throw cause
   }
   return record

@@ -158,7 +158,7 @@ function checkRecord(
     checkRecordBytes(bytes, mode)
   } catch (cause) {
     if (cause instanceof InvalidCborError)
-      throw new InvalidRecordError(path, cause.message, { cause })
+      throw new InvalidRecordError(path, `${cause.reason}, at byte ${cause.offset}`, { cause })
     throw cause
   }
 }

@@ -38,7 +38,7 @@ export function decodeNode(bytes: Uint8Array): NodeContents {
     return readNode(reader)
   } catch (cause) {
     if (cause instanceof InvalidCborError)
-      throw new InvalidMstError(cause.message, undefined, { cause })
+      throw new InvalidMstError(`${cause.reason}, at byte ${cause.offset}`, undefined, { cause })
     throw cause
   }
 }
