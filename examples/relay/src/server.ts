@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { IdentityResolver } from '@skywright/identity'
-import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
+import { createNodeResolver, createSafeFetch, createSafeLookup } from '@skywright/identity/node'
 import { createIdentitySource, systemClock, type OpenStream } from '@skywright/firehose'
 import { createRelay } from '@skywright/firehose/relay'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
@@ -75,7 +75,10 @@ export async function startRelay(
     now = Date.now,
     fetch = createSafeFetch({ dev: development }),
     resolver = createNodeResolver({ plcUrl: config.plcUrl, dev: development }),
-    open = createOpenWebSocket({ headers: { 'user-agent': SERVER_NAME } }),
+    open = createOpenWebSocket({
+      headers: { 'user-agent': SERVER_NAME },
+      lookup: createSafeLookup({ dev: development }),
+    }),
   } = overrides
   await using stack = new AsyncDisposableStack()
 
