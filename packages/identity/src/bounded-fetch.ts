@@ -1,3 +1,4 @@
+import { untilAborted, withDeadline } from './abort.ts'
 import { ResponseTooLargeError } from './errors.ts'
 
 /** A request whose answer is read whole, within bounds. */
@@ -30,19 +31,20 @@ export interface BoundedResponse {
  */
 export async function fetchBounded(url: string, request: BoundedRequest): Promise<BoundedResponse> {
   const { fetch, timeoutMs, maxBytes, redirect, accept, method = 'GET', json, signal } = request
-  const timeout = AbortSignal.timeout(timeoutMs)
-  const response = await fetch(url, {
-    method,
-    redirect,
-    signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-    headers: {
-      ...(accept === undefined ? {} : { accept }),
-      ...(json === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+  return withDeadline(signal, timeoutMs, async (deadline) => {
+    const response = await fetch(url, {
+      method,
+      redirect,
+      signal: deadline,
+      headers: {
+        ...(accept === undefined ? {} : { accept }),
+        ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+    })
+    const text = await untilAborted(readBounded(url, response, maxBytes), deadline)
+    return { status: response.status, headers: response.headers, text }
   })
-  const text = await readBounded(url, response, maxBytes)
-  return { status: response.status, headers: response.headers, text }
 }
 
 async function readBounded(url: string, response: Response, maxBytes: number): Promise<string> {

@@ -13,8 +13,11 @@ export function packDocument(document: DidDocument): string {
   const handle = getHandle(document)
   const pds = getPdsEndpoint(document, { allowHttp: true })
   if (typeof key !== 'string' || handle === undefined || pds === undefined) return whole
-  const parts: PlainParts = [key.startsWith('zD') ? 'p256' : 'k256', handle, pds, key]
-  return JSON.stringify(plainDocument(document.id, parts)) === whole ? JSON.stringify(parts) : whole
+  const text = [handle, pds, key].join(' ')
+  const parts = parsePlain(text)
+  return parts !== undefined && JSON.stringify(plainDocument(document.id, parts)) === whole
+    ? text
+    : whole
 }
 
 /**
@@ -22,23 +25,27 @@ export function packDocument(document: DidDocument): string {
  * @throws {InvalidDidDocumentError} when the text is not one
  */
 export function unpackDocument(did: string, text: string): DidDocument {
-  const value: unknown = JSON.parse(text)
-  return isPlainParts(value) ? plainDocument(did, value) : parseDidDocument(value, did)
+  const parts = parsePlain(text)
+  return parts === undefined ? parseDidDocument(JSON.parse(text), did) : plainDocument(did, parts)
 }
 
-type PlainParts = readonly [curve: Curve, handle: string, pds: string, key: string]
+interface PlainParts {
+  readonly curve: Curve
+  readonly handle: string
+  readonly pds: string
+  readonly key: string
+}
 
-function isPlainParts(value: unknown): value is PlainParts {
-  return (
-    Array.isArray(value) &&
-    value.length === 4 &&
-    (value[0] === 'k256' || value[0] === 'p256') &&
-    value.every((part) => typeof part === 'string')
-  )
+/** A whole document begins with a brace, which no handle does. */
+function parsePlain(text: string): PlainParts | undefined {
+  if (text.startsWith('{')) return undefined
+  const [handle, pds, key] = text.split(' ')
+  if (handle === undefined || pds === undefined || key === undefined) return undefined
+  return { curve: key.startsWith('zD') ? 'p256' : 'k256', handle, pds, key }
 }
 
 /** The document the PLC directory answers for an account with one handle, one key and one PDS. */
-function plainDocument(did: string, [curve, handle, pds, key]: PlainParts): DidDocument {
+function plainDocument(did: string, { curve, handle, pds, key }: PlainParts): DidDocument {
   return {
     '@context': [
       'https://www.w3.org/ns/did/v1',

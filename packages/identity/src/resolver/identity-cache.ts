@@ -7,6 +7,8 @@ export interface CachedAnswer {
   readonly text: string
 }
 
+const TIME_RADIX = 36
+
 /**
  * The large, second tier of a resolver's cache: good answers only, keyed by DID or handle. It is asked when an answer
  * is not among the few thousand most recent ones, which are kept ready to use. Synchronous, and trusted: what comes
@@ -18,15 +20,22 @@ export interface IdentityCache {
   delete(key: string): void
 }
 
-/** A cache in memory that keeps the most recently used answers; about 300 bytes each. */
+/** A cache in memory that keeps the most recently used answers; under 300 bytes for a plain account. */
 export function createMemoryIdentityCache(maxEntries: number): IdentityCache {
-  const answers = new LRUCache<string, CachedAnswer>({ max: maxEntries })
+  // One string an answer: an object and its number would cost as much again.
+  const answers = new LRUCache<string, string>({ max: maxEntries })
   return {
-    get: (key) => answers.get(key),
-    set: (key, answer) => {
-      answers.set(key, answer)
+    get(key) {
+      const answer = answers.get(key)
+      if (answer === undefined) return undefined
+      const space = answer.indexOf(' ')
+      const fetchedAtMs = Number.parseInt(answer.slice(0, space), TIME_RADIX)
+      return { fetchedAtMs, text: answer.slice(space + 1) }
     },
-    delete: (key) => {
+    set(key, { fetchedAtMs, text }) {
+      answers.set(key, `${Math.trunc(fetchedAtMs).toString(TIME_RADIX)} ${text}`)
+    },
+    delete(key) {
       answers.delete(key)
     },
   }

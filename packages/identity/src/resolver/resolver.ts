@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { withDeadline } from '../abort.ts'
 import { getHandle } from '../did-document-access.ts'
 import type { DidDocument } from '../did-document.ts'
 import { resolveDidWeb } from '../did-web.ts'
@@ -111,10 +112,11 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
           resolveTxt === undefined
             ? undefined
             : (name, ask) =>
-                gate.run('dns', 'dns', ask, () => {
-                  const bounded = AbortSignal.any([ask, AbortSignal.timeout(timeoutMs)])
-                  return resolveHandleByDns(name, resolveTxt, bounded)
-                }),
+                gate.run('dns', 'dns', ask, () =>
+                  withDeadline(ask, timeoutMs, (deadline) =>
+                    resolveHandleByDns(name, resolveTxt, deadline),
+                  ),
+                ),
       },
       signal,
     )
