@@ -3,6 +3,7 @@ import { library } from '../../tsup.base.ts'
 export default library([
   'src/index.ts',
   'src/sqlite.ts',
+  'src/segments.ts',
   'src/ws.ts',
   'src/relay/index.ts',
   'src/testing/index.ts',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
+import { openSegmentEventLog } from '../src/event-log/segments/segment-log.ts'
 import { openSqliteEventLog } from '../src/event-log/sqlite.ts'
 import { eventLogCases, identityAppend, type EventLogHarness } from '../src/testing/index.ts'
 
@@ -44,10 +45,36 @@ function sqliteHarness(sequence: 'clock' | 'counter', tailBytes: number): EventL
   }
 }
 
+function segmentHarness(segmentBytes: number, tailBytes: number): EventLogHarness {
+  const clock = { nowMs: 1_800_000_000_000 }
+  let folder = ''
+  const open = () =>
+    openSegmentEventLog({
+      folder,
+      segmentBytes,
+      tailBytes,
+      sequence: 'counter',
+      now: () => clock.nowMs,
+    })
+  return {
+    clock,
+    open: async () => {
+      folder = await scratch()
+      return await open()
+    },
+    reopen: async (log) => {
+      await log[Symbol.asyncDispose]()
+      return await open()
+    },
+  }
+}
+
 const harnesses: readonly [string, () => EventLogHarness][] = [
   ['memory', memoryHarness],
   ['SQLite, counter', () => sqliteHarness('counter', 1 << 20)],
   ['SQLite, clock', () => sqliteHarness('clock', 1 << 20)],
+  ['segments, one file', () => segmentHarness(1 << 20, 1 << 20)],
+  ['segments, many files, almost no tail cache', () => segmentHarness(300, 200)],
   ['SQLite, almost no tail cache', () => sqliteHarness('counter', 200)],
 ]
 

@@ -1,0 +1,55 @@
+import { open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LogCorruptError } from '../../errors.ts'
+
+/** What a segment log remembers beside its segments. */
+export interface LogState {
+  /** Retention removed everything up to this number. */
+  readonly trimmedThrough: number
+  /** No number up to this one is ever given out again. */
+  readonly highWater: number
+  /** Accounts whose events up to a number are gone, as long as a file may still hold some. */
+  readonly erased: Readonly<Record<string, number>>
+}
+
+const FILE = 'state.json'
+const EMPTY: LogState = { trimmedThrough: 0, highWater: 0, erased: {} }
+
+/** Reads the state of a log; that of a new log when there is none. */
+export async function readLogState(folder: string): Promise<LogState> {
+  let text: string
+  try {
+    text = await readFile(join(folder, FILE), 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return EMPTY
+    throw error
+  }
+  try {
+    const { trimmedThrough, highWater, erased } = JSON.parse(text) as Partial<LogState>
+    if (typeof trimmedThrough !== 'number' || typeof highWater !== 'number') throw new TypeError()
+    return { trimmedThrough, highWater, erased: { ...erased } }
+  } catch (cause) {
+    throw new LogCorruptError(`${FILE} is not readable`, { cause })
+  }
+}
+
+/** Replaces the state in one step, durably. */
+export async function writeLogState(folder: string, state: LogState): Promise<void> {
+  const path = join(folder, FILE)
+  const temporary = `${path}.tmp`
+  {
+    await using file = await open(temporary, 'w')
+    await file.writeFile(JSON.stringify(state))
+    await file.sync()
+  }
+  await rename(temporary, path)
+  await syncFolder(folder)
+}
+
+/** Makes created, renamed and removed files of a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Some systems cannot open a folder; they also do not need this.
+  if (process.platform === 'win32') return
+  await using handle = await open(folder, 'r')
+  await handle.sync()
+}

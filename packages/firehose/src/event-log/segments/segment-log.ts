@@ -1,0 +1,416 @@
+import { mkdir, open, readdir, rm, truncate, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LogClosedError, LogCorruptError } from '../../errors.ts'
+import { asError } from '../../verify/reasons.ts'
+import { pageLimits, takePage } from '../pages.ts'
+import type {
+  EventLog,
+  LogAppend,
+  LogBounds,
+  LogEntry,
+  LogReadOptions,
+  LogTrimOptions,
+} from '../port.ts'
+import { seedSequence, type SequenceMode } from '../seed.ts'
+import { TailCache } from '../tail-cache.ts'
+import { Waiters } from '../waiters.ts'
+import { readLogState, syncFolder, writeLogState, type LogState } from './log-state.ts'
+import { encodeRecord, SEGMENT_MAGIC, type SegmentEntry } from './record.ts'
+import {
+  newSegmentInfo,
+  noteEntry,
+  offsetAfter,
+  readSegment,
+  rewriteSegment,
+  scanSegment,
+  type SegmentInfo,
+} from './segment.ts'
+
+const DEFAULT_SEGMENT_BYTES: number = 256 * 1024 * 1024
+const DEFAULT_TAIL_BYTES: number = 64 * 1024 * 1024
+const SUFFIX = '.seg'
+
+export interface SegmentEventLogOptions {
+  /** Folder of the log; made where absent. One process at a time. */
+  readonly folder: string
+  /** A file is closed and a new one begun once it holds this many bytes. @defaultValue 256 MiB */
+  readonly segmentBytes?: number
+  /** Memory for the newest frames, in bytes. @defaultValue 64 MiB */
+  readonly tailBytes?: number
+  /** @defaultValue 'clock' */
+  readonly sequence?: SequenceMode
+  /** Clock in milliseconds. @defaultValue Date.now */
+  readonly now?: () => number
+  /** Told of every record found damaged while opening; its event is lost. */
+  readonly onDamage?: (damage: { readonly path: string; readonly offset: number }) => void
+}
+
+/**
+ * An event log in append-only files, for relays: hundreds of gigabytes, hundreds of megabytes a minute.
+ *
+ * - Every event has a checksum. What was acknowledged is on disk (`fdatasync`); events published while a write is under
+ *   way share the next one.
+ * - After a crash the tail of the newest file is read, and cut off behind the last event that holds.
+ * - Retention removes whole files; what it cuts out of a file is hidden at once.
+ * - Erased events are hidden at once and then physically removed.
+ *
+ * Opening reads every file once, to know what is there and that it holds.
+ *
+ * @throws {LogCorruptError} when a file is no segment of this format.
+ */
+export async function openSegmentEventLog(options: SegmentEventLogOptions): Promise<EventLog> {
+  const { folder, onDamage } = options
+  await mkdir(folder, { recursive: true })
+  const state = await readLogState(folder)
+  const segments: SegmentInfo[] = []
+  const files = await segmentFiles(folder)
+  for (const [index, { name, first }] of files.entries()) {
+    const path = join(folder, name)
+    const info = await scanSegment(path, first, (offset) => onDamage?.({ path, offset }))
+    if (info.size === 0) await rm(path)
+    else {
+      if (index === files.length - 1) await truncate(path, info.size)
+      segments.push(info)
+    }
+  }
+  return new SegmentLog(options, state, segments)
+}
+
+/**
+ * The files of a log, oldest first. A file that was being rewritten when the process ended is there twice; the later
+ * one is complete, or it would not have its name.
+ */
+async function segmentFiles(
+  folder: string,
+): Promise<readonly { readonly name: string; readonly first: number }[]> {
+  const newest = new Map<number, string>()
+  for (const name of (await readdir(folder)).toSorted()) {
+    if (name.endsWith('.tmp')) await rm(join(folder, name))
+    if (!name.endsWith(SUFFIX)) continue
+    const first = Number(name.slice(0, 16))
+    if (!Number.isSafeInteger(first)) throw new LogCorruptError(`strange file name ${name}`)
+    const older = newest.get(first)
+    if (older !== undefined) await rm(join(folder, older))
+    newest.set(first, name)
+  }
+  return [...newest].map(([first, name]) => ({ name, first }))
+}
+
+function segmentName(first: number, generation: number): string {
+  return `${String(first).padStart(16, '0')}-${String(generation).padStart(8, '0')}${SUFFIX}`
+}
+
+interface Batch {
+  readonly entries: readonly SegmentEntry[]
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+class SegmentLog implements EventLog {
+  private readonly folder: string
+  private readonly segmentBytes: number
+  private readonly now: () => number
+  private readonly waiters = new Waiters()
+  private readonly tail: TailCache
+  private state: LogState
+  private segments: SegmentInfo[]
+  private active: FileHandle | undefined
+  private allocated: number
+  private last: number
+  private queue: Batch[] = []
+  private writing: Promise<void> | undefined
+  /** Rewriting and trimming happen one after the other. */
+  private maintenance: Promise<unknown> = Promise.resolve()
+  private closed = false
+
+  constructor(options: SegmentEventLogOptions, state: LogState, segments: SegmentInfo[]) {
+    const { sequence = 'clock', now = Date.now, tailBytes = DEFAULT_TAIL_BYTES } = options
+    this.folder = options.folder
+    this.segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
+    this.now = now
+    this.state = state
+    this.segments = segments
+    const highWater = Math.max(state.highWater, segments.at(-1)?.last ?? 0)
+    this.allocated = seedSequence(sequence, highWater, now())
+    this.last = this.allocated
+    this.tail = new TailCache(this.last, tailBytes)
+  }
+
+  bounds(): LogBounds {
+    return { first: this.state.trimmedThrough + 1, last: this.last }
+  }
+
+  async read(after: number, options?: LogReadOptions): Promise<readonly LogEntry[]> {
+    const limits = pageLimits(options)
+    for (let position = Math.max(after, this.state.trimmedThrough); position < this.last;) {
+      if (position >= this.tail.through) return []
+      if (this.tail.covers(position)) {
+        const { entries, start } = this.tail.after(position)
+        return takePage(entries, start, limits)
+      }
+      const segment = this.segments.find((one) => one.last > position)
+      if (segment === undefined) return []
+      const page = await this.readPage(segment, position, limits)
+      if (page === undefined) continue
+      if (page.length > 0) return page
+      position = segment.last
+    }
+    return []
+  }
+
+  changed(after: number, signal?: AbortSignal): Promise<void> {
+    if (this.last > after) return Promise.resolve()
+    return this.waiters.wait(after, signal)
+  }
+
+  publish(events: readonly LogAppend[]): Promise<readonly number[]> {
+    if (this.closed) return Promise.reject(new LogClosedError())
+    const atMs = this.now()
+    let entries: SegmentEntry[]
+    try {
+      let seq = this.allocated
+      entries = events.map(({ did, encode }) => {
+        seq++
+        return { seq, did, frame: encode(seq), atMs }
+      })
+      this.allocated = seq
+    } catch (error) {
+      return Promise.reject(asError(error))
+    }
+    return new Promise((resolve, reject) => {
+      this.queue.push({
+        entries,
+        resolve: () => {
+          resolve(entries.map((entry) => entry.seq))
+        },
+        reject,
+      })
+      this.writing ??= this.write()
+    })
+  }
+
+  async eraseDid(did: string): Promise<number> {
+    await this.writing
+    const through = this.allocated
+    this.state = { ...this.state, erased: { ...this.state.erased, [did]: through } }
+    this.tail.remove((entry) => entry.did === did)
+    return await this.exclusively(async () => {
+      await this.saveState()
+      const removed = await this.rewrite()
+      const { [did]: done, ...erased } = this.state.erased
+      this.state = { ...this.state, erased: done === through ? erased : this.state.erased }
+      await this.saveState()
+      return removed
+    })
+  }
+
+  async trim({ beforeMs = -Infinity, maxBytes = Infinity }: LogTrimOptions): Promise<number> {
+    return await this.exclusively(async () => {
+      let bytes = this.segments.reduce((sum, { frameBytes }) => sum + frameBytes, 0)
+      let through = this.state.trimmedThrough
+      let removed = 0
+      cut: for (const segment of this.segments) {
+        const { frameBytes, count, lastAtMs, first } = segment
+        const allGo = lastAtMs < beforeMs || bytes - frameBytes >= maxBytes
+        if (allGo && first > this.state.trimmedThrough) {
+          bytes -= frameBytes
+          removed += count
+          through = segment.last
+          continue
+        }
+        for await (const { entry } of this.entriesOf(segment, SEGMENT_MAGIC.length)) {
+          if (entry.seq <= this.state.trimmedThrough) {
+            bytes -= entry.frame.length
+            continue
+          }
+          if (entry.atMs >= beforeMs && bytes <= maxBytes) break cut
+          bytes -= entry.frame.length
+          through = entry.seq
+          removed++
+        }
+      }
+      if (removed === 0) return 0
+      this.state = { ...this.state, trimmedThrough: through }
+      await this.saveState()
+      this.tail.remove((entry) => entry.seq <= through)
+      await this.dropFiles(through)
+      return removed
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    await this.writing
+    await this.maintenance
+    this.waiters.close()
+    await this.active?.close()
+  }
+
+  /** Writes what is queued, and what is queued meanwhile, until nothing is left. */
+  private async write(): Promise<void> {
+    // Whatever is published in the same turn shares the write.
+    await Promise.resolve()
+    while (this.queue.length > 0) {
+      const batches = this.queue
+      this.queue = []
+      const entries = batches.flatMap((batch) => batch.entries)
+      try {
+        await this.exclusively(() => this.append(entries))
+      } catch (cause) {
+        const error = asError(cause)
+        for (const { reject } of [...batches, ...this.queue]) reject(error)
+        this.queue = []
+        this.closed = true
+        this.waiters.close()
+        break
+      }
+      const before = this.last
+      this.last = entries.at(-1)?.seq ?? this.last
+      if (this.tail.through !== before) this.tail.through = before
+      this.tail.push(entries)
+      this.tail.through = this.last
+      for (const { resolve } of batches) resolve()
+      this.waiters.advance(this.last)
+    }
+    this.writing = undefined
+  }
+
+  private async append(entries: readonly SegmentEntry[]): Promise<void> {
+    const [firstEntry] = entries
+    if (firstEntry === undefined) return
+    const { info, file } = await this.activeSegment(firstEntry.seq)
+    const records = entries.map((entry) => encodeRecord(entry))
+    const { size } = info
+    let position = size
+    for (const group of groups(records)) {
+      const { bytesWritten } = await file.writev(group, position)
+      const length = group.reduce((sum, record) => sum + record.length, 0)
+      if (bytesWritten !== length) throw new LogCorruptError('write was cut short')
+      position += length
+    }
+    await file.datasync()
+    for (const [index, entry] of entries.entries()) {
+      noteEntry(info, entry, records[index]?.length ?? 0)
+    }
+  }
+
+  private async activeSegment(
+    seq: number,
+  ): Promise<{ readonly info: SegmentInfo; readonly file: FileHandle }> {
+    const newest = this.segments.at(-1)
+    if (newest !== undefined && newest.size < this.segmentBytes) {
+      this.active ??= await open(newest.path, 'r+')
+      return { info: newest, file: this.active }
+    }
+    await this.active?.close()
+    const path = join(this.folder, segmentName(seq, 0))
+    const info = newSegmentInfo(path, seq)
+    const file = await open(path, 'w+')
+    this.active = file
+    await file.write(SEGMENT_MAGIC)
+    await file.sync()
+    await syncFolder(this.folder)
+    this.segments.push(info)
+    return { info, file }
+  }
+
+  /** One page of a file; `undefined` when the file was replaced or removed meanwhile. */
+  private async readPage(
+    segment: SegmentInfo,
+    after: number,
+    limits: { readonly maxEvents: number; readonly maxBytes: number },
+  ): Promise<LogEntry[] | undefined> {
+    const page: LogEntry[] = []
+    let bytes = 0
+    try {
+      for await (const { entry } of this.entriesOf(segment, offsetAfter(segment, after))) {
+        const { seq, did, frame } = entry
+        if (seq <= after || this.isErased(entry)) continue
+        if (seq > this.last || page.length >= limits.maxEvents) break
+        bytes += frame.length
+        if (page.length > 0 && bytes > limits.maxBytes) break
+        page.push({ seq, did, frame })
+      }
+    } catch (error) {
+      const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+      if (isGone && !this.segments.includes(segment)) return undefined
+      throw error
+    }
+    return page
+  }
+
+  private async *entriesOf(
+    { path, size }: SegmentInfo,
+    from: number,
+  ): ReturnType<typeof readSegment> {
+    await using file = await open(path, 'r')
+    // Damage is skipped here as it was when opening: those events are gone and counted as a gap.
+    yield* readSegment(file, from, size, () => undefined)
+  }
+
+  private isErased({ did, seq }: LogEntry): boolean {
+    const { erased } = this.state
+    return Object.hasOwn(erased, did) && seq <= (erased[did] ?? 0)
+  }
+
+  /** Removes erased events from every file that holds some. */
+  private async rewrite(): Promise<number> {
+    let total = 0
+    for (const [index, segment] of this.segments.entries()) {
+      let holds = false
+      for await (const { entry } of this.entriesOf(segment, SEGMENT_MAGIC.length)) {
+        if (!this.isErased(entry)) continue
+        holds = true
+        break
+      }
+      if (!holds) continue
+      if (index === this.segments.length - 1) {
+        await this.active?.close()
+        this.active = undefined
+      }
+      const generation = Number(segment.path.slice(-SUFFIX.length - 8, -SUFFIX.length)) + 1
+      const { info, removed } = await rewriteSegment(
+        segment,
+        join(this.folder, segmentName(segment.first, generation)),
+        (entry) => !this.isErased(entry),
+        encodeRecord,
+      )
+      this.segments = this.segments.with(index, info)
+      await syncFolder(this.folder)
+      // Who reads the old file goes on reading it; who opens it from now on finds the new one.
+      await rm(segment.path)
+      total += removed
+    }
+    return total
+  }
+
+  private async dropFiles(through: number): Promise<void> {
+    const dropped = this.segments.filter((segment) => segment.last <= through)
+    if (dropped.length === this.segments.length) {
+      await this.active?.close()
+      this.active = undefined
+    }
+    this.segments = this.segments.filter((segment) => segment.last > through)
+    for (const { path } of dropped) await rm(path)
+    await syncFolder(this.folder)
+  }
+
+  private async saveState(): Promise<void> {
+    this.state = { ...this.state, highWater: this.allocated }
+    await writeLogState(this.folder, this.state)
+  }
+
+  private exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.maintenance.then(work, work)
+    this.maintenance = result.catch(() => undefined)
+    return result
+  }
+}
+
+/** Most buffers the system takes in one call. */
+const MAX_VECTORS = 512
+
+function* groups(records: readonly Uint8Array[]): Generator<Uint8Array[], void, void> {
+  for (let i = 0; i < records.length; i += MAX_VECTORS) yield records.slice(i, i + MAX_VECTORS)
+}

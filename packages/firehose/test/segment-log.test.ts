@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdtemp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { EventLog } from '../src/event-log/port.ts'
+import { findRecord } from '../src/event-log/segments/record.ts'
+import { openSegmentEventLog } from '../src/event-log/segments/segment-log.ts'
+import { peekFrame } from '../src/peek.ts'
+import { createRandom, identityAppend } from '../src/testing/index.ts'
+
+const folders: string[] = []
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+})
+
+async function scratch(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'skywright-segments-'))
+  folders.push(folder)
+  return folder
+}
+
+const did = (n: number) => `did:plc:${String(n).padStart(24, 'a')}`
+const events = (count: number) =>
+  Array.from({ length: count }, (_, i) => identityAppend(did(i % 5)))
+
+async function everything(log: EventLog): Promise<number[]> {
+  const seqs: number[] = []
+  for (let position = 0; ;) {
+    const page = await log.read(position)
+    const end = page.at(-1)
+    if (end === undefined) return seqs
+    for (const entry of page) expect(peekFrame(entry.frame).seq).toBe(entry.seq)
+    seqs.push(...page.map((entry) => entry.seq))
+    position = end.seq
+  }
+}
+
+async function written(
+  count: number,
+  segmentBytes = 2_000,
+): Promise<{ folder: string; files: string[] }> {
+  const folder = await scratch()
+  await using log = await openSegmentEventLog({ folder, segmentBytes, sequence: 'counter' })
+  for (let i = 0; i < count; i += 5) await log.publish(events(5))
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.seg')).toSorted()
+  return { folder, files: files.map((name) => join(folder, name)) }
+}
+
+describe('openSegmentEventLog', () => {
+  it('reopens whatever prefix of its newest file is there, and goes on above it', async () => {
+    const { folder, files } = await written(60, 1e9)
+    const [file = ''] = files
+    const { size } = await stat(file)
+    const all = Array.from({ length: 60 }, (_, i) => i + 1)
+    let cut = 0
+    for (let length = 0; length <= size; length += 37) {
+      const copy = await scratch()
+      await cp(folder, copy, { recursive: true })
+      await truncate(join(copy, file.slice(folder.length + 1)), length)
+      await using log = await openSegmentEventLog({ folder: copy, sequence: 'counter' })
+      const found = await everything(log)
+      expect(found).toEqual(all.slice(0, found.length))
+      if (found.length < 60) cut++
+      const [next] = await log.publish(events(1))
+      expect(next).toBe(found.length + 1)
+      expect(await everything(log)).toEqual([...found, next])
+    }
+    expect(cut).toBeGreaterThan(100)
+  })
+
+  it('loses one event to one flipped bit, wherever it is, and says so', async () => {
+    const { folder, files } = await written(100)
+    expect(files.length).toBeGreaterThan(3)
+    const random = createRandom(7)
+    const all = Array.from({ length: 100 }, (_, i) => i + 1)
+    let lost = 0
+    for (let round = 0; round < 120; round++) {
+      const copy = await scratch()
+      await cp(folder, copy, { recursive: true })
+      const path = join(copy, random.pick(files).slice(folder.length + 1))
+      {
+        await using file = await open(path, 'r+')
+        const { size } = await file.stat()
+        // Behind the magic of the file.
+        const at = 8 + random.integer(size - 8)
+        const byte = new Uint8Array(1)
+        await file.read(byte, 0, 1, at)
+        byte[0] = (byte[0] ?? 0) ^ (1 << random.integer(8))
+        await file.write(byte, 0, 1, at)
+      }
+      const damage: unknown[] = []
+      await using log = await openSegmentEventLog({
+        folder: copy,
+        onDamage: (one) => damage.push(one),
+      })
+      const found = await everything(log)
+      expect(found).toHaveLength(99)
+      expect(all).toEqual(expect.arrayContaining(found))
+      expect(damage).toHaveLength(1)
+      lost++
+      const [next] = await log.publish(events(1))
+      expect(next).toBeGreaterThan(100)
+      expect(await everything(log)).toEqual([...found, next])
+    }
+    expect(lost).toBe(120)
+  })
+
+  it('gives readers everything while accounts are erased and old files trimmed under them', async () => {
+    const folder = await scratch()
+    await using log = await openSegmentEventLog({
+      folder,
+      segmentBytes: 1_500,
+      tailBytes: 500,
+      sequence: 'counter',
+    })
+    await log.publish(events(400))
+    const expected = Array.from({ length: 400 }, (_, i) => i + 1).filter((seq) => seq % 5 !== 1)
+    const readers = Array.from({ length: 4 }, async () => {
+      const seen: number[] = []
+      for (let position = 0; ;) {
+        const page = await log.read(position, { maxEvents: 7 })
+        const end = page.at(-1)
+        if (end === undefined) return seen
+        seen.push(...page.map((entry) => entry.seq))
+        position = end.seq
+      }
+    })
+    expect(await log.eraseDid(did(0))).toBe(80)
+    for (const seen of await Promise.all(readers)) {
+      expect(seen.filter((seq) => seq % 5 !== 1)).toEqual(expected)
+    }
+    expect(await everything(log)).toEqual(expected)
+    await log.trim({ maxBytes: 5_000 })
+    const left = await everything(log)
+    expect(left).toEqual(expected.slice(-left.length))
+    expect((await readdir(folder)).length).toBeLessThan(10)
+  })
+
+  it('shares one write among events published at the same time', async () => {
+    const folder = await scratch()
+    await using log = await openSegmentEventLog({ folder, sequence: 'counter' })
+    const seqs = await Promise.all(Array.from({ length: 300 }, () => log.publish(events(1))))
+    expect(seqs.flat()).toEqual(Array.from({ length: 300 }, (_, i) => i + 1))
+    expect(await everything(log)).toEqual(seqs.flat())
+  })
+
+  it.each([1, 2, 3])(
+    'keeps what it acknowledged when killed (%i)',
+    { timeout: 30_000 },
+    async (round) => {
+      await killRounds(await scratch(), 2, round)
+    },
+  )
+})
+
+describe('findRecord', () => {
+  it('finds nothing in noise', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 2_000 }), (bytes) => {
+        expect(findRecord(bytes, 0)).toBeUndefined()
+      }),
+    )
+  })
+})
+
+/** Kills a writing process at random moments; nothing it acknowledged may be lost or doubled. */
+async function killRounds(folder: string, rounds: number, seed: number): Promise<void> {
+  const random = createRandom(seed)
+  let acknowledged = 0
+  for (let round = 0; round < rounds; round++) {
+    const script = fileURLToPath(new URL('support/segment-writer.ts', import.meta.url))
+    const child = spawn(
+      process.execPath,
+      ['--conditions=@skywright/source', '--no-warnings', script, folder],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const stopAt = 20 + random.integer(300)
+    let here = 0
+    for await (const line of createInterface({ input: child.stdout })) {
+      acknowledged = Math.max(acknowledged, Number(line))
+      if (++here === stopAt) child.kill('SIGKILL')
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    await using log = await openSegmentEventLog({ folder, sequence: 'counter' })
+    const found = await everything(log)
+    expect(found.length).toBeGreaterThanOrEqual(acknowledged)
+    expect(found).toEqual(Array.from({ length: found.length }, (_, i) => i + 1))
+  }
+  expect(acknowledged).toBeGreaterThan(20)
+}
