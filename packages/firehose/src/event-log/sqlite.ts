@@ -55,6 +55,9 @@ class SqliteEventLog implements TransactionalEventLog {
   private last: number
   private first: number
   private pending = false
+  /** Bytes ever appended, with the open transaction and without it. */
+  private totalBytes: number
+  private durableBytes: number
 
   constructor({
     database,
@@ -71,13 +74,14 @@ class SqliteEventLog implements TransactionalEventLog {
         seq INTEGER PRIMARY KEY,
         did TEXT NOT NULL,
         at_ms INTEGER NOT NULL,
+        total_bytes INTEGER NOT NULL, -- of all frames ever appended, up to and with this one
         frame BLOB NOT NULL
       );
       CREATE INDEX IF NOT EXISTS event_log_did ON event_log (did);
       CREATE TABLE IF NOT EXISTS event_meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     `)
     this.insert = this.database.prepare(
-      'INSERT INTO event_log (seq, did, at_ms, frame) VALUES (?, ?, ?, ?)',
+      'INSERT INTO event_log (seq, did, at_ms, total_bytes, frame) VALUES (?, ?, ?, ?, ?)',
     )
     this.select = this.database.prepare(
       'SELECT seq, did, frame FROM event_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
@@ -93,6 +97,9 @@ class SqliteEventLog implements TransactionalEventLog {
     // No event will ever appear at or below the seed, so a cursor up to it is in the past, not in the future.
     this.last = this.allocated
     this.first = (this.meta('trimmed_through') ?? 0) + 1
+    this.totalBytes =
+      this.number('SELECT total_bytes AS value FROM event_log ORDER BY seq DESC LIMIT 1') ?? 0
+    this.durableBytes = this.totalBytes
     this.tail = new TailCache(this.last, tailBytes)
   }
 
@@ -126,8 +133,9 @@ class SqliteEventLog implements TransactionalEventLog {
   append(did: string, encode: (seq: number) => Uint8Array): number {
     const seq = this.allocated + 1
     const frame = encode(seq)
-    this.insert.run(seq, did, Math.floor(this.now()), frame)
+    this.insert.run(seq, did, Math.floor(this.now()), this.totalBytes + frame.length, frame)
     this.allocated = seq
+    this.totalBytes += frame.length
     this.pending = true
     return seq
   }
@@ -135,6 +143,7 @@ class SqliteEventLog implements TransactionalEventLog {
   committed(): void {
     if (!this.pending) return
     this.pending = false
+    this.durableBytes = this.totalBytes
     this.last = this.allocated
     this.waiters.advance(this.last)
   }
@@ -142,6 +151,7 @@ class SqliteEventLog implements TransactionalEventLog {
   rolledBack(): void {
     // The numbers stay used: a gap is legal, a number used twice is not.
     this.pending = false
+    this.totalBytes = this.durableBytes
   }
 
   publish(events: readonly LogAppend[]): Promise<readonly number[]> {
@@ -165,12 +175,9 @@ class SqliteEventLog implements TransactionalEventLog {
   }
 
   async trim({ beforeMs = -Infinity, maxBytes = Infinity }: LogTrimOptions): Promise<number> {
-    let bytes =
-      maxBytes === Infinity
-        ? 0
-        : (this.number('SELECT sum(length(frame)) AS value FROM event_log') ?? 0)
+    // Running totals say how much lies above a row without reading what lies there.
     const oldest = this.database.prepare(
-      'SELECT seq, at_ms AS atMs, length(frame) AS bytes FROM event_log WHERE seq >= ? ORDER BY seq LIMIT ?',
+      'SELECT seq, at_ms AS atMs, total_bytes AS totalBytes, length(frame) AS bytes FROM event_log WHERE seq >= ? ORDER BY seq LIMIT ?',
     )
     const remove = this.database.prepare('DELETE FROM event_log WHERE seq <= ?')
     let removed = 0
@@ -178,8 +185,8 @@ class SqliteEventLog implements TransactionalEventLog {
       let through: number | undefined
       let counted = 0
       for (const row of oldest.all(this.first, TRIM_BATCH)) {
+        const bytes = this.durableBytes - Number(row['totalBytes']) + Number(row['bytes'])
         if (Number(row['atMs']) >= beforeMs && bytes <= maxBytes) break
-        bytes -= Number(row['bytes'])
         through = Number(row['seq'])
         counted++
       }
@@ -193,7 +200,8 @@ class SqliteEventLog implements TransactionalEventLog {
       removed += counted
       this.first = last + 1
       this.tail.remove((entry) => entry.seq <= last)
-      await Promise.resolve()
+      // Sockets and writers first.
+      await new Promise((resolve) => setImmediate(resolve))
     }
   }
 
