@@ -1,6 +1,6 @@
 import type { Lexicons } from '@atproto/lexicon'
 import { fromJson, MAX_INPUT_DEPTH, MAX_OUTPUT_DEPTH } from './data-model.ts'
-import { InvalidRequestError, ValidationError } from './errors.ts'
+import { ValidationError } from './errors.ts'
 import { compileParams } from './params.ts'
 import { unwrapBlobs, wrapBlobs } from './validation.ts'
 
@@ -51,8 +51,7 @@ export function compileMethod(lexicons: Lexicons, nsid: string): CompiledMethod 
   const uri = `lex:${nsid}`
   const input = type === 'procedure' ? definition.input : undefined
   const output = type === 'subscription' ? undefined : definition.output
-  const params = compileParams(definition.parameters?.properties)
-  const hasParams = definition.parameters !== undefined
+  const params = compileParams(definition.parameters)
   return {
     nsid,
     type,
@@ -61,15 +60,7 @@ export function compileMethod(lexicons: Lexicons, nsid: string): CompiledMethod 
     outputEncoding: output?.encoding,
     hasOutputSchema: output?.schema !== undefined,
     errors: (definition.errors ?? []).map(({ name }) => name),
-    decodeParams(query) {
-      const values = params.decode(query)
-      if (!hasParams) return values
-      try {
-        return lexicons.assertValidXrpcParams(uri, values) ?? values
-      } catch (cause) {
-        throw new InvalidRequestError(messageOf(cause), { cause })
-      }
-    },
+    decodeParams: (query) => params.decode(query),
     encodeParams: (values) => params.encode(values),
     readInput: (json) =>
       read(json, MAX_INPUT_DEPTH, (value) => lexicons.assertValidXrpcInput(uri, value)),

@@ -1,28 +1,29 @@
-import { InvalidRequestError } from './errors.ts'
+import { Lexicons } from '@atproto/lexicon'
 import { setOwn } from './data-model.ts'
+import { InvalidRequestError } from './errors.ts'
 
 /** Longest query string looked at, in characters. Node itself stops at 16 KiB of headers. */
 export const MAX_QUERY_LENGTH = 65_536
 const INTEGER = /^(?:0|-?[1-9][0-9]*)$/
 
-interface ParamDefinition {
-  readonly type: string
-  readonly items?: { readonly type: string }
-  readonly default?: unknown
-}
+type Definition = NonNullable<ReturnType<Lexicons['getDef']>>
+type ParamsDefinition = NonNullable<Extract<Definition, { type: 'query' }>['parameters']>
+type ParamDefinition = NonNullable<ParamsDefinition['properties']>[string]
 
 interface Param {
   readonly name: string
   readonly isArray: boolean
   readonly type: string
+  readonly definition: ParamDefinition
 }
 
 /** The parameters of one method. */
 export interface ParamsCodec {
   /**
-   * Reads a query string without its question mark. Unknown names are ignored.
+   * Reads a query string without its question mark. Unknown names are ignored, defaults filled in.
    *
-   * @throws {InvalidRequestError} on repeated scalars, values that are not of their type, and bad escapes
+   * @throws {InvalidRequestError} when it does not match the lexicon: repeated scalars, values that are not of their type
+   * or out of range, missing ones, bad escapes
    */
   decode(query: string): Record<string, unknown>
   /** Writes a query string without its question mark, defaults included. */
@@ -30,20 +31,69 @@ export interface ParamsCodec {
 }
 
 /** Compiles the `parameters` of a method. */
-export function compileParams(
-  properties: Readonly<Record<string, ParamDefinition>> | undefined,
-): ParamsCodec {
+export function compileParams(definition: ParamsDefinition | undefined): ParamsCodec {
   const params = new Map<string, Param>()
   const defaults: [string, unknown][] = []
-  for (const [name, definition] of Object.entries(properties ?? {})) {
-    const isArray = definition.type === 'array'
-    const type = isArray ? (definition.items?.type ?? 'unknown') : definition.type
-    params.set(name, { name, isArray, type })
-    if (definition.default !== undefined) defaults.push([name, definition.default])
+  for (const [name, property] of Object.entries(definition?.properties ?? {})) {
+    const isArray = property.type === 'array'
+    params.set(name, {
+      name,
+      isArray,
+      type: isArray ? property.items.type : property.type,
+      definition: property,
+    })
+    if ('default' in property && property.default !== undefined) {
+      defaults.push([name, property.default])
+    }
   }
+  const required = definition?.required ?? []
+  const validator = new PresentParamsValidator()
   return {
-    decode: (query) => decodeQuery(query, params),
+    decode(query) {
+      const values = decodeQuery(query, params)
+      if (params.size === 0) return values
+      validator.check(values, params)
+      for (const [name, value] of defaults) if (!Object.hasOwn(values, name)) values[name] = value
+      for (const name of required) {
+        if (!Object.hasOwn(values, name)) {
+          throw new InvalidRequestError(`parameter "${name}" is required`)
+        }
+      }
+      return values
+    },
     encode: (values) => encodeQuery({ ...Object.fromEntries(defaults), ...values }),
+  }
+}
+
+/**
+ * The lexicon validator makes an error object, with its stack, for each parameter that is absent. Showing it only the
+ * definitions of those that are present makes it several times faster.
+ */
+class PresentParamsValidator extends Lexicons {
+  #definition: Definition | undefined
+
+  override getDef(): Definition | undefined {
+    return this.#definition
+  }
+
+  check(values: Readonly<Record<string, unknown>>, params: ReadonlyMap<string, Param>): void {
+    const properties: Record<string, ParamDefinition> = {}
+    let count = 0
+    for (const name of Object.keys(values)) {
+      const param = params.get(name)
+      if (param === undefined) continue
+      setOwn(properties, name, param.definition)
+      count++
+    }
+    if (count === 0) return
+    this.#definition = { type: 'query', parameters: { type: 'params', properties } }
+    try {
+      this.assertValidXrpcParams('lex:params', values)
+    } catch (cause) {
+      throw new InvalidRequestError(cause instanceof Error ? cause.message : 'invalid parameter', {
+        cause,
+      })
+    }
   }
 }
 
