@@ -3,6 +3,7 @@ import type { IdentityResolver } from '@skywright/identity'
 import { InvalidRequestError } from '@skywright/xrpc'
 import { parseRecordUri } from './at-uri.ts'
 import type { AppIndex } from './collections.ts'
+import { isShown } from './hydration/hydration.ts'
 
 /** A handle that the index does not know is asked for on the network, for at most this long. */
 const RESOLVE_TIMEOUT_MS = 3_000
@@ -62,17 +63,16 @@ export function createActorLookup(
     async visible(identifier) {
       const found = await did(identifier)
       const actor = found === undefined ? undefined : await index.actor(found)
-      if (actor === undefined) throw new InvalidRequestError('Profile not found')
-      assertVisible(actor)
-      return actor
+      if (isShown(actor)) return actor
+      throw hiddenError(actor)
     },
   }
 }
 
-function assertVisible(actor: Actor): void {
-  if (actor.active) return
+function hiddenError(actor: Actor | undefined): InvalidRequestError {
+  if (actor === undefined || actor.active || actor.status === 'deleted')
+    return new InvalidRequestError('Profile not found')
   if (actor.status === 'takendown' || actor.status === 'suspended')
-    throw new InvalidRequestError('Account has been suspended', { error: 'AccountTakedown' })
-  if (actor.status === 'deleted') throw new InvalidRequestError('Profile not found')
-  throw new InvalidRequestError('Account is deactivated', { error: 'AccountDeactivated' })
+    return new InvalidRequestError('Account has been suspended', { error: 'AccountTakedown' })
+  return new InvalidRequestError('Account is deactivated', { error: 'AccountDeactivated' })
 }

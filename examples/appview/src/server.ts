@@ -11,6 +11,7 @@ import { createServiceDidDocument, type IdentityResolver } from '@skywright/iden
 import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
 import { createRouter } from '@skywright/xrpc'
 import { createExpressHandler } from '@skywright/xrpc/express'
+import { closeServer } from '@skywright/xrpc/node'
 import { atproto } from '@skywright/xrpc/lexicons'
 import { createActorLookup } from './actor-lookup.ts'
 import { createAppQuery } from './app-query.ts'
@@ -70,6 +71,7 @@ export async function startAppView(
     await openIndexer({
       store: openSqliteIndexStore(join(config.dataDirectory, 'index.sqlite')),
       collections: declareCollections((nsid, record) => atproto.validateRecord(nsid, record)),
+      accounts: 'all',
       fetchRepo: createRepoFetcher({ resolver, fetch }),
       resolveHandle: async (did, { signal }) => {
         const { handle, handleError } = await resolver.resolveIdentity(did, { signal })
@@ -148,20 +150,6 @@ async function listen(server: Server, { host, port, dev }: AppViewConfig): Promi
   const name = dev && host === '127.0.0.1' ? 'localhost' : host
   return `http://${name}:${actual}`
 }
-
-/** Answers what is underway and stops. Idle connections do not hold it up. */
-async function closeServer(server: Server): Promise<void> {
-  if (!server.listening) return
-  const closed = once(server, 'close')
-  server.close()
-  server.closeIdleConnections()
-  const grace = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
-  await closed
-  clearTimeout(grace)
-}
-
-/** How long running requests may take once the server is told to stop. */
-const CLOSE_GRACE_MS = 3_000
 
 /** The did:web of an origin: a port is part of it, percent-encoded. */
 function didOfUrl(url: string): string {

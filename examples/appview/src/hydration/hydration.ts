@@ -66,7 +66,16 @@ export function isBlocked(hydration: Hydration, did: string): boolean {
   return relation?.blocking !== undefined || relation?.blockedBy !== undefined
 }
 
-/** Whether the account may be shown: known, and not deactivated, suspended, taken down or deleted. */
+/** Whether the account may be shown: see {@link isShown}. */
 export function isVisible(hydration: Hydration, did: string): boolean {
-  return hydration.actors.get(did)?.active === true
+  return isShown(hydration.actors.get(did))
+}
+
+/**
+ * Whether an account may be shown: not deactivated, suspended, taken down or deleted, and seen itself. One that only
+ * others name (somebody follows it, say) may be in any of those states.
+ */
+export function isShown(actor: Actor | undefined): actor is Actor {
+  if (actor?.active !== true) return false
+  return actor.rev !== undefined || actor.handle !== undefined
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { Router, type Response } from 'express'
 import type { AppIndex } from '../collections.ts'
 import { BlobUnavailableError } from '../errors.ts'
+import { isShown } from '../hydration/hydration.ts'
 import type { DiskCache } from './disk-cache.ts'
 import { type BlobSource, MAX_IMAGE_BYTES, parseBlobCid } from './blob-source.ts'
 import { sniffImage } from './sniff.ts'
@@ -56,7 +57,7 @@ export function imageRoutes({ index, blobs, cache }: ImageRoutesOptions): Router
 
   /** Only accounts that are indexed and may be shown: this is no open proxy. */
   async function assertShown(did: string): Promise<void> {
-    if (!did.startsWith('did:') || (await index.actor(did))?.active !== true)
+    if (!did.startsWith('did:') || !isShown(await index.actor(did)))
       throw new BlobUnavailableError(404, 'account not found')
   }
 

@@ -128,6 +128,8 @@ class RelayIngest implements Ingest {
     const { signal } = this.#stop
     this.#backfill = 'running'
     try {
+      // Without a cursor nobody tells what happened since an earlier run.
+      if ((await index.cursor(config.relay)) === undefined) this.#wanted = 'behind'
       const wanted = (): WantedRepos => this.#wanted
       const repos = listWantedRepos({ service: config.relay, index, wanted, fetch, signal })
       const result = await index.backfill({ repos, signal })
