@@ -67,6 +67,9 @@ import { openSessionStore } from './sessions/session-store.ts'
 import { serviceDid } from './service-did.ts'
 import { wellKnown } from './well-known.ts'
 
+/** Identities kept in memory; a PDS asks for those of its own accounts and of the services it passes requests to. */
+const MAX_CACHED_IDENTITIES = 10_000
+
 /** What a test or a sandbox may put in the place of the real world. */
 export interface PdsDependencies {
   /** Milliseconds since 1970. @defaultValue Date.now */
@@ -134,7 +137,13 @@ export async function startPds(
   const handleDomains = config.handleDomains ?? [`.${new URL(url).hostname}`]
   const resolver =
     dependencies.resolver ??
-    createNodeResolver({ plcUrl: config.plcUrl, dev, now, ...(dependencies.fetch && { fetch }) })
+    createNodeResolver({
+      plcUrl: config.plcUrl,
+      dev,
+      now,
+      maxEntries: MAX_CACHED_IDENTITIES,
+      ...(dependencies.fetch && { fetch }),
+    })
 
   let subscribers = 0
   const crawl = resources.use(
