@@ -42,7 +42,7 @@ export class CollectionIndex {
  * A deleted record leaves a gap in the sorted tree. The records on both sides of the gap are in the commit's own proof,
  * and when neither is of the collection, the collection is empty.
  */
-export function shownCollections(
+function shownCollections(
   { ops, blocks }: Pick<CommitEvent, 'ops' | 'blocks'>,
   data: Cid,
 ): { readonly present: ReadonlySet<string>; readonly emptied: ReadonlySet<string> } {

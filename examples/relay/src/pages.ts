@@ -1,5 +1,5 @@
 import type { EventLog } from '@skywright/firehose'
-import express, { type Router } from 'express'
+import express, { type ErrorRequestHandler, type Router } from 'express'
 import { createHostReport } from './host-report.ts'
 import type { HostReports } from './host-reports.ts'
 import { formatMetrics, METRICS_TYPE } from './metrics.ts'
@@ -98,6 +98,19 @@ export function createPages(sources: PageSources): Router {
   })
 
   return pages
+}
+
+/** The last word on what a page could not do: a status, and nothing about how the relay is made. */
+export const answerFailure: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (response.headersSent) {
+    next(error)
+    return
+  }
+  const status = error instanceof URIError ? 400 : 500
+  response
+    .status(status)
+    .set(PAGE_HEADERS)
+    .send(renderMessage(`Error ${status}`, 'That did not work.'))
 }
 
 function gauge(name: string, help: string, value: number): Parameters<typeof formatMetrics>[0][0] {

@@ -1,7 +1,13 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { IdentityResolver } from '@skywright/identity'
-import { createNodeResolver, createSafeFetch, createSafeLookup } from '@skywright/identity/node'
+import {
+  createNodeResolver,
+  createSafeFetch,
+  createSafeLookup,
+  openSqliteIdentityCache,
+} from '@skywright/identity/node'
 import { createIdentitySource, systemClock, type OpenStream } from '@skywright/firehose'
 import { createRelay } from '@skywright/firehose/relay'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
@@ -9,7 +15,6 @@ import { createOpenWebSocket } from '@skywright/firehose/ws'
 import { createRouter } from '@skywright/xrpc'
 import { createExpressHandler } from '@skywright/xrpc/express'
 import { closeServer } from '@skywright/xrpc/node'
-import { attachSubscriptions } from '@skywright/xrpc/ws'
 import express from 'express'
 import { pino, type Logger } from 'pino'
 import { createAdminAuth } from './admin-auth.ts'
@@ -32,11 +37,11 @@ import { listHosts } from './methods/com.atproto.sync.listHosts.ts'
 import { listRepos } from './methods/com.atproto.sync.listRepos.ts'
 import { listReposByCollection } from './methods/com.atproto.sync.listReposByCollection.ts'
 import { requestCrawl } from './methods/com.atproto.sync.requestCrawl.ts'
-import { subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
+import { attachSubscribeRepos, subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
 import { getHostReport } from './methods/io.github.skywright.relay.getHostReport.ts'
 import { updateHost } from './methods/io.github.skywright.relay.updateHost.ts'
 import { recordNotice } from './notices.ts'
-import { createPages } from './pages.ts'
+import { answerFailure, createPages } from './pages.ts'
 import { SqliteRelayStore } from './store.ts'
 
 const HOUSEKEEPING_MS = 60_000
@@ -74,7 +79,6 @@ export async function startRelay(
     logger = pino({ name: 'relay', level: config.logLevel }),
     now = Date.now,
     fetch = createSafeFetch({ dev: development }),
-    resolver = createNodeResolver({ plcUrl: config.plcUrl, dev: development }),
     open = createOpenWebSocket({
       headers: { 'user-agent': SERVER_NAME },
       lookup: createSafeLookup({ dev: development }),
@@ -84,6 +88,12 @@ export async function startRelay(
 
   const database = stack.adopt(openDatabase(config.dataDirectory), (opened) => opened.close())
   const log = stack.use(openSqliteEventLog({ database, now }))
+  const identities = stack.use(
+    openSqliteIdentityCache({ database: join(config.dataDirectory, 'identity.sqlite') }),
+  )
+  const {
+    resolver = createNodeResolver({ plcUrl: config.plcUrl, dev: development, cache: identities }),
+  } = overrides
   const reports = stack.use(
     new HostReports(database, {
       now,
@@ -163,15 +173,16 @@ export async function startRelay(
     .use(createExpressHandler(router))
   const server = createServer(app)
   stack.defer(() => closeServer(server))
-  const subscriptions = stack.use(attachSubscriptions(server, router))
+  const subscribers = stack.use(attachSubscribeRepos(server, log))
   app.use(
     createPages({
       store,
       log,
       reports,
-      subscribers: () => subscriptions.size,
+      subscribers: () => subscribers.size,
       problem: () => problem,
     }),
+    answerFailure,
   )
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

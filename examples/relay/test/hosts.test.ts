@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startFakeHost } from './support/host.ts'
 import { ADMIN_HEADERS, startTestNetwork, type TestNetwork } from './support/relay.ts'
@@ -138,6 +140,49 @@ describe('the stream', () => {
       { type: 'info', name: 'OutdatedCursor' },
       { type: 'commit', seq: live.repoEvents()[3]?.seq },
     ])
+  })
+})
+
+describe('bad input', () => {
+  /** Sends an upgrade request by hand; gives the status line of the answer. */
+  async function upgrade(target: string): Promise<string> {
+    const socket = connect(network.relay.port, '127.0.0.1')
+    socket.write(
+      `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+    )
+    const [data] = (await once(socket, 'data')) as [Uint8Array]
+    socket.destroy()
+    return new TextDecoder().decode(data).split('\r\n')[0] ?? ''
+  }
+
+  it('is refused, and the relay stays up', async () => {
+    const stream = '/xrpc/com.atproto.sync.subscribeRepos'
+    expect(await upgrade('//')).toBe('HTTP/1.1 404 Not Found')
+    expect(await upgrade('/xrpc/com.example.nothing')).toBe('HTTP/1.1 404 Not Found')
+    for (const cursor of ['x', '-1', '1.5', '9'.repeat(30), '']) {
+      expect(await upgrade(`${stream}?cursor=${cursor}`)).toBe('HTTP/1.1 400 Bad Request')
+    }
+    expect(await upgrade(`${stream}?cursor=0`)).toBe('HTTP/1.1 101 Switching Protocols')
+    const get = async (path: string): Promise<number> =>
+      (await fetch(`${network.relay.url}${path}`)).status
+    expect(await get(stream)).toBe(426)
+    expect(await get('/xrpc/com.atproto.sync.getRepoStatus?did=nonsense')).toBe(400)
+    expect(await get('/xrpc/com.atproto.sync.listRepos?limit=0')).toBe(400)
+    expect(await get('/xrpc/com.atproto.sync.listHosts?limit=1001')).toBe(400)
+    expect(await get('/xrpc/com.atproto.sync.listReposByCollection?collection=x')).toBe(400)
+    expect(await get('/hosts/%ff')).toBe(400)
+    const page = await fetch(`${network.relay.url}/hosts/%ff`)
+    expect(await page.text()).not.toContain('node_modules')
+    const post = async (body: string, type = 'application/json'): Promise<number> => {
+      const url = `${network.relay.url}/xrpc/com.atproto.sync.requestCrawl`
+      return (await fetch(url, { method: 'POST', body, headers: { 'content-type': type } })).status
+    }
+    expect(await post('{')).toBe(400)
+    expect(await post('{"hostname":7}')).toBe(400)
+    expect(await post('{}')).toBe(400)
+    expect(await post('{}', 'text/plain')).toBe(415)
+    expect(await get('/xrpc/_health')).toBe(200)
   })
 })
 

@@ -1,10 +1,31 @@
+import type { Server } from 'node:http'
 import { serveEvents, type EventLog } from '@skywright/firehose'
+import { createEventSockets, type EventSockets } from '@skywright/firehose/ws'
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { relayLexicons } from '../lexicons.ts'
 
-/** The merged firehose: replay after `cursor`, then live. */
+const NSID = 'com.atproto.sync.subscribeRepos'
+
+/** The merged firehose, as the router knows it: what answers a call that is no WebSocket. */
 export function subscribeRepos({ log }: { readonly log: EventLog }): XrpcMethod {
-  return defineMethod(relayLexicons, 'com.atproto.sync.subscribeRepos', {
+  return defineMethod(relayLexicons, NSID, {
     handler: ({ params: { cursor }, signal }) => serveEvents(log, { cursor, signal }),
   })
+}
+
+/**
+ * The merged firehose: replay after `cursor`, then live.
+ *
+ * Every event is made into WebSocket bytes once and the same bytes go to all subscribers, which is why this does not go
+ * through the router.
+ */
+export function attachSubscribeRepos(server: Server, log: EventLog): EventSockets {
+  const sockets = createEventSockets(log)
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    const [path] = (request.url ?? '').split('?')
+    if (path === `/xrpc/${NSID}`) sockets.upgrade(request, socket, head)
+    else socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+  })
+  return sockets
 }
