@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 export { createNodeResolveTxt, createNodeResolver } from './node-resolver.ts'
+export { servePlcDirectory } from './plc-server.ts'
+export type { PlcServer, PlcServerOptions } from './plc-server.ts'
 export type { ResolveAddresses } from './pinned-fetch.ts'
 export { createSafeFetch } from './safe-fetch.ts'
 export type { SafeFetchOptions } from './safe-fetch.ts'

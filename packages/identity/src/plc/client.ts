@@ -240,7 +240,8 @@ function parseEntry(value: unknown): PlcLogEntry {
   }
 }
 
-function parseExportEntry(value: unknown): PlcExportEntry {
+/** One exported line. */
+export function parseExportEntry(value: unknown): PlcExportEntry {
   const { type, seq, nullified } = fields(value)
   const { did, operation, cid, createdAt } = parseEntry(value)
   return {

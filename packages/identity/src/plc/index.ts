@@ -12,6 +12,8 @@ export {
 export type { PlcChainEntry, PlcPlacement, VerifiedPlcEntry, VerifiedPlcLog } from './audit-log.ts'
 export { DEFAULT_PLC_URL, createPlcClient } from './client.ts'
 export type { PlcClient, PlcClientOptions, PlcExportEntry, PlcRequestOptions } from './client.ts'
+export { readPlcExportStream } from './export-stream.ts'
+export type { PlcExportStreamOptions } from './export-stream.ts'
 export { plcDidDocument } from './did-document.ts'
 export { encodePlcOperation, plcGenesisDid, plcOperationCid, plcSigningBytes } from './encoding.ts'
 export { PLC_DIRECTORY_LIMITS, PLC_PRODUCER_LIMITS, checkPlcLimits } from './limits.ts'

@@ -1,7 +1,10 @@
 /**
- * Fakes of the real ports, for tests that must not touch the network.
+ * Fakes of the real ports, for tests that must not touch the network: a resolver over documents, and a web, a DNS and
+ * a clock under the real resolver.
  *
  * @packageDocumentation
  */
+export { createMemoryNetwork, dnsError } from './memory-network.ts'
+export type { MemoryNetwork, ScriptedPage } from './memory-network.ts'
 export { createMemoryResolver } from './memory-resolver.ts'
 export type { MemoryResolver } from './memory-resolver.ts'
