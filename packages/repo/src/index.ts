@@ -56,6 +56,8 @@ export type { BuiltMst, MstDifference, MstOptions, MstRange, NodeBlocks } from '
 export type { RepoOp } from './ops.ts'
 export { formatPath, isPath, parsePath } from './path.ts'
 export type { PathParts } from './path.ts'
+export { readRepo } from './read-repo.ts'
+export type { ReadRepoOptions, RepoReader } from './read-repo.ts'
 export { Repo } from './repo.ts'
 export type { ApplyWritesOptions, ApplyWritesResult, CommitEvents, RepoOptions } from './repo.ts'
 export type {

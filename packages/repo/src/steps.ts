@@ -25,6 +25,24 @@ export async function runStepsPausing<T>(steps: Steps<T>, signal?: AbortSignal):
   }
 }
 
+/** Calls between two looks at the clock. */
+const CALLS_A_LOOK = 32
+
+/** Gives a function to call between pieces of work: it pauses when the last pause was long enough ago. */
+export function createPauser(signal?: AbortSignal): () => Promise<void> | undefined {
+  let started = performance.now()
+  let calls = 0
+  return () => {
+    if (++calls < CALLS_A_LOOK) return undefined
+    calls = 0
+    if (performance.now() - started < STRETCH_MS) return undefined
+    return pause().then(() => {
+      signal?.throwIfAborted()
+      started = performance.now()
+    })
+  }
+}
+
 interface Immediate {
   readonly setImmediate?: (run: () => void) => unknown
 }

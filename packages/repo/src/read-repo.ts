@@ -1,0 +1,208 @@
+import { byteSource, type ByteSource, type CarSection, CarStream } from './car/stream.ts'
+import { cidFromKey, type Cid, type CidKey, formatCidKey } from './cid.ts'
+import { type CommitObject, commitObject } from './commit.ts'
+import {
+  InvalidCborError,
+  InvalidRecordError,
+  LimitExceededError,
+  MissingBlockError,
+  StaleRevError,
+} from './errors.ts'
+import { type MstNode, NodeLoader } from './mst/node.ts'
+import { createPauser } from './steps.ts'
+import { verifyCommitBlock } from './verify-commit.ts'
+import { checkRecordBytes, type RecordMode } from './verify-record.ts'
+import type { RepoRecord, VerifyRepoOptions } from './verify-repo.ts'
+
+/** Options of {@link readRepo}. */
+export interface ReadRepoOptions extends VerifyRepoOptions {
+  /** Most bytes of blocks that came before they were needed. @defaultValue 64 MiB */
+  readonly maxPendingBytes?: number
+  readonly signal?: AbortSignal
+}
+
+/** A repo being read. */
+export interface RepoReader {
+  readonly did: string
+  readonly rev: string
+  /** CID of the commit object. */
+  readonly cid: Cid
+  /** CID of the MST root. */
+  readonly data: Cid
+  readonly commit: CommitObject
+  /**
+   * Records in path order, each proven to be part of the signed tree when it is given. That none is left out is proven when
+   * the loop ends by itself. Leaving the loop releases the source.
+   */
+  readonly records: AsyncGenerator<RepoRecord, void, void>
+}
+
+const MAX_PENDING_BYTES = 64 * 1024 * 1024
+/** Bytes of records kept because a sender may send a record once that is at two paths. */
+const RECENT_BYTES = 4 * 1024 * 1024
+
+/**
+ * Reads and proves a repo while it arrives, with the checks of {@link verifyRepo} and the memory of one path of the tree.
+ *
+ * That takes a CAR in streamable order, which {@link Repo.export} writes: commit first, each node before what it points to,
+ * in key order. Blocks that come too early are held up to `maxPendingBytes`; a CAR in quite another order does not fit and
+ * is refused with {@link LimitExceededError}: gather it and use {@link verifyRepo}.
+ *
+ * The signature is checked before this resolves. Errors are those of {@link verifyRepo}, from here or from the records.
+ */
+export async function readRepo(
+  source: Uint8Array | ByteSource,
+  options: ReadRepoOptions = {},
+): Promise<RepoReader> {
+  const { did, key, minRev, maxPendingBytes = MAX_PENDING_BYTES } = options
+  const stream = new CarStream(byteSource(source), options)
+  try {
+    const roots = await stream.readHeader()
+    const blocks = new BlockFinder(stream, maxPendingBytes)
+    const [root = ''] = roots
+    const block = await blocks.take(root)
+    const parsed = verifyCommitBlock(
+      { roots, blocks: new Map([[root, block]]) },
+      undefined,
+      did,
+      key,
+    )
+    if (minRev !== undefined && parsed.rev < minRev) throw new StaleRevError(parsed.rev, minRev)
+    return {
+      did: parsed.did,
+      rev: parsed.rev,
+      cid: cidFromKey(root),
+      data: cidFromKey(parsed.data),
+      commit: commitObject(parsed),
+      records: readRecords(stream, blocks, parsed.data, options),
+    }
+  } catch (error) {
+    await stream.close()
+    throw error
+  }
+}
+
+/** Finds blocks in a stream in the order they are needed. */
+class BlockFinder {
+  private readonly stream: CarStream
+  private readonly maxPendingBytes: number
+  private readonly pending = new Map<CidKey, Uint8Array>()
+  private pendingBytes = 0
+  private readonly recent = new Map<CidKey, Uint8Array>()
+  private recentBytes = 0
+
+  constructor(stream: CarStream, maxPendingBytes: number) {
+    this.stream = stream
+    this.maxPendingBytes = maxPendingBytes
+  }
+
+  /** Gives a block that is needed once. @throws {MissingBlockError} when the stream ends without it. */
+  async take(cid: CidKey): Promise<Uint8Array> {
+    const held = this.pending.get(cid)
+    if (held !== undefined) {
+      this.pending.delete(cid)
+      this.pendingBytes -= held.length
+      return held
+    }
+    for (;;) {
+      const section = await this.stream.next()
+      if (section === undefined) throw new MissingBlockError(formatCidKey(cid))
+      if (section.key === cid) return section.bytes
+      this.hold(section)
+    }
+  }
+
+  /** Gives a record, which may be needed again. */
+  async takeRecord(cid: CidKey): Promise<Uint8Array> {
+    const known = this.recent.get(cid)
+    if (known !== undefined) {
+      // Anew at the end of the line.
+      this.recent.delete(cid)
+      this.recent.set(cid, known)
+      return known
+    }
+    const bytes = await this.take(cid)
+    this.remember(cid, bytes)
+    return bytes
+  }
+
+  private hold({ key, bytes }: CarSection): void {
+    if (this.pending.has(key) || this.recent.has(key)) return
+    this.pendingBytes += bytes.length
+    if (this.pendingBytes > this.maxPendingBytes) {
+      throw new LimitExceededError('carPendingBytes', this.maxPendingBytes, this.pendingBytes)
+    }
+    // A copy: a view would keep the whole chunk it came in.
+    this.pending.set(key, bytes.slice())
+  }
+
+  private remember(cid: CidKey, bytes: Uint8Array): void {
+    this.recent.set(cid, bytes.slice())
+    this.recentBytes += bytes.length
+    for (const [oldest, { length }] of this.recent) {
+      if (this.recentBytes <= RECENT_BYTES) return
+      this.recent.delete(oldest)
+      this.recentBytes -= length
+    }
+  }
+}
+
+interface Frame {
+  readonly node: MstNode
+  readonly lower: string
+  readonly upper: string | undefined
+  index: number
+}
+
+async function* readRecords(
+  stream: CarStream,
+  blocks: BlockFinder,
+  data: CidKey,
+  { mode = 'strict', signal }: ReadRepoOptions,
+): AsyncGenerator<RepoRecord, void, void> {
+  let current = await blocks.take(data)
+  const loader = new NodeLoader(() => current)
+  const pauseWhenDue = createPauser(signal)
+  try {
+    const stack: Frame[] = [{ node: loader.loadRoot(data), lower: '', upper: undefined, index: 0 }]
+    for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+      const { node, lower, upper, index } = frame
+      const { keys, values, trees } = node
+      if (index > 0) {
+        yield await readRecord(blocks, keys[index - 1] ?? '', values[index - 1] ?? '', mode)
+      }
+      frame.index++
+      if (index === keys.length) stack.pop()
+      const tree = trees[index] ?? null
+      if (typeof tree !== 'string') continue
+      const before = index > 0 ? (keys[index - 1] ?? lower) : lower
+      const behind = index < keys.length ? keys[index] : upper
+      current = await blocks.take(tree)
+      const child = loader.load(tree, node.depth - 1, before, behind)
+      stack.push({ node: child, lower: before, upper: behind, index: 0 })
+      await pauseWhenDue()
+    }
+    // What is left in the source belongs to nothing; it is read so that a damaged rest is noticed.
+    while ((await stream.next()) !== undefined) await pauseWhenDue()
+  } finally {
+    await stream.close()
+  }
+}
+
+async function readRecord(
+  blocks: BlockFinder,
+  path: string,
+  cid: CidKey,
+  mode: RecordMode,
+): Promise<RepoRecord> {
+  const bytes = await blocks.takeRecord(cid)
+  try {
+    checkRecordBytes(bytes, mode)
+  } catch (cause) {
+    if (cause instanceof InvalidCborError) {
+      throw new InvalidRecordError(path, `${cause.reason}, at byte ${cause.offset}`, { cause })
+    }
+    throw cause
+  }
+  return { path, cid: cidFromKey(cid), bytes }
+}
