@@ -69,6 +69,13 @@ export type IndexColumn<C extends Columns> =
 export interface CollectionOptions<C extends Columns> {
   readonly layout?: 'document' | 'edge'
   readonly columns?: C
+  /**
+   * Raise it when one of the functions of this declaration changed its mind: stored records are then derived
+   * again when the indexer opens. Every other change is noticed by itself.
+   *
+   * @defaultValue 1
+   */
+  readonly version?: number
   /** Accept only this record key, such as `self`. Others become dead letters. */
   readonly rkey?: string
   /** Throws, or answers a reason, for a record that does not fit its lexicon. It becomes a dead letter. */
@@ -85,7 +92,7 @@ export interface CollectionOptions<C extends Columns> {
    * `did` column). An array: these paths only. @defaultValue true
    */
   readonly links?: boolean | readonly string[]
-  /** Counter name to what it counts on. Names are shared by all collections. */
+  /** Counter name to what it counts on. A name belongs to one collection. */
   readonly counters?: Readonly<Record<string, CounterDeclaration<C>>>
   /** Notifications a record causes; pure. Never to the author's own account. */
   readonly notify?: (row: RowInput<C>) => readonly NotificationInput[]
@@ -109,6 +116,7 @@ export interface AnyCollection {
   readonly nsid: string
   readonly layout?: 'document' | 'edge'
   readonly columns?: Columns
+  readonly version?: number
   readonly rkey?: string
   readonly validate?: (record: RecordObject, rkey: string) => string | undefined | void
   readonly sortBy?: string

@@ -111,7 +111,10 @@ class DefaultIndexer extends Reader {
       this.#onIssue({ kind: 'rejected', did, rev, reason: 'implausible rev' })
     this.#reportFailures(outcome.failures)
     this.#writer.announce(outcome.touched)
-    if (outcome.workWaiting) this.#writer.startSweeping()
+    if (outcome.workWaiting) {
+      this.#writer.startSweeping()
+      this.#writer.announceWork()
+    }
     return {
       events: events.length,
       stale: outcome.stale,
@@ -354,6 +357,7 @@ class DefaultIndexer extends Reader {
   #onSnapshot(outcome: SnapshotOutcome): void {
     this.#totals.records += outcome.records
     this.#reportFailures(outcome.failures)
+    this.#writer.announceWork()
   }
 
   #reportFailures(failures: readonly RecordFailure[]): void {

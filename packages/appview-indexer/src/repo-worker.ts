@@ -116,7 +116,7 @@ export async function workRepos(
       await Promise.race(running)
     else if (claimed.length === 0) {
       if (untilEmpty) break
-      await delay(IDLE_POLL_MS, signal).catch(() => undefined)
+      await writer.awaitWork(delay, IDLE_POLL_MS, signal)
     }
   }
   await Promise.all(running)

@@ -5,6 +5,8 @@ import type { SerialWriter } from './serial-writer.ts'
 const PART = 50
 /** How often new work is looked for. */
 const POLL_MS = 1_000
+/** When a handle that could not be told is tried again. */
+const RETRY_MS = 300_000
 
 /** Options of {@link resolveDueHandles}. */
 export interface HandleWorkOptions {
@@ -17,15 +19,16 @@ export interface HandleWorkOptions {
   readonly delay: Delay
 }
 
-/** Looks up handles marked as due until the signal aborts. One that cannot be told now keeps its old value until the next identity event. */
+/** Looks up handles marked as due until the signal aborts. One that cannot be told now keeps its old value and is tried again later. */
 export async function resolveDueHandles(options: HandleWorkOptions): Promise<void> {
   const { writer, resolveHandle, signal, delay } = options
   while (!signal.aborted) {
-    const due = await writer.transact(function* (tx, { now }) {
-      return (yield* ask(tx.dueActors('handle', now, PART))).map(({ did }) => did)
+    const { startedAt, due } = await writer.transact(function* (tx, { now }) {
+      const actors = yield* ask(tx.dueActors('handle', now, PART))
+      return { startedAt: now, due: actors.map(({ did }) => did) }
     })
     if (due.length === 0) {
-      await delay(POLL_MS, signal).catch(() => undefined)
+      await writer.awaitWork(delay, POLL_MS, signal)
       continue
     }
     const found = await Promise.all(
@@ -38,13 +41,15 @@ export async function resolveDueHandles(options: HandleWorkOptions): Promise<voi
       }),
     )
     if (signal.aborted) return
-    await writer.transact(function* (tx) {
+    await writer.transact(function* (tx, { now }) {
       const actors = yield* ask(tx.actors(due, false))
       for (const [index, actor] of actors.entries()) {
         if (actor === undefined) continue
         const handle = found[index]?.handle
         if (handle !== undefined) yield* ask(tx.setHandle(actor, handle ?? undefined))
-        actor.handleDue = false
+        // Changed while it was looked up: looked up once more. Could not be told: later again.
+        if (actor.handleDue <= startedAt)
+          actor.handleDue = handle === undefined ? now + RETRY_MS : 0
         yield* ask(tx.putActors([actor]))
       }
     })

@@ -101,7 +101,11 @@ export function compileSchema(declarations: Readonly<Record<string, AnyCollectio
     collections.push(compiled)
     byNsid.set(compiled.nsid, compiled)
     byName.set(name, compiled)
-    for (const counter of compiled.counters) counters.add(counter.name)
+    for (const counter of compiled.counters) {
+      if (counters.has(counter.name))
+        throw new InvalidDeclarationError(name, `counter ${counter.name} is declared twice`)
+      counters.add(counter.name)
+    }
   }
   return { collections, byNsid, byName, counters: [...counters].toSorted() }
 }
@@ -238,12 +242,13 @@ function fingerprintOf(
   columns: readonly ColumnSchema[],
 ): string {
   return JSON.stringify({
+    version: declaration.version ?? 1,
     nsid: declaration.nsid,
     edge,
     columns: columns.map((column) => [
       column.name,
       column.kind,
-      column.path?.join('.') ?? String(column.compute),
+      column.path?.join('.') ?? 'computed',
       column.required,
     ]),
     rkey: declaration.rkey,
@@ -251,9 +256,9 @@ function fingerprintOf(
     unique: declaration.unique ?? [],
     links: declaration.links ?? true,
     counters: Object.entries(declaration.counters ?? {}).map(([name, on]) =>
-      typeof on === 'string' ? [name, on] : [name, on.on, String(on.where)],
+      typeof on === 'string' ? [name, on] : [name, on.on, 'where'],
     ),
-    notify: declaration.notify === undefined ? undefined : String(declaration.notify),
+    notify: declaration.notify !== undefined,
     search: declaration.search ?? [],
   })
 }

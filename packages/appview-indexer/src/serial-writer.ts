@@ -1,3 +1,4 @@
+import type { Delay } from './backoff.ts'
 import { sweepStep } from './engine/sweep.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import { IndexerClosedError } from './errors.ts'
@@ -11,6 +12,7 @@ export class SerialWriter {
   readonly #store: IndexStore
   readonly #context: () => EngineContext
   readonly #waiters = new Set<(touched: ReadonlySet<string>) => void>()
+  readonly #workers = new Set<() => void>()
   #tail: Promise<unknown> = Promise.resolve()
   #sweeping: Promise<void> | undefined
   #closed = false
@@ -34,6 +36,29 @@ export class SerialWriter {
     const waiters = [...this.#waiters]
     this.#waiters.clear()
     for (const wake of waiters) wake(touched)
+  }
+
+  /** Wakes workers: repos to fetch or handles to look up are waiting. */
+  announceWork(): void {
+    const waiters = [...this.#workers]
+    this.#workers.clear()
+    for (const wake of waiters) wake()
+  }
+
+  /** Resolves when work is announced, or after a while, or when the signal aborts. */
+  async awaitWork(delay: Delay, maxMs: number, signal: AbortSignal): Promise<void> {
+    const timeout = new AbortController()
+    let wake = (): void => undefined
+    const announced = new Promise<void>((resolve) => {
+      wake = resolve
+      this.#workers.add(resolve)
+    })
+    await Promise.race([
+      announced,
+      delay(maxMs, AbortSignal.any([signal, timeout.signal])).catch(() => undefined),
+    ])
+    timeout.abort()
+    this.#workers.delete(wake)
   }
 
   /** Resolves with what the next committed change touched. */

@@ -101,7 +101,8 @@ class EventBatch {
         allAccounts ||
         (event.type === 'commit'
           ? event.ops.some((op) => schema.byNsid.has(op.collection))
-          : event.type === 'account' && !event.active)
+          : (event.type === 'account' && !event.active) ||
+            (event.type === 'identity' && typeof event.handle === 'string'))
       ;(wanted ? create : find).add(event.did)
     }
     for (const did of create) find.delete(did)
@@ -161,7 +162,7 @@ class EventBatch {
   /** A commit that does not follow what is indexed means something was missed: the repo is fetched again. */
   #checkChain(actor: ActorState, event: IndexCommitEvent): void {
     if (actor.rev === undefined) {
-      if (this.#context.canResolve) actor.handleDue = true
+      if (this.#context.canResolve) this.#lookUpHandle(actor)
       if (event.since === null && actor.sync === REPO_LIVE) actor.sync = REPO_SYNCHRONIZED
       else if (actor.sync === REPO_LIVE) this.#queue(actor)
       return
@@ -186,8 +187,11 @@ class EventBatch {
       yield* ask(this.#tx.setHandle(actor, event.handle ?? undefined))
       return
     }
-    if (!this.#context.canResolve || actor.handleDue) return
-    actor.handleDue = true
+    if (this.#context.canResolve) this.#lookUpHandle(actor)
+  }
+
+  #lookUpHandle(actor: ActorState): void {
+    actor.handleDue = this.#context.now
     this.workWaiting = true
     this.dirty.add(actor)
   }

@@ -89,7 +89,7 @@ export function* endSnapshot(
   rev: string,
 ): Steps<void> {
   const actor = yield* fetchingActor(tx, did)
-  if (actor.rev === undefined && context.canResolve) actor.handleDue = true
+  if (actor.rev === undefined && context.canResolve) actor.handleDue = context.now
   actor.rev = rev
   actor.sync = REPO_SYNCHRONIZED
   actor.attempts = 0

@@ -201,9 +201,7 @@ export class Reader {
 
   async actor(didOrHandle: string): Promise<Actor | undefined> {
     if (isDid(didOrHandle)) return (await this.actors([didOrHandle])).get(didOrHandle)
-    const rows = await this.#store.query(`${ACTOR_SQL} AND handle = ?`, [
-      didOrHandle.toLowerCase(),
-    ])
+    const rows = await this.#store.query(`${ACTOR_SQL} AND handle = ?`, [didOrHandle.toLowerCase()])
     return rows[0] === undefined ? undefined : readActor(rows[0])
   }
 

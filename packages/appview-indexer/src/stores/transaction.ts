@@ -27,8 +27,8 @@ export interface ActorState {
   active: boolean
   status: string | undefined
   readonly handle: string | undefined
-  /** The handle should be looked up (again). */
-  handleDue: boolean
+  /** When the handle should be looked up (again), Unix milliseconds; 0 when it need not be. */
+  handleDue: number
   sweep: number
   /** Where the sweep continues: `collection position/rkey`; empty at the start. */
   sweepAt: string

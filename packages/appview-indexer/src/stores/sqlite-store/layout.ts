@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS ix_actor (
 CREATE UNIQUE INDEX IF NOT EXISTS ix_actor_handle ON ix_actor (handle) WHERE handle IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ix_actor_fetch ON ix_actor (dueAt) WHERE sync IN (1, 2);
 CREATE INDEX IF NOT EXISTS ix_actor_sweep ON ix_actor (id) WHERE sweep <> 0;
-CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor (id) WHERE handleDue <> 0;
+CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor (handleDue) WHERE handleDue <> 0;
 CREATE TABLE IF NOT EXISTS ix_nsid (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_reason (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_counter_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);

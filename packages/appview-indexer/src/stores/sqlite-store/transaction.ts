@@ -65,7 +65,7 @@ export class SqliteTransaction implements IndexTransaction {
         actor.sync,
         Number(actor.active),
         actor.status ?? null,
-        Number(actor.handleDue),
+        actor.handleDue,
         actor.sweep,
         actor.sweepAt,
         actor.parked,
@@ -87,7 +87,7 @@ export class SqliteTransaction implements IndexTransaction {
         ? this.#statements.dueFetch.all(now, limit)
         : what === 'sweep'
           ? this.#statements.dueSweep.all(limit)
-          : this.#statements.dueHandle.all(limit)
+          : this.#statements.dueHandle.all(now, limit)
     return rows.map(decodeActor)
   }
 
@@ -226,7 +226,8 @@ const STATEMENTS = {
     'UPDATE ix_actor SET rev = ?, sync = ?, active = ?, status = ?, handleDue = ?, sweep = ?, sweepAt = ?, parked = ?, attempts = ?, dueAt = ? WHERE id = ?',
   dueFetch: 'SELECT * FROM ix_actor WHERE sync IN (1, 2) AND dueAt <= ? ORDER BY dueAt LIMIT ?',
   dueSweep: 'SELECT * FROM ix_actor WHERE sweep <> 0 ORDER BY id LIMIT ?',
-  dueHandle: 'SELECT * FROM ix_actor WHERE handleDue <> 0 ORDER BY id LIMIT ?',
+  dueHandle:
+    'SELECT * FROM ix_actor WHERE handleDue <> 0 AND handleDue <= ? ORDER BY handleDue LIMIT ?',
   requeue: 'UPDATE ix_actor SET sync = ?, dueAt = 0 WHERE sync = ?',
   deleteLink: 'DELETE FROM ix_link WHERE target = ? AND path = ? AND repo = ? AND rkey = ?',
   putLink: 'INSERT OR REPLACE INTO ix_link VALUES (?, ?, ?, ?)',
@@ -255,7 +256,7 @@ function newActor(id: number, did: string): ActorState {
     active: true,
     status: undefined,
     handle: undefined,
-    handleDue: false,
+    handleDue: 0,
     sweep: 0,
     sweepAt: '',
     parked: 0,
@@ -275,7 +276,7 @@ function decodeActor(row: Record<string, unknown>): ActorState {
     active: row['active'] === 1,
     status: optional(row['status']),
     handle: optional(row['handle']),
-    handleDue: row['handleDue'] === 1,
+    handleDue: Number(row['handleDue']),
     sweep: Number(row['sweep']),
     sweepAt: String(row['sweepAt']),
     parked: Number(row['parked']),
