@@ -155,8 +155,8 @@ async function timed(
   const seconds = (performance.now() - started) / 1000
   const size = statSync(path).size
   rmSync(folder, { recursive: true })
-  console.log(
-    `${name}: ${Math.round(count / seconds)} ${unit}/s, ${(size / count).toFixed(1)} bytes each, rss ${Math.round(process.memoryUsage().rss / 1e6)} MB`,
+  process.stdout.write(
+    `${name}: ${Math.round(count / seconds)} ${unit}/s, ${(size / count).toFixed(1)} bytes each, rss ${Math.round(process.memoryUsage().rss / 1e6)} MB\n`,
   )
 }
 

@@ -6,6 +6,7 @@ import { applyChanges } from './engine/apply-changes.ts'
 import type { RecordFailure } from './engine/apply-changes.ts'
 import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
+import { rebuildStep } from './engine/rebuild.ts'
 import { ask } from './engine/steps.ts'
 import type { EventSource, IndexEvent, RepoSnapshot } from './event.ts'
 import type {
@@ -44,7 +45,7 @@ export async function openIndexer<const D extends Declarations>(
   options: IndexerOptions<D>,
 ): Promise<Indexer<D>> {
   const schema = compileSchema(options.collections)
-  await options.store.prepare(schema)
+  await options.store.prepare(schema, { canFetch: options.fetchRepo !== undefined })
   const indexer = new DefaultIndexer(options, schema)
   await indexer.resume()
   // The reader checks every name at run time; the declared types are put back on here, once.
@@ -89,6 +90,10 @@ class DefaultIndexer extends Reader {
     await this.#writer.transact(function* (tx) {
       yield* ask(tx.requeueFetching(REPO_FETCHING, REPO_QUEUED))
     })
+    let rebuilt = false
+    while (await this.#writer.transact((tx, context) => rebuildStep(context, tx))) rebuilt = true
+    // What the old declaration could not take, the new one may.
+    if (rebuilt) await this.retryDeadLetters()
     this.#writer.startSweeping()
   }
 

@@ -152,7 +152,7 @@ function writeItem(
   if (draft === undefined || effects === undefined || change.put === undefined) {
     if (old !== undefined) changeSet.rowDeletes.push({ collection, key: old.row, id: old.row.id })
   } else {
-    const indexedAt = old?.row.indexedAt ?? now
+    const indexedAt = old?.row.indexedAt ?? change.indexedAt ?? now
     const row: StoredRow = {
       repo: actor.id,
       rkey,

@@ -7,6 +7,8 @@ export interface RecordChange {
   readonly collection: CollectionSchema
   readonly rkey: string
   readonly put: { readonly cid: Uint8Array; readonly bytes: Uint8Array } | undefined
+  /** When the record was first seen, where that is known from before. */
+  readonly indexedAt?: number
 }
 
 /** The last word per record of a batch: intermediate versions leave no trace, so they need no work. */

@@ -11,8 +11,13 @@ export type SqlDialect = 'sqlite' | 'postgres'
  */
 export interface IndexStore extends AsyncDisposable {
   readonly dialect: SqlDialect
-  /** Creates or checks tables for the declared collections. @throws {SchemaMismatchError} */
-  prepare(schema: Schema): Promise<void>
+  /**
+   * Creates or checks tables for the declared collections. Where a declaration changed, everything derived from the
+   * old one is removed and its rows are set aside, for {@link IndexTransaction.setAside} to hand out.
+   *
+   * @throws {SchemaMismatchError} when the rows of an edge collection would have to be fetched again and `canFetch` is false
+   */
+  prepare(schema: Schema, options: { readonly canFetch: boolean }): Promise<void>
   /**
    * Runs one write transaction; transactions are serial. Whatever `work` yields is awaited if it is a promise.
    * Throwing rolls everything back. @throws {StoreFailureError} when the database refuses

@@ -77,9 +77,9 @@ class SqliteIndexStore implements IndexStore {
       )
   }
 
-  async prepare(schema: Schema): Promise<void> {
+  async prepare(schema: Schema, options: { readonly canFetch: boolean }): Promise<void> {
     this.#guard(() => {
-      layOut(this.#writer, schema)
+      layOut(this.#writer, schema, options.canFetch)
       this.#transaction = new SqliteTransaction(this.#writer, schema)
     })
   }

@@ -58,6 +58,15 @@ export interface StoredRow {
 /** A stored column value; null when absent. */
 export type StoredValue = string | number | null
 
+/** A row of a changed collection that has to be derived again. */
+export interface SetAsideRow {
+  readonly repo: number
+  readonly rkey: string
+  readonly cid: Uint8Array
+  readonly bytes: Uint8Array | undefined
+  readonly indexedAt: number
+}
+
 /** Which row. */
 export interface RowKey {
   readonly repo: number
@@ -184,6 +193,13 @@ export interface IndexTransaction {
   /** Dead letters of a repo in a collection, all of them. */
   deadKeys(repo: number, nsid: number): MaybePromise<readonly StoredKey[]>
   write(changes: ChangeSet): MaybePromise<void>
+  /** Collections whose rows were set aside because their declaration changed. */
+  setAside(): MaybePromise<readonly CollectionSchema[]>
+  /**
+   * Takes rows out of what was set aside, at most `limit`; empty at the end, when the leftovers are dropped and the new
+   * declaration is in force. Rows of former edges have no bytes.
+   */
+  takeSetAside(collection: CollectionSchema, limit: number): MaybePromise<readonly SetAsideRow[]>
   park(repo: number, event: Uint8Array): MaybePromise<void>
   /** Parked events of a repo, oldest first. */
   parked(repo: number): MaybePromise<readonly Uint8Array[]>

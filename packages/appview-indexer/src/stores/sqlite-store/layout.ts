@@ -8,7 +8,9 @@ const LAYOUT_VERSION = 1
 
 const BASE_TABLES = `
 CREATE TABLE IF NOT EXISTS ix_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ix_collection (name TEXT PRIMARY KEY, nsid TEXT NOT NULL, fingerprint TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ix_collection (
+  nsid TEXT PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, setAside INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_actor (
   id INTEGER PRIMARY KEY,
   did TEXT NOT NULL UNIQUE,
@@ -73,12 +75,12 @@ export function rowColumns(collection: CollectionSchema): string[] {
 }
 
 /** Creates what is missing and refuses what was laid out by other declarations. @throws {SchemaMismatchError} */
-export function layOut(database: DatabaseSync, schema: Schema): void {
+export function layOut(database: DatabaseSync, schema: Schema, canFetch: boolean): void {
   database.exec('BEGIN IMMEDIATE')
   try {
     database.exec(BASE_TABLES)
     checkVersion(database)
-    for (const collection of schema.collections) layOutCollection(database, collection)
+    for (const collection of schema.collections) layOutCollection(database, collection, canFetch)
     database.exec('COMMIT')
   } catch (error) {
     database.exec('ROLLBACK')
@@ -97,18 +99,86 @@ function checkVersion(database: DatabaseSync): void {
     )
 }
 
-function layOutCollection(database: DatabaseSync, collection: CollectionSchema): void {
+function layOutCollection(
+  database: DatabaseSync,
+  collection: CollectionSchema,
+  canFetch: boolean,
+): void {
   const stored = database
-    .prepare('SELECT fingerprint FROM ix_collection WHERE name = ?')
-    .get(collection.name)
+    .prepare('SELECT name, fingerprint FROM ix_collection WHERE nsid = ?')
+    .get(collection.nsid)
   if (stored === undefined) {
     createTables(database, collection)
     database
-      .prepare('INSERT INTO ix_collection VALUES (?, ?, ?)')
-      .run(collection.name, collection.nsid, collection.fingerprint)
-  } else if (stored['fingerprint'] !== collection.fingerprint)
-    throw new SchemaMismatchError(collection.name, 'the declaration changed')
+      .prepare('INSERT INTO ix_collection (nsid, name, fingerprint) VALUES (?, ?, ?)')
+      .run(collection.nsid, collection.name, collection.fingerprint)
+  } else if (stored['name'] !== collection.name || stored['fingerprint'] !== collection.fingerprint)
+    setAside(database, collection, String(stored['name']), String(stored['fingerprint']), canFetch)
   createIndexes(database, collection)
+}
+
+/** Name of the table that holds rows to be derived again. */
+export function setAsideTable(collection: CollectionSchema): string {
+  return `ix_old_${collection.name}`
+}
+
+/**
+ * Removes what the old declaration derived and puts its rows aside. Runs in the transaction that also stores the
+ * new fingerprint: a crash is before or after it, and the rows aside are worked off in bounded steps later.
+ */
+function setAside(
+  database: DatabaseSync,
+  collection: CollectionSchema,
+  oldName: string,
+  oldFingerprint: string,
+  canFetch: boolean,
+): void {
+  const old = JSON.parse(oldFingerprint) as {
+    edge: boolean
+    counters: [string][]
+    search: string[]
+  }
+  const kept = quote(setAsideTable(collection))
+  const wasAside = database
+    .prepare("SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = ?")
+    .get(setAsideTable(collection))
+  if (
+    old.edge &&
+    !canFetch &&
+    database.prepare(`SELECT 1 AS one FROM ${quote(oldName)} LIMIT 1`).get()
+  )
+    throw new SchemaMismatchError(
+      collection.name,
+      'rows of layout edge keep no record to derive from; hand in fetchRepo to fetch them again',
+    )
+  if (old.search.length > 0) database.exec(`DROP TABLE ${quote(`ix_search_${oldName}`)}`)
+  database
+    .prepare(
+      'DELETE FROM ix_link WHERE path / 2 IN (SELECT p.id FROM ix_path p JOIN ix_nsid n ON n.id = p.nsid WHERE n.name = ?)',
+    )
+    .run(collection.nsid)
+  database
+    .prepare('DELETE FROM ix_notification WHERE nsid IN (SELECT id FROM ix_nsid WHERE name = ?)')
+    .run(collection.nsid)
+  const forget = database.prepare(
+    'DELETE FROM ix_counter WHERE counter IN (SELECT id FROM ix_counter_name WHERE name = ?)',
+  )
+  for (const [name] of old.counters) forget.run(name)
+  const rows = old.edge
+    ? 'SELECT repo, rkey, cid, NULL AS bytes, indexedAt'
+    : 'SELECT repo, rkey, cid, bytes, indexedAt'
+  if (wasAside === undefined)
+    database.exec(`CREATE TABLE ${kept} (
+      id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, bytes BLOB, indexedAt INTEGER NOT NULL
+    )`)
+  database.exec(
+    `INSERT INTO ${kept} (repo, rkey, cid, bytes, indexedAt) ${rows} FROM ${quote(oldName)}`,
+  )
+  database.exec(`DROP TABLE ${quote(oldName)}`)
+  createTables(database, collection)
+  database
+    .prepare('UPDATE ix_collection SET name = ?, fingerprint = ?, setAside = 1 WHERE nsid = ?')
+    .run(collection.name, collection.fingerprint, collection.nsid)
 }
 
 function createTables(database: DatabaseSync, collection: CollectionSchema): void {

@@ -7,21 +7,25 @@ import type {
   IndexTransaction,
   NameKind,
   RowKey,
+  SetAsideRow,
   StoredKey,
   StoredRow,
   StoredValue,
 } from '../transaction.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
+import { quote, setAsideTable } from './layout.ts'
 
 /** Every statement of the write side, prepared once. Valid inside an open transaction only. */
 export class SqliteTransaction implements IndexTransaction {
   readonly #tables = new Map<CollectionSchema, CollectionTable>()
   readonly #names: Interner
   readonly #statements: Readonly<Record<keyof typeof STATEMENTS, StatementSync>>
+  readonly #database: DatabaseSync
   #deadLetters = 0
 
   constructor(database: DatabaseSync, schema: Schema) {
+    this.#database = database
     this.#names = new Interner(database)
     const entries = Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)])
     // Object.entries forgets the literal keys; the record has exactly those of STATEMENTS.
@@ -182,6 +186,31 @@ export class SqliteTransaction implements IndexTransaction {
     this.#writeDeadLetters(changes)
   }
 
+  setAside(): CollectionSchema[] {
+    const nsids = this.#statements.setAside.all().map((row) => String(row['nsid']))
+    return [...this.#tables.keys()].filter(({ nsid }) => nsids.includes(nsid))
+  }
+
+  takeSetAside(collection: CollectionSchema, limit: number): SetAsideRow[] {
+    const table = quote(setAsideTable(collection))
+    const rows = this.#database.prepare(`SELECT * FROM ${table} ORDER BY id LIMIT ?`).all(limit)
+    const last = rows.at(-1)
+    if (last === undefined) {
+      this.#database.exec(`DROP TABLE ${table}`)
+      this.#statements.endSetAside.run(collection.nsid)
+      return []
+    }
+    this.#database.prepare(`DELETE FROM ${table} WHERE id <= ?`).run(last['id'] ?? 0)
+    return rows.map((row) => ({
+      repo: Number(row['repo']),
+      rkey: String(row['rkey']),
+      // BLOB columns.
+      cid: row['cid'] as Uint8Array,
+      bytes: row['bytes'] instanceof Uint8Array ? row['bytes'] : undefined,
+      indexedAt: Number(row['indexedAt']),
+    }))
+  }
+
   park(repo: number, event: Uint8Array): void {
     this.#statements.park.run(repo, event)
   }
@@ -241,6 +270,8 @@ const STATEMENTS = {
   putDead:
     'INSERT OR REPLACE INTO ix_dead (repo, nsid, rkey, cid, reason, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
   deleteDead: 'DELETE FROM ix_dead WHERE repo = ? AND nsid = ? AND rkey = ?',
+  setAside: 'SELECT nsid FROM ix_collection WHERE setAside = 1 ORDER BY nsid',
+  endSetAside: 'UPDATE ix_collection SET setAside = 0 WHERE nsid = ?',
   park: 'INSERT INTO ix_parked (repo, event) VALUES (?, ?)',
   parked: 'SELECT event FROM ix_parked WHERE repo = ? ORDER BY id',
   unpark: 'DELETE FROM ix_parked WHERE repo = ?',

@@ -1,0 +1,38 @@
+import { REPO_QUEUED } from '../stores/transaction.ts'
+import type { IndexTransaction } from '../stores/transaction.ts'
+import { applyChanges } from './apply-changes.ts'
+import type { EngineContext } from './apply-events.ts'
+import type { RecordChange } from './record-change.ts'
+import { ask } from './steps.ts'
+import type { Steps } from './steps.ts'
+
+/** Rows derived again in one transaction. */
+const REBUILD_ROWS = 2_000
+
+/**
+ * Does one bounded piece of deriving the rows of changed collections again, from the stored records, without the
+ * network. Rows that kept no record (edges) make their repo be fetched. Answers false when nothing is left.
+ */
+export function* rebuildStep(context: EngineContext, tx: IndexTransaction): Steps<boolean> {
+  const [collection] = yield* ask(tx.setAside())
+  if (collection === undefined) return false
+  const rows = yield* ask(tx.takeSetAside(collection, REBUILD_ROWS))
+  const actors = yield* ask(tx.actorsById([...new Set(rows.map(({ repo }) => repo))]))
+  const byId = new Map(actors.map((actor) => [actor.id, actor]))
+  const changes: RecordChange[] = []
+  const queued = new Set<number>()
+  for (const { repo, rkey, cid, bytes, indexedAt } of rows) {
+    const actor = byId.get(repo)
+    if (actor === undefined) continue
+    if (bytes !== undefined)
+      changes.push({ actor, collection, rkey, put: { cid, bytes }, indexedAt })
+    else if (!queued.has(repo)) {
+      queued.add(repo)
+      actor.sync = REPO_QUEUED
+      actor.dueAt = 0
+    }
+  }
+  yield* applyChanges(tx, changes, context.now)
+  yield* ask(tx.putActors(actors.filter(({ id }) => queued.has(id))))
+  return true
+}
