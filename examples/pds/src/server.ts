@@ -58,6 +58,7 @@ import { subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
 import { openPreferenceStore } from './preferences.ts'
 import { createProxyFallback } from './proxy/proxy-fallback.ts'
 import { createServiceProxy } from './proxy/service-proxy.ts'
+import { createRateLimits } from './rate-limits.ts'
 import { createRepoHost } from './repos/repo-host.ts'
 import { createRecordWriter } from './repos/write-records.ts'
 import { loadSecrets } from './secrets.ts'
@@ -186,7 +187,8 @@ export async function startPds(
     inviteCode: config.inviteCode,
     now,
   })
-  const write = createRecordWriter({ repos, blobs, lexicons: atproto })
+  const limits = createRateLimits({ enabled: config.rateLimits, now })
+  const write = limits.writes(createRecordWriter({ repos, blobs, lexicons: atproto }))
   const keys = createTidClock({ now })
   const proxy = createServiceProxy({
     appView,
@@ -203,8 +205,8 @@ export async function startPds(
       handleDomains,
       inviteCodeRequired: config.inviteCode !== undefined,
     }),
-    createAccount({ create, sessions: issuer, resolver }),
-    createSession({ accounts, sessions: issuer, resolver }),
+    createAccount({ create, sessions: issuer, resolver, limiter: limits.signUps }),
+    createSession({ accounts, sessions: issuer, resolver, limiter: limits.logins }),
     refreshSession({ auth, sessions: issuer, resolver }),
     getSession({ auth, resolver }),
     deleteSession({ auth, sessions }),
@@ -217,7 +219,7 @@ export async function startPds(
     getRecord({ auth, accounts, repos, proxy }),
     listRecords({ auth, accounts, repos }),
     describeRepo({ auth, accounts, repos, resolver }),
-    uploadBlob({ auth, blobs, maxBlobBytes }),
+    uploadBlob({ auth, blobs, maxBlobBytes, limiter: limits.uploads }),
     getBlob({ auth, accounts, blobs, repos }),
     listBlobs({ auth, accounts, repos }),
     getRepo({ auth, accounts, repos }),
@@ -232,7 +234,7 @@ export async function startPds(
   const router: Router<AtprotoDocuments> = createRouter({
     lexicons: atproto,
     maxBinaryBytes: maxBlobBytes,
-    middleware: [logCalls(log)],
+    middleware: [logCalls(log), limits.calls],
     onError: (error, { nsid }) => log.error({ err: error, nsid }, 'call failed'),
     health: () => {
       database.prepare('SELECT 1').get()

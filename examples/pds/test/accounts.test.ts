@@ -226,6 +226,21 @@ describe('sessions', () => {
   })
 })
 
+describe('rate limits', () => {
+  it('slow down who guesses passwords, and nobody else', async () => {
+    await using other = await startTestPds({ rateLimits: true })
+    const guess = (identifier: string): ReturnType<typeof call> =>
+      call(other.url, 'com.atproto.server.createSession', { json: { identifier, password: 'x' } })
+    const answers = await Promise.all(Array.from({ length: 32 }, () => guess('victim.test')))
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(30)
+    const limited = answers.find(({ status }) => status === 429)
+    expect(limited).toMatchObject({ body: { error: 'RateLimitExceeded' } })
+    expect(Number(limited?.headers.get('retry-after'))).toBeGreaterThan(290)
+    expect(limited?.headers.get('ratelimit-policy')).toBe('30;w=300')
+    expect((await guess('somebody.test')).status).toBe(401)
+  })
+})
+
 describe('com.atproto.identity.resolveHandle', () => {
   it('knows its own accounts', async () => {
     const { data } = await server.agent().resolveHandle({ handle: 'Alice.test' })

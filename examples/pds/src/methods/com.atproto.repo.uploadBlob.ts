@@ -1,6 +1,7 @@
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import type { BlobStore } from '../blobs/blob-store.ts'
+import type { RateLimiter } from '../rate-limits.ts'
 import type { Auth } from '../sessions/auth.ts'
 
 /** Takes in a blob. It stays temporary, and unserved, until a record references it. */
@@ -8,13 +9,16 @@ export function uploadBlob(options: {
   readonly auth: Auth
   readonly blobs: BlobStore
   readonly maxBlobBytes: number
+  /** By DID. */
+  readonly limiter: RateLimiter
 }): XrpcMethod {
-  const { auth, blobs, maxBlobBytes } = options
+  const { auth, blobs, maxBlobBytes, limiter } = options
   return defineMethod(atproto, 'com.atproto.repo.uploadBlob', {
     // Services that prepare media (video) upload for the account, with a token it signed for this method.
     auth: auth.activeSessionOrService,
     maxInputBytes: maxBlobBytes,
     async handler({ auth: { account }, input, encoding, request, signal }) {
+      limiter.consume(account.did)
       const length = request.headers.get('content-length')
       const compressed = request.headers.get('content-encoding') !== null
       const { cid, mimeType, size } = await blobs.upload({

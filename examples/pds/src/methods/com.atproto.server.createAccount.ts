@@ -3,6 +3,7 @@ import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import { viewSession } from '../accounts/account-view.ts'
 import type { CreateAccount } from '../accounts/create-account.ts'
+import type { RateLimiter } from '../rate-limits.ts'
 import type { SessionIssuer } from '../sessions/issue-session.ts'
 
 /** Signs somebody up with a new did:plc and a handle under this server's domains. */
@@ -10,10 +11,13 @@ export function createAccount(options: {
   readonly create: CreateAccount
   readonly sessions: SessionIssuer
   readonly resolver: IdentityResolver
+  /** By address. */
+  readonly limiter: RateLimiter
 }): XrpcMethod {
-  const { create, sessions, resolver } = options
+  const { create, sessions, resolver, limiter } = options
   return defineMethod(atproto, 'com.atproto.server.createAccount', {
-    async handler({ input, error }) {
+    async handler({ input, error, request }) {
+      limiter.consume(request.ip ?? 'unknown')
       if (input.did !== undefined || input.plcOp !== undefined) {
         throw error('UnresolvableDid', 'this server creates the identities of its accounts itself')
       }

@@ -5,18 +5,27 @@ import { viewSession } from '../accounts/account-view.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { MAX_PASSWORD } from '../accounts/create-account.ts'
 import { verifyPassword } from '../accounts/password.ts'
+import type { RateLimiter } from '../rate-limits.ts'
 import { refuseRemoved } from '../sessions/auth.ts'
 import type { SessionIssuer } from '../sessions/issue-session.ts'
+
+/** Characters of a name that tell callers apart: more only serves to fill memory. */
+const MAX_NAME = 256
 
 /** Signs in with handle, DID or e-mail and password. Unknown names and wrong passwords look alike. */
 export function createSession(options: {
   readonly accounts: AccountStore
   readonly sessions: SessionIssuer
   readonly resolver: IdentityResolver
+  /** By address and name. */
+  readonly limiter: RateLimiter
 }): XrpcMethod {
-  const { accounts, sessions, resolver } = options
+  const { accounts, sessions, resolver, limiter } = options
   return defineMethod(atproto, 'com.atproto.server.createSession', {
-    async handler({ input }) {
+    async handler({ input, request }) {
+      limiter.consume(
+        `${request.ip ?? 'unknown'} ${input.identifier.slice(0, MAX_NAME).toLowerCase()}`,
+      )
       const found = accounts.getByIdentifier(input.identifier)
       const account = found?.status === 'pending' ? undefined : found
       const hash = account === undefined ? undefined : accounts.getPasswordHash(account.did)
