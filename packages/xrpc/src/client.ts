@@ -190,6 +190,7 @@ class XrpcClient {
   }
 
   async #send({ method, url, init, signal }: OutgoingCall): Promise<CallResult<unknown>> {
+    signal?.throwIfAborted()
     const { timeoutMs = TIMEOUT_MS } = this.#options
     const timeout = new AbortController()
     const timer = setTimeout(() => timeout.abort(), timeoutMs)

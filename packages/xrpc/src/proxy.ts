@@ -40,6 +40,19 @@ const RESPONSE_HEADERS = [
 export interface ProxyCredentials {
   /** DID of the account that the token speaks for. `undefined` sends no token. */
   readonly iss: string | undefined
+  /**
+   * Audience of the token where it is not the service asked, as for a feed generator behind an AppView.
+   * @defaultValue the target, in the form of {@link ProxyOptions.audience}
+   */
+  readonly aud?: string
+  /** Method of the token where it is not the one called. @defaultValue the method called */
+  readonly lxm?: string
+}
+
+/** A service that the operator configured, reached without asking its DID document. */
+export interface KnownService extends ProxyTarget {
+  /** Origin. */
+  readonly url: string
 }
 
 /** Options of {@link createProxy}. */
@@ -56,6 +69,10 @@ export interface ProxyOptions {
    * (`@skywright/identity/node` has one that does).
    */
   readonly fetch: FetchLike
+  /** Services that the operator chose: their addresses are trusted and reached by {@link ProxyOptions.trustedFetch}. */
+  readonly services?: readonly KnownService[]
+  /** For {@link ProxyOptions.services}. @defaultValue the global `fetch` */
+  readonly trustedFetch?: FetchLike
   /** Where calls without a header go. @defaultValue nowhere */
   readonly defaultTarget?: (nsid: string) => ProxyTarget | undefined
   /** Last word on a target and method. @defaultValue anything that is not protected */
@@ -104,7 +121,7 @@ export function createProxy(options: ProxyOptions): Proxy {
   }
   return {
     targetOf,
-    async forward(call, { iss }, target = targetOf(call)) {
+    async forward(call, credentials, target = targetOf(call)) {
       if (target === undefined) throw new InvalidRequestError('no service to proxy to')
       const { nsid } = call
       if (isProtectedMethod(nsid) || options.allow?.(target, nsid) === false) {
@@ -112,23 +129,39 @@ export function createProxy(options: ProxyOptions): Proxy {
       }
       const endpoint = await resolveTarget(target, options)
       const headers = requestHeaders(call)
+      const { iss, lxm = nsid } = credentials
       if (iss !== undefined) {
-        const aud = options.audience === 'did#service' ? formatProxyHeader(target) : target.did
-        headers['authorization'] = `Bearer ${await options.createToken({ iss, aud, lxm: nsid })}`
+        const { did } = target
+        const usual = options.audience === 'did#service' ? formatProxyHeader(target) : did
+        const token = await options.createToken({ iss, aud: credentials.aud ?? usual, lxm })
+        headers['authorization'] = `Bearer ${token}`
       }
       return send(endpoint, headers, call, options)
     },
   }
 }
 
-async function resolveTarget(target: ProxyTarget, options: ProxyOptions): Promise<string> {
-  const { allowHttp = false } = options
+/** Where a target is, and how to get there. */
+interface Endpoint {
+  readonly url: string
+  readonly fetch: FetchLike
+}
+
+async function resolveTarget(target: ProxyTarget, options: ProxyOptions): Promise<Endpoint> {
+  const { allowHttp = false, services = [], fetch } = options
+  const known = services.find(
+    ({ did, serviceId }) => did === target.did && serviceId === target.serviceId,
+  )
+  if (known !== undefined) {
+    const trusted = options.trustedFetch ?? (async (url, init) => globalThis.fetch(url, init))
+    return { url: new URL(known.url).origin, fetch: trusted }
+  }
   const document = await documentOf(target, options)
-  const endpoint = getServiceEndpoint(document, target.serviceId, undefined, { allowHttp })
-  if (endpoint === undefined) {
+  const url = getServiceEndpoint(document, target.serviceId, undefined, { allowHttp })
+  if (url === undefined) {
     throw new InvalidRequestError('atproto-proxy names a service that its DID does not have')
   }
-  return endpoint
+  return { url, fetch }
 }
 
 async function documentOf(
@@ -154,7 +187,7 @@ function requestHeaders(call: CallContext): Record<string, string> {
 }
 
 async function send(
-  endpoint: string,
+  endpoint: Endpoint,
   headers: Record<string, string>,
   call: CallContext,
   options: ProxyOptions,
@@ -173,7 +206,7 @@ async function send(
       : { body: toReadableStream(body), duplex: 'half' as const }),
   }
   try {
-    const response = await options.fetch(endpoint + url, init)
+    const response = await endpoint.fetch(endpoint.url + url, init)
     return await answerOf(response, timeout, options)
   } catch (cause) {
     if (cause instanceof XrpcError) throw cause
