@@ -16,6 +16,8 @@ export const PLC_RECOVERY_WINDOW_MS: number = 72 * 60 * 60 * 1000
 
 /** Entries a log may have before it is refused unread. The busiest known DID has far fewer. */
 const MAX_LOG_ENTRIES = 10_000
+/** Signatures tried on one log: some seconds of work, and many times what an honest log needs. */
+const MAX_SIGNATURE_CHECKS = 20_000
 
 /** An operation that was checked, in its place. */
 export interface VerifiedPlcEntry {
@@ -65,12 +67,13 @@ export function verifyAuditLog(did: string, log: unknown): VerifiedPlcLog {
   if (log.length > MAX_LOG_ENTRIES) throw new InvalidPlcLogError(did, 0, 'log is too long')
   const entries: { readonly claimed: PlcLogEntry; readonly entry: PlcChainEntry }[] = []
   let chain: readonly PlcChainEntry[] = []
+  const checker = new SignatureChecker()
   log.forEach((value: unknown, index) => {
     try {
       const claimed = parseLogEntry(value)
       if (claimed.did !== did) throw new InvalidPlcOperationError('entry of another DID')
       const createdAtMs = parseTime(claimed.createdAt)
-      const placement = verifyNextPlcOperation(did, chain, claimed.operation, createdAtMs)
+      const placement = placeOperation(did, chain, claimed.operation, createdAtMs, checker)
       if (placement.cid !== claimed.cid) throw new InvalidPlcOperationError('CID does not match')
       const entry = { operation: claimed.operation, cid: placement.cid, createdAtMs }
       chain = [...chain.slice(0, chain.length - placement.nullified.length), entry]
@@ -106,10 +109,11 @@ export function verifyOperationLog(did: string, log: unknown): PlcData | undefin
     throw new InvalidPlcLogError(did, 0, 'log is not a list of operations')
   }
   const chain: PlcChainEntry[] = []
+  const checker = new SignatureChecker()
   log.forEach((value: unknown, index) => {
     try {
       const operation = parsePlcOperation(value)
-      const { cid, nullified } = verifyNextPlcOperation(did, chain, operation, 0)
+      const { cid, nullified } = placeOperation(did, chain, operation, 0, checker)
       if (nullified.length > 0)
         throw new InvalidPlcOperationError('prev is not the operation before')
       chain.push({ operation, cid, createdAtMs: 0 })
@@ -132,12 +136,22 @@ export function verifyNextPlcOperation(
   operation: AnyPlcOperation,
   createdAtMs: number,
 ): PlcPlacement {
+  return placeOperation(did, chain, operation, createdAtMs, new SignatureChecker())
+}
+
+function placeOperation(
+  did: string,
+  chain: readonly PlcChainEntry[],
+  operation: AnyPlcOperation,
+  createdAtMs: number,
+  checker: SignatureChecker,
+): PlcPlacement {
   if (encodePlcOperation(operation).length > MAX_PLC_OPERATION_BYTES) {
     throw new InvalidPlcOperationError(`operation is larger than ${MAX_PLC_OPERATION_BYTES} bytes`)
   }
   const cid = plcOperationCid(operation)
   if (chain.length === 0) {
-    verifyGenesis(did, operation)
+    verifyGenesis(did, operation, checker)
     return { cid, nullified: [] }
   }
   if (operation.type === 'create') throw new InvalidPlcOperationError('create is not first')
@@ -149,10 +163,12 @@ export function verifyNextPlcOperation(
   const undone = chain.slice(prevIndex + 1)
   const [firstUndone] = undone
   if (firstUndone === undefined) {
-    verifySignedBy(keys, operation)
+    checker.verifySignedBy(keys, operation)
     return { cid, nullified: [] }
   }
-  verifyRecovery(keys, firstUndone, operation)
+  // The first undone operation was signed by some key of the list; the recovery must be by one before it.
+  const disputedIndex = checker.verifySignedBy(keys, firstUndone.operation)
+  checker.verifySignedBy(keys.slice(0, disputedIndex), operation)
   const newest = undone.at(-1) ?? firstUndone
   if (createdAtMs <= newest.createdAtMs) {
     throw new InvalidPlcOperationError('recovery is not later than what it undoes')
@@ -163,41 +179,48 @@ export function verifyNextPlcOperation(
   return { cid, nullified: undone.map((entry) => entry.cid) }
 }
 
-function verifyGenesis(did: string, operation: AnyPlcOperation): void {
+function verifyGenesis(did: string, operation: AnyPlcOperation, checker: SignatureChecker): void {
   if (operation.type === 'plc_tombstone')
     throw new InvalidPlcOperationError('log begins with a tombstone')
   if (operation.prev !== null) throw new InvalidPlcOperationError('prev of the genesis is not null')
   if (plcGenesisDid(operation) !== did) {
     throw new InvalidPlcOperationError('genesis does not hash to the DID')
   }
-  verifySignedBy(plcOperationData(operation)?.rotationKeys ?? [], operation)
+  checker.verifySignedBy(plcOperationData(operation)?.rotationKeys ?? [], operation)
 }
 
-/** The disputed operation was signed by some key of the list; the recovery must be by one before it. */
-function verifyRecovery(
-  keys: readonly string[],
-  disputed: PlcChainEntry,
-  recovery: AnyPlcOperation,
-): void {
-  const disputedIndex = verifySignedBy(keys, disputed.operation)
-  verifySignedBy(keys.slice(0, disputedIndex), recovery)
-}
+/** Checks signatures against lists of keys; reads each key once, and bounds the work. */
+class SignatureChecker {
+  readonly #keys = new Map<string, PublicKey | undefined>()
+  #checks = 0
 
-/** Index of the first key that signed the operation. */
-function verifySignedBy(keys: readonly string[], operation: AnyPlcOperation): number {
-  const signature = parsePlcSignature(operation.sig)
-  const bytes = plcSigningBytes(operation)
-  const index = keys.findIndex((key) => readKey(key)?.verify(bytes, signature) === true)
-  if (index < 0) throw new InvalidPlcOperationError('not signed by a key that may')
-  return index
-}
+  /** Index of the first key that signed the operation. */
+  verifySignedBy(didKeys: readonly string[], operation: AnyPlcOperation): number {
+    const signature = parsePlcSignature(operation.sig)
+    const bytes = plcSigningBytes(operation)
+    const index = didKeys.findIndex((didKey) => {
+      const key = this.#read(didKey)
+      if (key === undefined) return false
+      if (++this.#checks > MAX_SIGNATURE_CHECKS) {
+        throw new InvalidPlcOperationError('log asks for too many signature checks')
+      }
+      return key.verify(bytes, signature)
+    })
+    if (index < 0) throw new InvalidPlcOperationError('not signed by a key that may')
+    return index
+  }
 
-/** A rotation key of history that cannot be read can sign nothing; the others still can. */
-function readKey(didKey: string): PublicKey | undefined {
-  try {
-    return didKey.startsWith('did:key:') ? parsePublicKey(didKey) : undefined
-  } catch {
-    return undefined
+  /** A rotation key of history that cannot be read can sign nothing; the others still can. */
+  #read(didKey: string): PublicKey | undefined {
+    if (this.#keys.has(didKey)) return this.#keys.get(didKey)
+    let key: PublicKey | undefined
+    try {
+      key = didKey.startsWith('did:key:') ? parsePublicKey(didKey) : undefined
+    } catch {
+      key = undefined
+    }
+    this.#keys.set(didKey, key)
+    return key
   }
 }
 
