@@ -42,6 +42,14 @@ async function judgedByAtcute(car: Uint8Array): Promise<boolean> {
   }
 }
 
+function classOf(name: string, expected: string): string {
+  if (expected === 'accept') return 'controls that must be accepted'
+  if (expected === 'InvalidMst') return 'trees that break a rule'
+  if (expected === 'InvalidRecord') return 'records that are not canonical'
+  if (/^(commit|signature)/.test(name)) return 'commits and signatures'
+  return 'CAR files, hashes, absent blocks'
+}
+
 describe('the vectors', () => {
   it('in the folder are what the generator makes', async () => {
     const vectors = await buildVectors()
@@ -56,6 +64,10 @@ describe('the vectors', () => {
 
   it('get the verdict of the index from us, and the README shows what others say', async () => {
     const rows: string[] = []
+    const classes = new Map<
+      string,
+      [total: number, ours: number, reference: number, atcute: number]
+    >()
     for (const { name, expected, car } of await buildVectors()) {
       let ours: string = 'accept'
       try {
@@ -66,6 +78,14 @@ describe('the vectors', () => {
       }
       expect(ours, name).toBe(expected)
       const others = [await judgedByReference(car), await judgedByAtcute(car)]
+      const right = others.map((accepted) => Number(accepted === (expected === 'accept')))
+      const [total, own, reference, atcute] = classes.get(classOf(name, expected)) ?? [0, 0, 0, 0]
+      classes.set(classOf(name, expected), [
+        total + 1,
+        own + 1,
+        reference + (right[0] ?? 0),
+        atcute + (right[1] ?? 0),
+      ])
       const words = others.map((accepted) => {
         const right = accepted === (expected === 'accept')
         const word = accepted ? 'accepts' : 'refuses'
@@ -75,5 +95,8 @@ describe('the vectors', () => {
     }
     const readme = readFileSync(`${folder}/README.md`, 'utf8').replace(/ +/g, ' ')
     for (const row of rows) expect(readme).toContain(row)
+    const main = readFileSync(`${folder}/../README.md`, 'utf8').replace(/ +/g, ' ')
+    for (const [name, counts] of classes)
+      expect(main).toContain(`| ${name} | ${counts.join(' | ')} |`)
   })
 })
