@@ -8,7 +8,9 @@ import { LowWater } from './low-water.ts'
 import { KeyedQueue, type KeyedQueueOptions } from './queue.ts'
 import type { FirehoseIssue, StreamEvent } from './stream-event.ts'
 import { trustedEvent, verifiedCommit } from './to-stream-event.ts'
-import type { Clock } from './timer.ts'
+import type { ResyncOptions } from './resync/synchronizer.ts'
+import { Synchronizer } from './resync/synchronizer.ts'
+import { abortError, type Clock } from './timer.ts'
 import { asError } from './verify/reasons.ts'
 import type { VerifiedCommit } from './verify/outcome.ts'
 import type { EventVerifier } from './verify/verifier.ts'
@@ -20,13 +22,18 @@ export interface Delivery {
   readonly finish: () => void
 }
 
-/** Counts of everything received: received = delivered + filtered + rejected + discontinuous + unknown + invalid + info. */
+/**
+ * Counts of everything received:
+ * received = delivered + filtered + rejected + discontinuous + parked + unknown + invalid + info.
+ */
 export interface ConsumerCounts {
   received: number
   delivered: number
   filtered: number
   rejected: number
   discontinuous: number
+  /** Held back for a repository being fetched, to follow it or to be replaced by it. */
+  parked: number
   unknown: number
   invalid: number
   info: number
@@ -48,6 +55,8 @@ export interface ConsumerOptions {
   readonly deliver: (delivery: Delivery) => Promise<void>
   /** Told as soon as something failed that ends the run. */
   readonly onFailure: (error: unknown) => void
+  /** Fetches repositories that are out of date; for a verifier with policy `consumer`. */
+  readonly resync: ResyncOptions | undefined
 }
 
 /** Least time between two lag reports, in milliseconds. */
@@ -64,6 +73,7 @@ export class Consumer {
     filtered: 0,
     rejected: 0,
     discontinuous: 0,
+    parked: 0,
     unknown: 0,
     invalid: 0,
     info: 0,
@@ -77,8 +87,11 @@ export class Consumer {
   private laggedAtMs = -Infinity
   private readonly ending = new AbortController()
 
+  private readonly synchronizer: Synchronizer | undefined
+
   constructor(options: ConsumerOptions) {
     this.options = options
+    this.synchronizer = this.createSynchronizer()
     this.queue = new KeyedQueue(options.queue)
     this.lowWater = new LowWater(options.cursor)
     this.wanted = createFrameFilter(options.filter)
@@ -92,6 +105,9 @@ export class Consumer {
 
   /** Consumes frames until they end or anything fails, then waits for what is in work and stores the cursor. */
   async run(frames: AsyncIterable<ReceivedFrame>): Promise<void> {
+    const filling = this.synchronizer?.fill().catch((error: unknown) => {
+      if (!this.options.signal.aborted) this.fail(error)
+    })
     try {
       for await (const received of frames) {
         if (this.options.signal.aborted) break
@@ -99,6 +115,8 @@ export class Consumer {
       }
       await this.queue.idle()
     } finally {
+      await filling
+      await this.synchronizer?.stopped()
       this.ending.abort()
       await this.storing
       await this.store()
@@ -131,7 +149,7 @@ export class Consumer {
     this.checkLag(event)
     await this.queue.push(event.did, frame.length, async () => {
       try {
-        await this.handle(event, finish, () => this.wanted(peek))
+        await this.handle(event, frame.length, finish, () => this.wanted(peek))
       } catch (error) {
         this.fail(error)
         throw error
@@ -139,10 +157,15 @@ export class Consumer {
     })
   }
 
-  private async handle(event: RepoEvent, finish: () => void, wanted: () => boolean): Promise<void> {
+  private async handle(
+    event: RepoEvent,
+    bytes: number,
+    finish: () => void,
+    wanted: () => boolean,
+  ): Promise<void> {
     const { source, verify } = this.options
     if (event.type === 'commit' || event.type === 'sync') {
-      await this.acceptCommit(event, finish, wanted)
+      await this.acceptCommit(event, bytes, finish, wanted)
       return
     }
     if (event.type === 'identity' && verify !== false) verify.purge(event.did)
@@ -156,10 +179,16 @@ export class Consumer {
 
   private async acceptCommit(
     event: CommitEvent | SyncEvent,
+    bytes: number,
     finish: () => void,
     wanted: () => boolean,
   ): Promise<void> {
     const { source, verify, onIssue, filter, signal } = this.options
+    if (this.synchronizer?.park(event, bytes) === true) {
+      this.counts.parked++
+      finish()
+      return
+    }
     const { seq, did } = event
     if (verify === false) {
       const trusted = this.trust(event)
@@ -189,7 +218,11 @@ export class Consumer {
     if (outcome.status === 'discontinuous') {
       onIssue({ kind: 'discontinuous', source, seq, did, reason: outcome.reason })
       if (verify.policy === 'consumer') {
-        this.counts.discontinuous++
+        if (this.synchronizer === undefined) this.counts.discontinuous++
+        else {
+          await this.synchronizer.request(event, bytes)
+          this.counts.parked++
+        }
         finish()
         return
       }
@@ -201,6 +234,63 @@ export class Consumer {
     }
     const reason = outcome.status === 'discontinuous' ? outcome.reason : undefined
     await this.deliver(verifiedCommit(event, verified, source, reason, filter), settle)
+  }
+
+  private createSynchronizer(): Synchronizer | undefined {
+    const { resync, verify, source, filter, clock, signal, onIssue } = this.options
+    if (resync === undefined || verify === false) return undefined
+    return new Synchronizer({
+      ...resync,
+      verifier: verify,
+      source,
+      collections: filter?.collections,
+      clock,
+      signal,
+      onIssue,
+      position: () => this.lowWater.value ?? 0,
+      deliver: (event) => this.deliverFully(event),
+      replay: (event) => this.replay(verify, event),
+      onFailure: (error) => {
+        this.fail(error)
+      },
+    })
+  }
+
+  /** Delivers an event that is not of the stream, and waits until it is handled. */
+  private deliverFully(event: StreamEvent): Promise<void> {
+    const { signal } = this.options
+    return new Promise((resolve, reject) => {
+      const aborted = (): void => {
+        reject(abortError(signal))
+      }
+      signal.addEventListener('abort', aborted, { once: true })
+      const finish = (): void => {
+        signal.removeEventListener('abort', aborted)
+        resolve()
+      }
+      this.options.deliver({ event, finish }).catch(reject)
+    })
+  }
+
+  /** A parked event after its repository was fetched; `false` when it does not follow the copy. */
+  private async replay(verify: EventVerifier, event: CommitEvent | SyncEvent): Promise<boolean> {
+    const { source, filter, onIssue, signal } = this.options
+    const outcome = await verify.verify(event, { signal })
+    const { seq, did } = event
+    if (outcome.status === 'discontinuous') {
+      onIssue({ kind: 'discontinuous', source, seq, did, reason: outcome.reason })
+      return false
+    }
+    if (outcome.status === 'rejected') {
+      const { reason } = outcome
+      if (reason !== 'stale-rev') onIssue({ kind: 'rejected', source, seq, did, reason })
+      return true
+    }
+    const { verified } = outcome
+    const stream = verifiedCommit(event, verified, source, undefined, filter)
+    if (stream.type !== 'commit' || stream.ops.length > 0) await this.deliverFully(stream)
+    await verify.settle(verified)
+    return true
   }
 
   private trust(event: CommitEvent | SyncEvent): StreamEvent | undefined {

@@ -10,6 +10,8 @@ export type FirehoseErrorCode =
   | 'LogCorrupt'
   | 'VerifyFailed'
   | 'HostRefused'
+  | 'RepoUnavailable'
+  | 'FetchFailed'
 
 /** Base of every error thrown by this package. */
 export abstract class FirehoseError extends Error {
@@ -137,5 +139,45 @@ export class HostRefusedError extends FirehoseError {
     super(`host refused; error=${error} reason=${reason}`, options)
     this.error = error
     this.hostname = hostname
+  }
+}
+
+/** The host answers that it will not give the repository: the account's status says why. Trying again does not help. */
+export class RepoUnavailableError extends FirehoseError {
+  override readonly name = 'RepoUnavailableError'
+  readonly code = 'RepoUnavailable'
+  readonly retryable = false
+  readonly did: string
+  /** `takendown`, `suspended`, `deactivated` or `deleted`. */
+  readonly status: string
+  constructor(did: string, status: string, options?: ErrorOptions) {
+    super(`repo unavailable; did=${did} status=${status}`, options)
+    this.did = did
+    this.status = status
+  }
+}
+
+/** A request to a host failed, or its answer is unusable. */
+export class FetchFailedError extends FirehoseError {
+  override readonly name = 'FetchFailedError'
+  readonly code = 'FetchFailed'
+  readonly retryable = true
+  readonly host: string
+  /** HTTP status, when there was an answer. */
+  readonly status: number | undefined
+  /** How long the host asks to be left alone, in milliseconds. */
+  readonly retryAfterMs: number | undefined
+  constructor(
+    host: string,
+    reason: string,
+    options: ErrorOptions & {
+      readonly status?: number | undefined
+      readonly retryAfterMs?: number | undefined
+    } = {},
+  ) {
+    super(`request failed; host=${host} reason=${reason}`, options)
+    this.host = host
+    this.status = options.status
+    this.retryAfterMs = options.retryAfterMs
   }
 }

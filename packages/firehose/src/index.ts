@@ -46,6 +46,15 @@ export type { KeyedQueueOptions } from './queue.ts'
 export { LowWater } from './low-water.ts'
 export { createCollectionMatcher } from './filter.ts'
 export type { EventFilter } from './filter.ts'
+export { fetchRepo } from './resync/fetch-repo.ts'
+export type { FetchRepoOptions, RepoCopy } from './resync/fetch-repo.ts'
+export { listRepos } from './resync/list-repos.ts'
+export type { ListedPage, ListReposOptions } from './resync/list-repos.ts'
+export { diffRepo } from './resync/diff-repo.ts'
+export { createMemorySyncStore } from './resync/sync-store.ts'
+export type { SyncStore } from './resync/sync-store.ts'
+export type { ResyncOptions } from './resync/synchronizer.ts'
+export type { FetchLike } from './resync/request.ts'
 export { readFrameFile, verifyFrames } from './frame-file.ts'
 export type { FrameReport, VerifyFramesOptions } from './frame-file.ts'
 export { createMemoryCursorStore } from './cursor-store.ts'
@@ -85,12 +94,14 @@ export type { IdentitySourceOptions } from './verify/identity-source.ts'
 export {
   ConsumerTooSlowError,
   DisconnectedError,
+  FetchFailedError,
   FirehoseError,
   FutureCursorError,
   HostRefusedError,
   InvalidFrameError,
   LogClosedError,
   LogCorruptError,
+  RepoUnavailableError,
   StreamError,
   UnknownFrameError,
 } from './errors.ts'

@@ -71,6 +71,12 @@ export async function runStream(
     maxPendingBytes = 32 * 1024 * 1024,
     clock = systemClock,
   } = options
+  if (
+    options.resync !== undefined &&
+    (options.verify === false || options.verify.policy !== 'consumer')
+  ) {
+    throw new TypeError('resync needs a verifier with policy consumer')
+  }
   // Ends the connection as soon as anything fails, also while it is waiting for the next frame.
   const failed = new AbortController()
   const signal =
@@ -83,6 +89,7 @@ export async function runStream(
     cursors,
     verify: options.verify,
     filter: options.filter,
+    resync: options.resync,
     onIssue,
     signal,
     clock,

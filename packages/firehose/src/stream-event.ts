@@ -122,6 +122,14 @@ export type FirehoseIssue =
       readonly attempt: number
     }
   | {
+      readonly kind: 'resync-failed'
+      readonly source: string
+      readonly did: string
+      readonly attempt: number
+      readonly delayMs: number
+      readonly error: unknown
+    }
+  | {
       readonly kind: 'reconnect'
       readonly source: string
       readonly attempt: number

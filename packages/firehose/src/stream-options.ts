@@ -1,6 +1,7 @@
 import type { BackoffOptions } from './backoff.ts'
 import type { CursorStore } from './cursor-store.ts'
 import type { EventFilter } from './filter.ts'
+import type { ResyncOptions } from './resync/synchronizer.ts'
 import type { OpenStream } from './socket.ts'
 import type { FirehoseIssue } from './stream-event.ts'
 import type { Clock } from './timer.ts'
@@ -22,6 +23,11 @@ export interface StreamOptions {
    * `discontinuity` set, `consumer` only reports them to `onIssue`.
    */
   readonly verify: EventVerifier | false
+  /**
+   * Fetches repositories whose commits do not follow, and those of a backfill, and delivers what changed as events with
+   * `live: false`. Needs a verifier with policy `consumer`.
+   */
+  readonly resync?: ResyncOptions | undefined
   /** Only matching commits, cut to their matching operations, are delivered. Other events always are. */
   readonly filter?: EventFilter | undefined
   /** Told of everything received that was not delivered as an event, and of the connection. Must not throw. */

@@ -1,0 +1,323 @@
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it } from 'vitest'
+import { createMemoryCursorStore } from '../src/cursor-store.ts'
+import { fetchRepo } from '../src/resync/fetch-repo.ts'
+import { listRepos } from '../src/resync/list-repos.ts'
+import type { FetchLike } from '../src/resync/request.ts'
+import { openSqliteSyncStore } from '../src/resync/sqlite-sync-store.ts'
+import { createMemorySyncStore } from '../src/resync/sync-store.ts'
+import { runRepos } from '../src/run.ts'
+import type { FirehoseIssue, StreamEvent } from '../src/stream-event.ts'
+import { SimulatedNetwork, type SimulatedAccount } from '../src/testing/index.ts'
+import { createMemoryChainStore } from '../src/verify/chain-store.ts'
+import { createEventVerifier } from '../src/verify/verifier.ts'
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+const service = 'https://pds0.test'
+
+/** The HTTP side of the simulated hosts. */
+function hostsOf(
+  network: SimulatedNetwork,
+  before: (url: URL) => Response | undefined = () => undefined,
+) {
+  const requests: string[] = []
+  const fetch: FetchLike = async (text) => {
+    const url = new URL(text)
+    requests.push(text)
+    const answer = before(url)
+    if (answer !== undefined) return answer
+    const host = network.hosts.find((one) => one.hostname === url.host)
+    if (host === undefined) throw new TypeError('no such host')
+    if (url.pathname === '/xrpc/com.atproto.sync.listRepos') {
+      const cursor = url.searchParams.get('cursor') ?? ''
+      const dids = network.accounts
+        .filter((account) => account.host === host && account.did > cursor)
+        .map((account) => account.did)
+        .toSorted()
+      const page = dids.slice(0, 3)
+      return Response.json({
+        repos: page.map((did) => ({ did, head: 'x', rev: 'x', active: true })),
+        ...(dids.length > 3 ? { cursor: page.at(-1) } : {}),
+      })
+    }
+    const account = network.accounts.find(
+      (one) => one.did === url.searchParams.get('did') && one.host === host,
+    )
+    if (account === undefined) return Response.json({ error: 'RepoNotFound' }, { status: 400 })
+    if (!account.active) return Response.json({ error: 'RepoDeactivated' }, { status: 400 })
+    const chunks: Uint8Array[] = []
+    for await (const chunk of account.repo.export()) chunks.push(chunk)
+    return new Response(new Blob(chunks as BlobPart[]))
+  }
+  return { fetch, requests }
+}
+
+/** A consumer that keeps what it is told, and a way to run it until it is where the network is. */
+function consumer(network: SimulatedNetwork, fetch: FetchLike) {
+  const repos = new Map<string, Map<string, string>>()
+  const events: StreamEvent[] = []
+  const issues: FirehoseIssue[] = []
+  const chain = createMemoryChainStore()
+  const store = createMemorySyncStore()
+  const cursor = createMemoryCursorStore({ [service]: 0 })
+  const identity = network.identitySource()
+  const repoOf = (did: string) => {
+    const repo = repos.get(did) ?? new Map<string, string>()
+    repos.set(did, repo)
+    return repo
+  }
+  const run = (
+    signal: AbortSignal,
+    options: Partial<Parameters<typeof runRepos>[0]> & { backfill?: boolean } = {},
+  ) =>
+    runRepos({
+      service,
+      cursor,
+      open: network.loopback.open,
+      signal,
+      verify: createEventVerifier({ identity, chain, now: network.now }),
+      lagMs: Infinity,
+      clock: {
+        now: network.now,
+        sleep: (_, end) =>
+          end?.aborted === true
+            ? Promise.reject(new Error('aborted'))
+            : turn().then(() => undefined),
+      },
+      onIssue: (issue) => issues.push(issue),
+      resync: {
+        identity,
+        store,
+        known: repoOf,
+        fetch,
+        upstream: undefined,
+        ...(options.backfill === true ? { backfill: listRepos({ service, fetch }) } : {}),
+      },
+      handle: (event) => {
+        events.push(event)
+        if (event.type === 'account' && event.status === 'deactivated') repos.delete(event.did)
+        if (event.type !== 'commit') return
+        const repo = repoOf(event.did)
+        for (const { action, path, cid } of event.ops) {
+          if (cid === null) repo.delete(path)
+          else {
+            // Each operation fits what is there: nothing is told twice, nothing is missing.
+            expect([path, repo.has(path)]).toEqual([path, action === 'update'])
+            repo.set(path, cid.toString())
+          }
+        }
+      },
+      ...options,
+    })
+  return { repos, events, issues, store, chain, identity, run }
+}
+
+async function contents(account: SimulatedAccount): Promise<Map<string, string>> {
+  const all = new Map<string, string>()
+  const collections = new Set(account.paths.map((path) => path.split('/')[0] ?? ''))
+  for (const collection of collections) {
+    for (const record of await account.repo.list(collection, { limit: 10_000 })) {
+      all.set(`${collection}/${record.rkey}`, record.cid.toString())
+    }
+  }
+  return all
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 5_000; i++) {
+    if (await condition()) return
+    await turn()
+  }
+  throw new Error('never came true')
+}
+
+const same = async (network: SimulatedNetwork, repos: Map<string, Map<string, string>>) => {
+  for (const account of network.accounts) {
+    const ours = repos.get(account.did) ?? new Map<string, string>()
+    const theirs = await contents(account)
+    if (ours.size !== theirs.size) return false
+    for (const [path, cid] of theirs) if (ours.get(path) !== cid) return false
+  }
+  return true
+}
+
+describe('resync', () => {
+  it('ends with what every repository holds, whatever was lost on the way, and tells deletes', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 6, seed: 3 })
+    const { fetch } = hostsOf(network)
+    const { run, repos, events, issues, store } = consumer(network, fetch)
+    const stop = new AbortController()
+    const running = run(stop.signal)
+    let lost = 0
+    for (let i = 0; i < 400; i++) {
+      const account = network.random.pick(network.accounts)
+      const roll = network.random.next()
+      if (roll < 0.1 && account.paths.length > 2) {
+        // A delete that never reaches the stream.
+        const [collection = '', rkey = ''] = account.paths[0]!.split('/')
+        await network.apply(account, [{ action: 'delete', collection, rkey }])
+        lost++
+      } else if (roll < 0.2) {
+        await network.write(account)
+        lost++
+      } else await network.step(account)
+      if (i % 7 === 0) await turn()
+    }
+    for (const account of network.accounts) await network.step(account)
+    await until(() => same(network, repos))
+    stop.abort()
+    const counts = await running
+    expect(lost).toBeGreaterThan(40)
+    expect(issues.filter((issue) => issue.kind === 'rejected')).toEqual([])
+    const fetched = events.filter((event) => !event.live && event.type === 'commit')
+    expect(fetched.length).toBeGreaterThan(5)
+    const deletes = fetched.flatMap((event) =>
+      event.type === 'commit' ? event.ops.filter((op) => op.action === 'delete') : [],
+    )
+    expect(deletes.length).toBeGreaterThan(5)
+    expect([...(store.pending() as string[])]).toEqual([])
+    const {
+      received,
+      delivered,
+      filtered,
+      rejected,
+      discontinuous,
+      parked,
+      unknown,
+      invalid,
+      info,
+    } = counts
+    expect(
+      delivered + filtered + rejected + discontinuous + parked + unknown + invalid + info,
+    ).toBe(received)
+    expect(parked).toBeGreaterThan(10)
+  })
+
+  it('backfills a whole host while it goes on writing, then follows it', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 10, seed: 9 })
+    for (let i = 0; i < 200; i++) await network.write(network.random.pick(network.accounts))
+    const { fetch, requests } = hostsOf(network)
+    const { run, repos, events } = consumer(network, fetch)
+    const stop = new AbortController()
+    const { last } = network.hosts[0]!.log.bounds()
+    const running = run(stop.signal, { backfill: true, cursor: last })
+    for (let i = 0; i < 100; i++) {
+      await network.step()
+      if (i % 5 === 0) await turn()
+    }
+    await until(() => same(network, repos))
+    stop.abort()
+    await running
+    expect(requests.filter((url) => url.includes('listRepos'))).toHaveLength(4)
+    expect(events.some((event) => event.live)).toBe(true)
+  })
+
+  it('goes on after a crash with what was marked and not fetched', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 4 })
+    const account = network.accounts[0]!
+    let reachable = false
+    const { fetch } = hostsOf(network, () =>
+      reachable ? undefined : new Response('no', { status: 503 }),
+    )
+    const { run, repos, store, issues } = consumer(network, fetch)
+    await network.write(account)
+    await network.step(account)
+    const first = new AbortController()
+    const running = run(first.signal)
+    await until(() => issues.some((issue) => issue.kind === 'resync-failed'))
+    first.abort()
+    await running
+    expect([...(store.pending() as string[])]).toEqual([account.did])
+    expect(await same(network, repos)).toBe(false)
+    reachable = true
+    const second = new AbortController()
+    const again = run(second.signal)
+    await until(() => same(network, repos))
+    second.abort()
+    await again
+    expect([...(store.pending() as string[])]).toEqual([])
+  })
+
+  it('asks a host that is not there to say so, and tells the consumer', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 4 })
+    const account = network.accounts[0]!
+    const { fetch } = hostsOf(network)
+    const { run, events } = consumer(network, fetch)
+    await network.write(account)
+    await network.step(account)
+    account.active = false
+    const stop = new AbortController()
+    const running = run(stop.signal)
+    await until(() => events.some((event) => event.type === 'account' && !event.live))
+    stop.abort()
+    await running
+    expect(events.at(-1)).toMatchObject({ type: 'account', active: false, status: 'deactivated' })
+  })
+})
+
+describe('fetchRepo', () => {
+  it('takes the upstream’s copy when it holds, else the host’s own', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, hosts: 1, seed: 2 })
+    const account = network.accounts[0]!
+    for (let i = 0; i < 5; i++) await network.step(account)
+    const old: Uint8Array[] = []
+    for await (const chunk of account.repo.export()) old.push(chunk)
+    await network.step(account)
+    const { rev } = await account.repo.head()
+    const answers: Record<string, () => Response> = {
+      stale: () => new Response(new Blob(old as BlobPart[])),
+      broken: () => new Response('not a car'),
+      silent: () => {
+        throw new TypeError('connection refused')
+      },
+      missing: () => Response.json({ error: 'RepoNotFound' }, { status: 400 }),
+    }
+    for (const answer of Object.values(answers)) {
+      const { fetch, requests } = hostsOf(network, (url) =>
+        url.host === 'mirror.test' ? answer() : undefined,
+      )
+      const { repo, source } = await fetchRepo(account.did, {
+        identity: network.identitySource(),
+        upstream: 'https://mirror.test',
+        fetch,
+        minRev: rev,
+      })
+      expect([repo.rev, source]).toEqual([rev, account.host.hostname])
+      expect(requests).toHaveLength(2)
+    }
+  })
+
+  it('says why there is no copy', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 2 })
+    const account = network.accounts[0]!
+    const identity = network.identitySource()
+    const failing = (before: () => Response | undefined) =>
+      fetchRepo(account.did, { identity, fetch: hostsOf(network, before).fetch })
+    await expect(
+      failing(() => new Response('', { status: 429, headers: { 'retry-after': '7' } })),
+    ).rejects.toMatchObject({ code: 'FetchFailed', status: 429, retryAfterMs: 7_000 })
+    await expect(failing(() => new Response('junk'))).rejects.toMatchObject({ code: 'FetchFailed' })
+    await expect(
+      failing(() => Response.json({ error: 'RepoTakendown' }, { status: 400 })),
+    ).rejects.toMatchObject({ code: 'RepoUnavailable', status: 'takendown' })
+    account.key = network.newKey()
+    const fresh = { identity: network.identitySource(), fetch: hostsOf(network).fetch }
+    await expect(fetchRepo(account.did, fresh)).rejects.toMatchObject({
+      code: 'FetchFailed',
+      cause: { code: 'InvalidSignature' },
+    })
+  })
+})
+
+describe('openSqliteSyncStore', () => {
+  it('remembers what is pending, page by page', async () => {
+    const database = new DatabaseSync(':memory:')
+    await using store = openSqliteSyncStore({ database })
+    const dids = Array.from({ length: 2_500 }, (_, i) => `did:plc:${String(i).padStart(5, '0')}`)
+    await store.mark(dids)
+    await store.mark(dids.slice(0, 10))
+    expect([...(store.pending() as Iterable<string>)]).toEqual(dids)
+    await store.clear(dids[0]!)
+    expect([...(store.pending() as Iterable<string>)]).toEqual(dids.slice(1))
+  })
+})
