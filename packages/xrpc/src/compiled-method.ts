@@ -17,6 +17,8 @@ export interface CompiledMethod {
   readonly hasOutputSchema: boolean
   /** Error names that the lexicon declares. */
   readonly errors: readonly string[]
+  /** Full `$type` of each message of a subscription. */
+  readonly messageTypes: readonly string[]
   /**
    * Reads and checks a query string (without question mark), filling in defaults.
    * @throws {InvalidRequestError} when it does not match the lexicon
@@ -60,6 +62,7 @@ export function compileMethod(lexicons: Lexicons, nsid: string): CompiledMethod 
     outputEncoding: output?.encoding,
     hasOutputSchema: output?.schema !== undefined,
     errors: (definition.errors ?? []).map(({ name }) => name),
+    messageTypes: type === 'subscription' ? messageTypesOf(definition.message?.schema) : [],
     decodeParams: (query) => params.decode(query),
     encodeParams: (values) => params.encode(values),
     readInput: (json) =>
@@ -80,6 +83,11 @@ function read(json: unknown, maxDepth: number, validate: (value: unknown) => unk
   } catch (cause) {
     throw new ValidationError(messageOf(cause), { cause })
   }
+}
+
+function messageTypesOf(schema: { readonly type: string } | undefined): readonly string[] {
+  const { refs = [] } = (schema ?? {}) as { readonly refs?: readonly string[] }
+  return refs.map((ref) => ref.replace(/^lex:/, ''))
 }
 
 function encodingsOf(encoding: string | undefined): readonly string[] {

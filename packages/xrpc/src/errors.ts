@@ -161,3 +161,28 @@ export class InvalidFrameError extends XrpcPackageError {
     super(`invalid event-stream frame; reason=${reason}`, options)
   }
 }
+
+/** A WebSocket stream that could not be opened, or ended otherwise than by the server closing it normally. */
+export class StreamClosedError extends XrpcPackageError {
+  override readonly name = 'StreamClosedError'
+  readonly code = 'StreamClosed'
+  /** Close code of the WebSocket, when there was one. */
+  readonly closeCode: number | undefined
+  /** HTTP status of a refused upgrade, where the platform tells. */
+  readonly status: number | undefined
+  constructor(
+    reason: string,
+    options: ErrorOptions & { readonly closeCode?: number; readonly status?: number } = {},
+  ) {
+    const { closeCode, status } = options
+    super(`stream closed; reason=${reason}, closeCode=${closeCode ?? 'none'}`, options)
+    this.closeCode = closeCode
+    this.status = status
+  }
+
+  /** Whether connecting again may help: not after a refusal that is about the request itself. */
+  get retryable(): boolean {
+    const { status } = this
+    return status === undefined || status === 429 || (status >= 500 && status !== 501)
+  }
+}

@@ -15,6 +15,7 @@ export {
   NotFoundError,
   RateLimitedError,
   UpstreamFailureError,
+  StreamClosedError,
   ValidationError,
   XrpcError,
   XrpcPackageError,
@@ -99,3 +100,9 @@ export type { ProxyTarget } from './proxy-header.ts'
 export { createProxy } from './proxy.ts'
 export type { Proxy, ProxyCredentials, ProxyOptions } from './proxy.ts'
 export { isProtectedMethod } from './protected-methods.ts'
+export { subscribe } from './subscribe.ts'
+export type { SubscribeOptions, SubscriptionIssue } from './subscribe.ts'
+export { openPlatformStream } from './stream-connection.ts'
+export type { OpenStream, OpenStreamOptions } from './stream-connection.ts'
+export { formatLabelersHeader, parseLabelersHeader } from './labelers.ts'
+export type { LabelerPreference, LabelersHeader } from './labelers.ts'

@@ -46,7 +46,8 @@ function isTransient(error: unknown): boolean {
   return error instanceof XrpcError && RETRYABLE.has(error.status)
 }
 
-async function waitFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Waits, or rejects with the signal's reason. */
+export async function waitFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const stop = (): void => {
       clearTimeout(timer)

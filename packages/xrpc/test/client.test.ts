@@ -173,7 +173,7 @@ describe('createClient', () => {
       () => Response.json({}, { status: 429, headers: { 'retry-after': '7' } }),
       () => Response.json({ name: 'a' }),
     ]
-    const patient = client(async () => (answers.shift() ?? Response.error)(), {
+    const patient = client(async () => (answers.shift() ?? (() => Response.error()))(), {
       retry: {
         attempts: 4,
         random: () => 1,
@@ -271,7 +271,7 @@ function accountServer(): {
       refreshJwt: `refresh-${n}`,
     })
     if (nsid === 'com.atproto.server.createSession') {
-      const { password } = JSON.parse(String(init.body)) as { password: string }
+      const { password } = JSON.parse(init.body as string) as { password: string }
       return password === 'right'
         ? Response.json(tokens(0))
         : Response.json({ error: 'AuthenticationRequired' }, { status: 401 })

@@ -13,6 +13,8 @@ import { isXrpcPath } from '../router.ts'
 import { NodeRequest } from './node-request.ts'
 import { pump } from './ws-pump.ts'
 
+export { openWebSocket } from './ws-client.ts'
+
 /** Frames of clients are ignored in v0; this bounds what one may make us hold. */
 const MAX_CLIENT_FRAME_BYTES = 65_536
 const PING_INTERVAL_MS = 30_000
