@@ -60,7 +60,7 @@ export type {
   AnyMethodId,
   AuthContext,
   AuthStep,
-  CallContext,
+  LimitContext,
   MethodContext,
   MethodOptions,
   MethodResult,
@@ -106,3 +106,13 @@ export { openPlatformStream } from './stream-connection.ts'
 export type { OpenStream, OpenStreamOptions } from './stream-connection.ts'
 export { formatLabelersHeader, parseLabelersHeader } from './labelers.ts'
 export type { LabelerPreference, LabelersHeader } from './labelers.ts'
+export type { CallContext } from './call-context.ts'
+export { createMemoryRateLimitStore, createRateLimit } from './rate-limit.ts'
+export type {
+  MemoryRateLimitStoreOptions,
+  RateLimit,
+  RateLimitCount,
+  RateLimitOptions,
+  RateLimitState,
+  RateLimitStore,
+} from './rate-limit.ts'

@@ -1,16 +1,9 @@
+import type { CallContext } from './call-context.ts'
 import type { XrpcError, XrpcErrorOptions } from './errors.ts'
 import type { ErrorOf, InputOf, MessageOf, MethodIds, OutputOf, ParamsOf } from './infer.ts'
-import type { XrpcRequest } from './request.ts'
+import type { RateLimit } from './rate-limit.ts'
 
 type Awaitable<T> = T | Promise<T>
-
-/** What is known of every call. */
-export interface CallContext {
-  readonly nsid: string
-  readonly request: XrpcRequest
-  /** Aborts when the caller goes away or the server stops. */
-  readonly signal: AbortSignal
-}
 
 /** What an {@link AuthStep} sees: the call, and its parameters already checked. */
 export interface AuthContext extends CallContext {
@@ -44,6 +37,11 @@ export interface MethodContext<R, N extends string, A> extends CallContext {
   ) => XrpcError
 }
 
+/** What a limit at a method sees. */
+export interface LimitContext<A> extends AuthContext {
+  readonly auth: A
+}
+
 /** A message to encode (with its `$type`), or an encoded frame to send as it is. */
 export type SubscriptionItem<R, N extends string> = Uint8Array | MessageOf<R, N, 'provide'>
 
@@ -65,6 +63,11 @@ export interface MethodOptions<R, N extends string, A> {
    * @defaultValue the router's `maxJsonBytes` or `maxBinaryBytes`
    */
   readonly maxInputBytes?: number
+  /**
+   * Limits on calls, checked after auth, so that they can count by account. The same limit at several methods is one
+   * limit on all of them.
+   */
+  readonly limits?: readonly RateLimit<LimitContext<A>>[]
   readonly handler: (context: MethodContext<R, N, A>) => MethodResult<R, N>
 }
 
@@ -128,5 +131,6 @@ export interface XrpcMethod {
   readonly nsid: string
   readonly auth: AuthStep<unknown> | undefined
   readonly maxInputBytes: number | undefined
+  readonly limits: readonly RateLimit<AnyContext>[] | undefined
   readonly handler: (context: AnyContext) => unknown
 }

@@ -1,18 +1,14 @@
 import { MAX_BINARY_BYTES, MAX_JSON_BYTES, readInput } from './body.ts'
+import type { CallContext } from './call-context.ts'
 import type { LexiconCatalog } from './catalog.ts'
 import type { CompiledMethod } from './compiled-method.ts'
 import { corsHeaders, preflight } from './cors.ts'
 import { InvalidRequestError, NotFoundError, XrpcError } from './errors.ts'
 import type { XrpcErrorOptions } from './errors.ts'
-import type {
-  AnyContext,
-  AnyMethodId,
-  AuthStep,
-  CallContext,
-  MethodOptions,
-  XrpcMethod,
-} from './method.ts'
+import type { AnyContext, AnyMethodId, AuthStep, MethodOptions, XrpcMethod } from './method.ts'
 import { XrpcReply } from './method.ts'
+import { consumeAll } from './rate-limit.ts'
+import type { RateLimit } from './rate-limit.ts'
 import type { XrpcRequest, XrpcResponse } from './request.ts'
 import { errorResponse, fromWebResponse, outputResponse, toWebResponse } from './response.ts'
 import { subscriptionFrames } from './subscription.ts'
@@ -43,6 +39,8 @@ export interface RouterOptions<R> {
   readonly onError?: (error: unknown, call: CallContext) => void
   /** Around every call, the first one outermost. */
   readonly middleware?: readonly Middleware[]
+  /** Limits on all calls, proxied ones included, checked before anything else. */
+  readonly limits?: readonly RateLimit[]
   /** Checks what handlers return against the lexicon, failing with 500. @defaultValue false */
   readonly validateOutput?: boolean
   /** Longest JSON input in bytes, after decompression. @defaultValue 1,048,576 */
@@ -105,13 +103,14 @@ export function isXrpcPath(url: string): boolean {
 interface ErasableMethod {
   readonly auth?: AuthStep<unknown>
   readonly maxInputBytes?: number
+  readonly limits?: readonly RateLimit<AnyContext>[]
   readonly handler: (context: AnyContext) => unknown
 }
 
 /** From here on types have been checked at the call of `add`; the lexicon checks values at run time. */
 function erase(nsid: string, method: unknown): XrpcMethod {
-  const { auth, maxInputBytes, handler } = method as ErasableMethod
-  return { nsid, auth, maxInputBytes, handler }
+  const { auth, maxInputBytes, limits, handler } = method as ErasableMethod
+  return { nsid, auth, maxInputBytes, limits, handler }
 }
 
 interface Route extends XrpcMethod {
@@ -164,6 +163,9 @@ class XrpcRouter {
     } catch (error) {
       response = this.#failed(error, call)
     }
+    if (call.limitHeaders !== undefined) {
+      response = { ...response, headers: { ...call.limitHeaders, ...response.headers } }
+    }
     if (request.method === 'HEAD') response = { ...response, body: undefined }
     if (!this.#cors) return response
     return { ...response, headers: { ...corsHeaders(), ...response.headers } }
@@ -179,7 +181,10 @@ class XrpcRouter {
       if (route.compiled.type !== 'subscription') {
         throw new InvalidRequestError('this method is not a subscription')
       }
+      const { limits } = this.#options
+      if (limits !== undefined) await consumeAll(limits, call)
       const context = await authorize(route, call, query)
+      if (route.limits !== undefined) await consumeAll(route.limits, context)
       const items = route.handler(context) as AsyncIterable<unknown>
       return { frames: subscriptionFrames(nsid, items, (error) => this.#report(error, call)) }
     } catch (error) {
@@ -193,7 +198,8 @@ class XrpcRouter {
       return outputResponse(health ?? {}, 'application/json')
     }
     checkName(call.nsid)
-    const { middleware } = this.#options
+    const { middleware, limits } = this.#options
+    if (limits !== undefined) call.limitHeaders = await consumeAll(limits, call)
     if (middleware === undefined || middleware.length === 0) return this.#dispatch(call, query)
     let next = (): Promise<XrpcResponse> => this.#dispatch(call, query)
     for (const layer of middleware.toReversed()) {
@@ -216,6 +222,9 @@ class XrpcRouter {
     const { compiled } = route
     checkVerb(compiled, call.request.method)
     const context = await authorize(route, call, query)
+    if (route.limits !== undefined) {
+      call.limitHeaders = (await consumeAll(route.limits, context)) ?? call.limitHeaders
+    }
     if (compiled.type === 'procedure') {
       const { input, encoding } = await readInput(compiled, call.request, this.#limits(route))
       context.input = input
@@ -278,6 +287,8 @@ class XrpcRouter {
 class Call implements CallContext {
   readonly nsid: string
   readonly request: XrpcRequest
+  /** What the answer says about the limits that were checked. */
+  limitHeaders: Readonly<Record<string, string>> | undefined = undefined
   constructor(nsid: string, request: XrpcRequest) {
     this.nsid = nsid
     this.request = request
