@@ -7,7 +7,7 @@ import type { IdentityResolver } from '@skywright/identity'
 import { importPrivateKey } from '@skywright/identity/keys'
 import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
 import { createPlcClient } from '@skywright/identity/plc'
-import { createTidClock } from '@skywright/repo'
+import { createTidClock, type EventSink } from '@skywright/repo'
 import { openSqliteRepoStore } from '@skywright/repo/sqlite'
 import {
   createRouter,
@@ -31,17 +31,23 @@ import { createLog, type Logger } from './log.ts'
 import { logCalls } from './log-calls.ts'
 import { getPreferences } from './methods/app.bsky.actor.getPreferences.ts'
 import { putPreferences } from './methods/app.bsky.actor.putPreferences.ts'
+import { getRecommendedDidCredentials } from './methods/com.atproto.identity.getRecommendedDidCredentials.ts'
 import { resolveHandle } from './methods/com.atproto.identity.resolveHandle.ts'
+import { updateHandle } from './methods/com.atproto.identity.updateHandle.ts'
 import { applyWrites } from './methods/com.atproto.repo.applyWrites.ts'
 import { createRecord } from './methods/com.atproto.repo.createRecord.ts'
 import { deleteRecord } from './methods/com.atproto.repo.deleteRecord.ts'
 import { describeRepo } from './methods/com.atproto.repo.describeRepo.ts'
 import { getRecord } from './methods/com.atproto.repo.getRecord.ts'
+import { listMissingBlobs } from './methods/com.atproto.repo.listMissingBlobs.ts'
 import { listRecords } from './methods/com.atproto.repo.listRecords.ts'
 import { putRecord } from './methods/com.atproto.repo.putRecord.ts'
 import { uploadBlob } from './methods/com.atproto.repo.uploadBlob.ts'
+import { activateAccount } from './methods/com.atproto.server.activateAccount.ts'
+import { checkAccountStatus } from './methods/com.atproto.server.checkAccountStatus.ts'
 import { createAccount } from './methods/com.atproto.server.createAccount.ts'
 import { createSession } from './methods/com.atproto.server.createSession.ts'
+import { deactivateAccount } from './methods/com.atproto.server.deactivateAccount.ts'
 import { deleteSession } from './methods/com.atproto.server.deleteSession.ts'
 import { describeServer } from './methods/com.atproto.server.describeServer.ts'
 import { getServiceAuth } from './methods/com.atproto.server.getServiceAuth.ts'
@@ -125,7 +131,17 @@ export async function startPds(
     now,
   })
   const events = resources.use(openSqliteEventLog({ database, now }))
-  const store = openSqliteRepoStore({ database, events })
+  // Told when events became durable; what it does is known further down.
+  let onPublished = (): void => undefined
+  const sink: EventSink = {
+    append: (did, encode) => events.append(did, encode),
+    committed: () => {
+      events.committed()
+      onPublished()
+    },
+    rolledBack: () => events.rolledBack(),
+  }
+  const store = openSqliteRepoStore({ database, events: sink })
   resources.defer(() => store.close())
   await settlePendingAccounts(accounts, { store })
 
@@ -160,15 +176,10 @@ export async function startPds(
           : log.warn({ relay, attempt, err: error }, 'relay did not accept requestCrawl'),
     }),
   )
-  const repos = createRepoHost({
-    store,
-    log: events,
-    clock: createTidClock({ now }),
-    now,
-    onPublished: () => {
-      if (subscribers === 0) crawl.publishedUnheard()
-    },
-  })
+  onPublished = () => {
+    if (subscribers === 0) crawl.publishedUnheard()
+  }
+  const repos = createRepoHost({ database, store, sink, clock: createTidClock({ now }), now })
   const serviceAuth = createServiceAuthVerifier({
     audience: [did, `${did}#atproto_pds`],
     resolver,
@@ -177,18 +188,21 @@ export async function startPds(
   const secret = secrets.jwtSecret
   const auth = createAuth({ accounts, secret, serviceDid: did, serviceAuth, now })
   const issuer = createSessionIssuer({ sessions, secret, serviceDid: did, now })
+  const plc = createPlcClient({ url: config.plcUrl, fetch })
+  const rotationKey = importPrivateKey('k256', secrets.plcRotationKey)
+  const publicUrl = url
   const create = createAccountCreation({
     accounts,
     repos,
-    plc: createPlcClient({ url: config.plcUrl, fetch }),
-    rotationKey: importPrivateKey('k256', secrets.plcRotationKey),
-    publicUrl: url,
+    plc,
+    rotationKey,
+    publicUrl,
     handleDomains,
     inviteCode: config.inviteCode,
     now,
   })
   const limits = createRateLimits({ enabled: config.rateLimits, now })
-  const write = limits.writes(createRecordWriter({ repos, blobs, lexicons: atproto }))
+  const write = limits.writes(createRecordWriter({ accounts, repos, blobs, lexicons: atproto }))
   const keys = createTidClock({ now })
   const proxy = createServiceProxy({
     appView,
@@ -211,6 +225,11 @@ export async function startPds(
     getSession({ auth, resolver }),
     deleteSession({ auth, sessions }),
     getServiceAuth({ auth, now }),
+    activateAccount({ auth, accounts, repos, resolver, publicUrl, allowHttp: dev }),
+    deactivateAccount({ auth, accounts, repos }),
+    checkAccountStatus({ auth, repos, blobs, preferences, resolver, publicUrl, allowHttp: dev }),
+    getRecommendedDidCredentials({ auth, rotationKey: rotationKey.didKey, publicUrl }),
+    updateHandle({ auth, accounts, repos, resolver, plc, rotationKey, handleDomains }),
     resolveHandle({ accounts, resolver, handleDomains }),
     createRecord({ auth, write, keys }),
     putRecord({ auth, write }),
@@ -220,6 +239,7 @@ export async function startPds(
     listRecords({ auth, accounts, repos }),
     describeRepo({ auth, accounts, repos, resolver }),
     uploadBlob({ auth, blobs, maxBlobBytes, limiter: limits.uploads }),
+    listMissingBlobs({ auth, blobs, repos }),
     getBlob({ auth, accounts, blobs, repos }),
     listBlobs({ auth, accounts, repos }),
     getRepo({ auth, accounts, repos }),

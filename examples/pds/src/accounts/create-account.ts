@@ -5,6 +5,7 @@ import { InvalidRequestError, UpstreamFailureError } from '@skywright/xrpc'
 import type { RepoHost } from '../repos/repo-host.ts'
 import type { Account, AccountStore } from './account-store.ts'
 import { checkLocalHandle } from './handle-policy.ts'
+import { requireLocalAccount } from './local-account.ts'
 import { hashPassword } from './password.ts'
 
 /** What somebody who signs up tells about themselves. */
@@ -85,13 +86,13 @@ export function createAccountCreation(options: AccountCreation): CreateAccount {
       await plc.submit(did, identity.operation).catch((cause: unknown) => {
         throw new UpstreamFailureError('the PLC directory did not take the identity', { cause })
       })
-      await repos.create(requireAccount(accounts, did))
+      await repos.create(requireLocalAccount(accounts, did))
     } catch (error) {
       accounts.remove(did)
       throw error
     }
     accounts.setStatus(did, 'active')
-    return requireAccount(accounts, did)
+    return requireLocalAccount(accounts, did)
   }
 }
 
@@ -104,12 +105,6 @@ export async function settlePendingAccounts(
     if ((await repos.store.getHead(did)) === undefined) accounts.remove(did)
     else accounts.setStatus(did, 'active')
   }
-}
-
-function requireAccount(accounts: AccountStore, did: string): Account {
-  const account = accounts.getByDid(did)
-  if (account === undefined) throw new Error(`account vanished; did=${did}`)
-  return account
 }
 
 function checkInvite(expected: string | undefined, given: string | undefined): void {

@@ -8,6 +8,13 @@ export function getLocalAccount(accounts: AccountStore, repo: string): Account |
   return account === undefined || account.status === 'pending' ? undefined : account
 }
 
+/** An account that must be there; its absence is a fault of the server. */
+export function requireLocalAccount(accounts: AccountStore, did: string): Account {
+  const account = accounts.getByDid(did)
+  if (account === undefined) throw new Error(`account vanished; did=${did}`)
+  return account
+}
+
 /**
  * The account whose repo the caller wants to write: their own, by DID or handle.
  *

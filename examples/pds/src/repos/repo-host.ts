@@ -1,14 +1,20 @@
-import { commitEvent, encodeEvent, type EventLog } from '@skywright/firehose'
+import type { DatabaseSync } from 'node:sqlite'
+import { commitEvent, encodeEvent } from '@skywright/firehose'
 import { importPrivateKey } from '@skywright/identity/keys'
 import {
+  encodeCar,
   Repo,
   type Commit,
   type CommitEvents,
   type EventEncoder,
+  type EventSink,
+  type RepoHead,
   type RepoStore,
   type TidClock,
 } from '@skywright/repo'
 import type { Account } from '../accounts/account-store.ts'
+import { publicStatus } from '../accounts/account-view.ts'
+import { transact } from '../database.ts'
 import { createKeyedQueue, type KeyedQueue } from './keyed-queue.ts'
 
 /** Repos kept open, with what they remember of their trees. */
@@ -23,29 +29,31 @@ export interface RepoHost {
   create(account: Account): Promise<Commit>
   /** Runs work while no other work of the account runs. */
   readonly exclusively: KeyedQueue
-  /** Announces that the account's identity may have changed. */
-  announceIdentity(account: Pick<Account, 'did' | 'handle'>): Promise<void>
-  /** Announces the account's state. */
-  announceStatus(
-    did: string,
-    status: { readonly active: boolean; readonly status?: string },
-  ): Promise<void>
+  /**
+   * Changes an account and announces what became of it, in one transaction. `change` makes the change and
+   * gives the account as it is then. `identity` and `status` are announced on demand, `sync` for a repo
+   * whose chain of commits the network has not seen.
+   */
+  announce(
+    change: () => Account,
+    events: { readonly identity?: boolean; readonly status?: boolean; readonly sync?: RepoHead },
+  ): Account
   /** Forgets an open repo, after its key or store content changed underneath. */
   close(did: string): void
 }
 
 export interface RepoHostOptions {
+  readonly database: DatabaseSync
   readonly store: RepoStore
-  readonly log: EventLog
+  /** The sink the store appends to. */
+  readonly sink: EventSink
   readonly clock: TidClock
   readonly now: () => number
-  /** Told after each event was published. */
-  readonly onPublished: () => void
 }
 
 /** Makes the host. */
 export function createRepoHost(options: RepoHostOptions): RepoHost {
-  const { store, log, clock, now, onPublished } = options
+  const { database, store, sink, clock, now } = options
   const repos = new Map<string, Promise<Repo>>()
   const time = (): string => new Date(now()).toISOString()
 
@@ -58,16 +66,16 @@ export function createRepoHost(options: RepoHostOptions): RepoHost {
     const at = time()
     return (seq) => encodeEvent({ type: 'identity', seq, did, handle, time: at }, seq)
   }
-  const statusEvent = (
-    did: string,
-    status: { readonly active: boolean; readonly status?: string },
-  ): EventEncoder => {
+  const statusEvent = (account: Pick<Account, 'did' | 'status'>): EventEncoder => {
+    const { did } = account
     const at = time()
-    return (seq) => encodeEvent({ type: 'account', seq, did, ...status, time: at }, seq)
+    return (seq) =>
+      encodeEvent({ type: 'account', seq, did, ...publicStatus(account), time: at }, seq)
   }
-  const publish = async (did: string, encode: EventEncoder): Promise<void> => {
-    await log.publish([{ did, encode }])
-    onPublished()
+  const syncEvent = ({ did, rev, commit, bytes }: RepoHead): EventEncoder => {
+    const blocks = encodeCar([commit], [{ cid: commit, bytes }])
+    const at = time()
+    return (seq) => encodeEvent({ type: 'sync', seq, did, rev, blocks, time: at }, seq)
   }
   const signer = (account: Account): ReturnType<typeof importPrivateKey> =>
     importPrivateKey('k256', account.signingKey)
@@ -100,17 +108,26 @@ export function createRepoHost(options: RepoHostOptions): RepoHost {
         did: account.did,
         signer: signer(account),
         clock,
-        events: (first) => [
-          identityEvent(account),
-          statusEvent(account.did, { active: true }),
-          encodeCommit(first),
-        ],
+        events: (first) => [identityEvent(account), statusEvent(account), encodeCommit(first)],
       })
-      onPublished()
       return commit
     },
-    announceIdentity: (account) => publish(account.did, identityEvent(account)),
-    announceStatus: (did, status) => publish(did, statusEvent(did, status)),
+    announce(change, { identity = false, status = false, sync }) {
+      try {
+        const account = transact(database, () => {
+          const changed = change()
+          if (identity) sink.append(changed.did, identityEvent(changed))
+          if (status) sink.append(changed.did, statusEvent(changed))
+          if (sync !== undefined) sink.append(changed.did, syncEvent(sync))
+          return changed
+        })
+        sink.committed()
+        return account
+      } catch (error) {
+        sink.rolledBack()
+        throw error
+      }
+    },
     close: (did) => void repos.delete(did),
   }
 }

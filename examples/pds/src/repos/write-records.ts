@@ -10,8 +10,9 @@ import {
   type RepoWrite,
 } from '@skywright/repo'
 import { InvalidRequestError, type LexiconCatalog } from '@skywright/xrpc'
-import type { Account } from '../accounts/account-store.ts'
+import type { Account, AccountStore } from '../accounts/account-store.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
+import { requireActive } from '../sessions/auth.ts'
 import { findBlobReferences } from './blob-refs.ts'
 import { checkRecord, type ValidationStatus } from './check-record.ts'
 import type { RepoHost } from './repo-host.ts'
@@ -64,11 +65,12 @@ export type WriteRecords = (
  * uploaded, drops deletes of what does not exist, commits, and says failures in the protocol's words.
  */
 export function createRecordWriter(options: {
+  readonly accounts: AccountStore
   readonly repos: RepoHost
   readonly blobs: BlobStore
   readonly lexicons: LexiconCatalog
 }): WriteRecords {
-  const { repos, blobs, lexicons } = options
+  const { accounts, repos, blobs, lexicons } = options
 
   function checkBlobs(did: string, record: unknown): void {
     for (const { cid, mimeType, size } of findBlobReferences(record)) {
@@ -105,6 +107,8 @@ export function createRecordWriter(options: {
 
     // One batch of an account at a time, so that no blob is collected between its check and the commit.
     const applied = await repos.exclusively(did, async () => {
+      // The account may have been deactivated while this batch waited; nothing may follow that.
+      requireActive(accounts.getByDid(did))
       for (const write of writes) if (write.action !== 'delete') checkBlobs(did, write.record)
       const kept = await withoutVainDeletes(repos, did, writes)
       const repo = await repos.open(account)

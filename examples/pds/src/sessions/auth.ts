@@ -106,10 +106,17 @@ export function refuseRemoved(account: Account): Account {
   return account
 }
 
-function refuseInactive(session: Session): Session {
-  if (session.account.status !== 'active') {
+/** @throws {AuthRequiredError} when the account is gone or may not write. */
+export function requireActive(account: Account | undefined): Account {
+  if (account === undefined) throw refused('AccountNotFound', 'Account not found')
+  if (refuseRemoved(account).status !== 'active') {
     throw refused('AccountDeactivated', 'Account is deactivated')
   }
+  return account
+}
+
+function refuseInactive(session: Session): Session {
+  requireActive(session.account)
   return session
 }
 

@@ -1,0 +1,171 @@
+import { decodeEvent, type WireEvent } from '@skywright/firehose'
+import { createResolver, getHandle, getSigningKey } from '@skywright/identity'
+import { verifyRepo } from '@skywright/repo'
+import { openSqliteEventLog } from '@skywright/firehose/sqlite'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openDatabase } from '../src/database.ts'
+import { call, PLC_URL, startTestPds, type TestAccount, type TestPds } from './harness.ts'
+
+let server: TestPds
+let alice: TestAccount
+let bob: TestAccount
+
+beforeAll(async () => {
+  server = await startTestPds()
+  alice = await server.account('alice')
+  bob = await server.account('bob')
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+/** What was published about an account, read from the database. */
+async function published(did: string): Promise<WireEvent[]> {
+  const database = openDatabase(server.folder)
+  try {
+    await using log = openSqliteEventLog({ database })
+    const entries = await log.read(0, { maxEvents: 10_000 })
+    return entries.filter((entry) => entry.did === did).map(({ frame }) => decodeEvent(frame))
+  } finally {
+    database.close()
+  }
+}
+
+function post(nsid: string, token: string, json?: unknown): ReturnType<typeof call> {
+  return call(server.url, nsid, { token, method: 'POST', ...(json === undefined ? {} : { json }) })
+}
+
+describe('deactivation', () => {
+  it('hides the account from everybody but its owner, and activation brings it back', async () => {
+    await alice.agent.post({ text: 'before' })
+    expect((await post('com.atproto.server.deactivateAccount', alice.accessJwt, {})).status).toBe(
+      200,
+    )
+    expect((await published(alice.did)).at(-1)).toMatchObject({
+      type: 'account',
+      active: false,
+      status: 'deactivated',
+    })
+
+    const did = alice.did
+    for (const method of ['getRepo', 'getLatestCommit', 'listBlobs']) {
+      const nsid = `com.atproto.sync.${method}`
+      expect(await call(server.url, nsid, { params: { did } })).toMatchObject({
+        status: 400,
+        body: { error: 'RepoDeactivated' },
+      })
+      expect(
+        (await call(server.url, nsid, { params: { did }, token: alice.accessJwt })).status,
+      ).toBe(200)
+      expect((await call(server.url, nsid, { params: { did }, token: bob.accessJwt })).status).toBe(
+        400,
+      )
+    }
+    const status = await bob.agent.com.atproto.sync.getRepoStatus({ did })
+    expect(status.data).toEqual({ did, active: false, status: 'deactivated' })
+    const listed = await bob.agent.com.atproto.sync.listRepos()
+    expect(listed.data.repos.find((repo) => repo.did === did)).toMatchObject({
+      active: false,
+      status: 'deactivated',
+    })
+    const session = await call(server.url, 'com.atproto.server.getSession', {
+      token: alice.accessJwt,
+    })
+    expect(session.body).toMatchObject({ active: false, status: 'deactivated' })
+    const write = await post('com.atproto.repo.createRecord', alice.accessJwt, {
+      repo: did,
+      collection: 'com.example.x',
+      record: {},
+    })
+    expect(write).toMatchObject({ status: 401, body: { error: 'AccountDeactivated' } })
+    // Once more changes nothing.
+    const events = (await published(did)).length
+    await post('com.atproto.server.deactivateAccount', alice.accessJwt, {})
+    expect(await published(did)).toHaveLength(events)
+
+    expect((await post('com.atproto.server.activateAccount', alice.accessJwt)).status).toBe(200)
+    const after = (await published(did)).slice(events)
+    expect(after.map(({ type }) => type)).toEqual(['identity', 'account', 'sync'])
+    expect(after[1]).toMatchObject({ active: true })
+    const latest = await bob.agent.com.atproto.sync.getLatestCommit({ did })
+    expect(after[2]).toMatchObject({ rev: latest.data.rev })
+    await alice.agent.post({ text: 'back again' })
+  })
+
+  it('publishes nothing after the announcement, however many writes are under way', async () => {
+    const carol = await server.account('carol')
+    const write = (i: number): ReturnType<typeof call> =>
+      post('com.atproto.repo.createRecord', carol.accessJwt, {
+        repo: carol.did,
+        collection: 'com.example.race',
+        rkey: `r${i}`,
+        record: {},
+      })
+    const answers = await Promise.all([
+      ...Array.from({ length: 10 }, (_, i) => write(i)),
+      post('com.atproto.server.deactivateAccount', carol.accessJwt, {}),
+      ...Array.from({ length: 10 }, (_, i) => write(i + 10)),
+    ])
+    expect(answers[10]?.status).toBe(200)
+    expect((await published(carol.did)).at(-1)).toMatchObject({ type: 'account', active: false })
+  })
+})
+
+describe('updateHandle', () => {
+  it('changes the DID document, the account and the stream', async () => {
+    await bob.agent.com.atproto.identity.updateHandle({ handle: 'Robert.test' })
+    const resolver = createResolver({ plcUrl: PLC_URL, fetch: server.fetch, dev: true })
+    expect(getHandle((await resolver.resolveDid(bob.did)).document)).toBe('robert.test')
+    expect((await server.agent().resolveHandle({ handle: 'robert.test' })).data.did).toBe(bob.did)
+    expect((await published(bob.did)).at(-1)).toMatchObject({
+      type: 'identity',
+      handle: 'robert.test',
+    })
+    const old = await call(server.url, 'com.atproto.identity.resolveHandle', {
+      params: { handle: 'bob.test' },
+    })
+    expect(old.status).toBe(400)
+  })
+
+  it.each([
+    ['a handle of somebody else', 'alice.test', 'HandleNotAvailable'],
+    ['a reserved handle', 'admin.test', 'HandleNotAvailable'],
+    ['a handle that is none', 'x', 'InvalidRequest'],
+    ['a handle of two names', 'a.b.test', 'InvalidHandle'],
+  ])('refuses %s', async (_name, handle, error) => {
+    const answer = await post('com.atproto.identity.updateHandle', bob.accessJwt, { handle })
+    expect(answer).toMatchObject({ status: 400, body: { error } })
+  })
+})
+
+describe('credentials and status', () => {
+  it('recommends what the DID document says already', async () => {
+    const { data } = await alice.agent.com.atproto.identity.getRecommendedDidCredentials()
+    const resolver = createResolver({ plcUrl: PLC_URL, fetch: server.fetch, dev: true })
+    const { document } = await resolver.resolveDid(alice.did)
+    expect(data).toMatchObject({
+      alsoKnownAs: ['at://alice.test'],
+      verificationMethods: { atproto: getSigningKey(document)?.didKey },
+      services: { atproto_pds: { endpoint: server.url } },
+      rotationKeys: [expect.stringMatching(/^did:key:/)],
+    })
+  })
+
+  it('counts what is there', async () => {
+    const { data } = await alice.agent.com.atproto.server.checkAccountStatus()
+    const { data: car } = await alice.agent.com.atproto.sync.getRepo({ did: alice.did })
+    const resolver = createResolver({ plcUrl: PLC_URL, fetch: server.fetch, dev: true })
+    const key = getSigningKey((await resolver.resolveDid(alice.did)).document)!
+    const repo = await verifyRepo(car, { did: alice.did, key })
+    expect(data).toEqual({
+      activated: true,
+      validDid: true,
+      repoCommit: repo.cid.toString(),
+      repoRev: repo.rev,
+      repoBlocks: 1 + repo.nodeCount + repo.recordCount,
+      indexedRecords: repo.recordCount,
+      privateStateValues: 0,
+      expectedBlobs: 0,
+      importedBlobs: 0,
+    })
+    expect((await alice.agent.com.atproto.repo.listMissingBlobs()).data.blobs).toEqual([])
+  })
+})
