@@ -4,6 +4,7 @@ import type { VerifyBackend } from './backend.ts'
 export interface NativeSecp256k1 {
   ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean
   ecdsaSign(digest: Uint8Array, secret: Uint8Array): { readonly signature: Uint8Array }
+  publicKeyCreate(secret: Uint8Array, compressed: boolean): Uint8Array
   publicKeyConvert(publicKey: Uint8Array, compressed: boolean): Uint8Array
 }
 
@@ -36,7 +37,7 @@ export function createNativeBackend(
 /** True when the module offers what {@link createNativeBackend} calls. */
 export function isNativeSecp256k1(module: unknown): module is NativeSecp256k1 {
   if (typeof module !== 'object' || module === null) return false
-  return ['ecdsaVerify', 'ecdsaSign', 'publicKeyConvert'].every(
+  return ['ecdsaVerify', 'ecdsaSign', 'publicKeyCreate', 'publicKeyConvert'].every(
     (name) => typeof Reflect.get(module, name) === 'function',
   )
 }

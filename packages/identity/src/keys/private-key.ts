@@ -2,11 +2,12 @@ import { InvalidKeyError } from '../errors.ts'
 import { nativeSecp256k1, sha256 } from './backends.ts'
 import { NOBLE_CURVES } from './backend-noble.ts'
 import type { Curve, JwtAlg, PrivateKey, PublicKey } from './key.ts'
-import { publicKeyFromBytes } from './public-key.ts'
+import { jwtAlgOf, publicKeyFromBytes } from './public-key.ts'
+import { createDigestSigner } from './sign-ecdsa.ts'
+import type { SignDigest } from './sign-ecdsa.ts'
 
 const SECRET_BYTES = 32
 const SECRET_HEX = /^[0-9a-f]{64}$/i
-const SIGN_OPTIONS = { prehash: false, lowS: true, format: 'compact' } as const
 
 /** A new private key from the system's randomness. */
 export function generatePrivateKey(curve: Curve): PrivateKey {
@@ -28,13 +29,18 @@ export function importPrivateKey(curve: Curve, secret: Uint8Array | string): Pri
 
 class MemoryPrivateKey implements PrivateKey {
   readonly curve: Curve
-  readonly publicKey: PublicKey
   readonly #secret: Uint8Array
+  #publicKey: PublicKey | undefined
+  #signDigest: SignDigest | undefined
 
   constructor(curve: Curve, secret: Uint8Array) {
     this.curve = curve
     this.#secret = secret
-    this.publicKey = publicKeyFromBytes(curve, NOBLE_CURVES[curve].getPublicKey(secret, true))
+  }
+
+  get publicKey(): PublicKey {
+    this.#publicKey ??= publicKeyFromBytes(this.curve, derivePublicKey(this.curve, this.#secret))
+    return this.#publicKey
   }
 
   get didKey(): string {
@@ -42,15 +48,12 @@ class MemoryPrivateKey implements PrivateKey {
   }
 
   get jwtAlg(): JwtAlg {
-    return this.publicKey.jwtAlg
+    return jwtAlgOf(this.curve)
   }
 
   sign(bytes: Uint8Array): Uint8Array {
-    const digest = sha256(bytes)
-    if (this.curve === 'k256' && nativeSecp256k1 !== undefined) {
-      return nativeSecp256k1.ecdsaSign(digest, this.#secret).signature
-    }
-    return NOBLE_CURVES[this.curve].sign(digest, this.#secret, SIGN_OPTIONS)
+    this.#signDigest ??= createSigner(this.curve, this.#secret)
+    return this.#signDigest(sha256(bytes))
   }
 
   export(): Uint8Array {
@@ -60,6 +63,18 @@ class MemoryPrivateKey implements PrivateKey {
   toJSON(): { readonly didKey: string } {
     return { didKey: this.didKey }
   }
+}
+
+function createSigner(curve: Curve, secret: Uint8Array): SignDigest {
+  const native = nativeSecp256k1
+  if (curve !== 'k256' || native === undefined) return createDigestSigner(curve, secret)
+  return (digest) => native.ecdsaSign(digest, secret).signature
+}
+
+function derivePublicKey(curve: Curve, secret: Uint8Array): Uint8Array {
+  return curve === 'k256' && nativeSecp256k1 !== undefined
+    ? nativeSecp256k1.publicKeyCreate(secret, true)
+    : NOBLE_CURVES[curve].getPublicKey(secret, true)
 }
 
 function fromHex(hex: string): Uint8Array {

@@ -14,15 +14,18 @@ export interface MemoryNetwork {
   /** Every URL fetched, and `dns:` and the name of every lookup, in order. */
   readonly requests: readonly string[]
   /** Sets what a URL answers. A Response is answered again and again. */
-  setPage(url: string, page: ScriptedPage): void
+  readonly setPage: (url: string, page: ScriptedPage) => void
   /** Answers every URL that begins with this (a whole server), where no page is set. */
-  setServer(origin: string, answer: (request: Request) => Response | Promise<Response>): void
+  readonly setServer: (
+    origin: string,
+    answer: (request: Request) => Response | Promise<Response>,
+  ) => void
   /** Sets the TXT records of a name, or the error its lookup fails with. */
-  setTxt(name: string, records: readonly string[] | Error): void
+  readonly setTxt: (name: string, records: readonly string[] | Error) => void
   /** Removes a page or TXT records. */
-  remove(urlOrName: string): void
+  readonly remove: (urlOrName: string) => void
   /** Moves the clock. */
-  advance(ms: number): void
+  readonly advance: (ms: number) => void
 }
 
 /** Time at which a memory network begins unless told otherwise: 2026-01-01. */
