@@ -1,8 +1,7 @@
 import { InvalidSyntaxError } from './errors.ts'
 
-/** Bytes of an NSID and of its authority, its dots included (spec, NSID). */
+/** Bytes of an NSID, its dots included (spec, NSID). */
 const MAX_NSID_BYTES = 317
-const MAX_AUTHORITY_BYTES = 253
 const MAX_SEGMENT_BYTES = 63
 /** Bytes of a record key (spec, record key). */
 const MAX_RKEY_BYTES = 512
@@ -44,7 +43,7 @@ function scanCollection(text: string): number {
       if (code === SLASH) {
         // The last segment is the name: letters and digits, of either case, a letter first.
         if (segments < 2 || hyphen || isDigit(text.charCodeAt(start))) return -1
-        return start - 1 <= MAX_AUTHORITY_BYTES ? at : -1
+        return at
       }
       if (upper) return -1
       segments++
