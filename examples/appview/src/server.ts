@@ -9,7 +9,7 @@ import { openIndexer, type Indexer, type IndexerStatus } from '@skywright/appvie
 import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
 import { createServiceDidDocument, type IdentityResolver } from '@skywright/identity'
 import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
-import { createRouter } from '@skywright/xrpc'
+import { createRouter, type Middleware } from '@skywright/xrpc'
 import { createExpressHandler } from '@skywright/xrpc/express'
 import { closeServer } from '@skywright/xrpc/node'
 import { atproto } from '@skywright/xrpc/lexicons'
@@ -101,6 +101,7 @@ export async function startAppView(
     lexicons: atproto,
     validateOutput: config.validateOutput,
     onError: (error, { nsid }) => logger.error({ err: error, nsid }, 'method failed'),
+    middleware: [logCalls(logger)],
     health: () => ({ version: '0.0.0' }),
   })
   const parts = {
@@ -139,6 +140,16 @@ export async function startAppView(
       imageBytes: cache.size,
     }),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+/** One line a call, at level debug. */
+function logCalls(logger: Logger): Middleware {
+  return async ({ nsid }, next) => {
+    const started = performance.now()
+    const response = await next()
+    logger.debug({ nsid, status: response.status, ms: performance.now() - started }, 'call')
+    return response
   }
 }
 

@@ -2,8 +2,8 @@ import type { RepoFetcher, RepoFetchResult, SnapshotRecord } from '@skywright/ap
 import { DidDeactivatedError, type Identity, type IdentityResolver } from '@skywright/identity'
 import { InvalidSignatureError, parsePath, type VerifiedRepo, verifyRepo } from '@skywright/repo'
 
-/** 1 GB: more than the largest repositories of the network. A larger one is not indexed. */
-const MAX_REPO_BYTES = 1_000_000_000
+/** 256 MB, held in memory while it is proven, eight at a time. A larger repository is not backfilled. */
+const MAX_REPO_BYTES = 256_000_000
 /** A PDS that has not delivered a repository by then is asked again later. */
 const FETCH_TIMEOUT_MS = 600_000
 /** An XRPC error body is short; more is not read. */

@@ -21,7 +21,6 @@ export type ThreadViewPost = View<'app.bsky.feed.defs', 'threadViewPost'>
 export type NotFoundPost = View<'app.bsky.feed.defs', 'notFoundPost'>
 export type BlockedPost = View<'app.bsky.feed.defs', 'blockedPost'>
 export type GeneratorView = View<'app.bsky.feed.defs', 'generatorView'>
-export type Notification = View<'app.bsky.notification.listNotifications', 'notification'>
 
 /** An embed of a post view: a variant of an open union, named by its `$type`. */
 export type EmbedView = NonNullable<PostView['embed']>
