@@ -45,6 +45,9 @@ export interface LimitContext<A> extends AuthContext {
 /** A message to encode (with its `$type`), or an encoded frame to send as it is. */
 export type SubscriptionItem<R, N extends string> = Uint8Array | MessageOf<R, N, 'provide'>
 
+/** A method without output may return nothing at all. */
+type NoOutput<R, N extends string> = undefined extends OutputOf<R, N, 'provide'> ? void : never
+
 /**
  * What a handler returns. Queries and procedures: the output, or a {@link reply}. Subscriptions: an async iterable of
  * messages or frames; ending it ends the stream, throwing sends an error frame.
@@ -52,7 +55,7 @@ export type SubscriptionItem<R, N extends string> = Uint8Array | MessageOf<R, N,
 export type MethodResult<R, N extends string> =
   N extends MethodIds<R, 'subscription'>
     ? AsyncIterable<SubscriptionItem<R, N>>
-    : Awaitable<OutputOf<R, N, 'provide'> | XrpcReply | Response>
+    : Awaitable<OutputOf<R, N, 'provide'> | XrpcReply | Response | NoOutput<R, N>>
 
 /** A method: what it needs and what it does. */
 export interface MethodOptions<R, N extends string, A> {
