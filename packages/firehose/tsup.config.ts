@@ -5,6 +5,7 @@ export default library([
   'src/sqlite.ts',
   'src/segments.ts',
   'src/ws.ts',
+  'src/labels/index.ts',
   'src/relay/index.ts',
   'src/testing/index.ts',
 ])
