@@ -16,6 +16,8 @@ export interface IndexCommitEvent {
   readonly did: string
   readonly rev: string
   readonly since?: string | null
+  /** Known not to follow what came before although `since` may fit: it is applied and the repo is fetched. */
+  readonly gap?: boolean
   readonly ops: readonly IndexOp[]
 }
 
@@ -47,11 +49,24 @@ export interface IndexAccountEvent {
 /** What the indexer consumes. Events of one DID must arrive in order; everything may be repeated. */
 export type IndexEvent = IndexCommitEvent | IndexSyncEvent | IndexIdentityEvent | IndexAccountEvent
 
+/** The source has delivered everything up to `seq`. For sources whose events may overtake each other. */
+export interface IndexPositionEvent {
+  readonly type: 'position'
+  readonly seq: number
+}
+
+/**
+ * What a source yields. An event with a `cursor` (even undefined) does not move the source's position to its own `seq`
+ * but to that cursor: events of other accounts may still be on their way.
+ */
+export type SourcedEvent =
+  (IndexEvent & { readonly cursor?: number | undefined }) | IndexPositionEvent
+
 /**
  * A stream of events with a durable position.
  *
- * Contract: at-least-once, per-DID order, `seq` non-decreasing. After `events({ cursor })` everything
- * with `seq > cursor` that the upstream still holds arrives.
+ * Contract: at-least-once, per-DID order, and `seq` non-decreasing or every event with a `cursor` of its own. After
+ * `events({ cursor })` everything with `seq > cursor` that the upstream still holds arrives.
  */
 export interface EventSource {
   /** Stable name of the upstream; the cursor is stored under it, so two relays never share one. */
@@ -60,7 +75,7 @@ export interface EventSource {
   events(options: {
     readonly cursor: number | undefined
     readonly signal: AbortSignal
-  }): AsyncIterable<IndexEvent>
+  }): AsyncIterable<SourcedEvent>
 }
 
 /** One record of a whole-repo snapshot. */

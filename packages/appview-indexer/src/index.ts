@@ -40,12 +40,20 @@ export type {
   IndexEvent,
   IndexIdentityEvent,
   IndexOp,
+  IndexPositionEvent,
   IndexSyncEvent,
   RepoFetcher,
   RepoFetchResult,
   RepoSnapshot,
   SnapshotRecord,
+  SourcedEvent,
 } from './event.ts'
+export { firehoseSource, indexEvent } from './sources/firehose-source.ts'
+export type { FirehoseSourceOptions } from './sources/firehose-source.ts'
+export { listRepos } from './sources/list-repos.ts'
+export type { ListedRepo, ListReposOptions } from './sources/list-repos.ts'
+export { createRepoFetcher } from './sources/repo-fetcher.ts'
+export type { RepoFetcherOptions } from './sources/repo-fetcher.ts'
 export { openIndexer } from './open-indexer.ts'
 export type {
   BackfillOptions,

@@ -1,6 +1,7 @@
 import type { Declarations } from './collection.ts'
-import type { EventSource, IndexEvent, RepoFetcher, RepoSnapshot } from './event.ts'
+import type { EventSource, RepoFetcher, RepoSnapshot, SourcedEvent } from './event.ts'
 import type { IndexReader } from './query/index-reader.ts'
+import type { ListedRepo } from './sources/list-repos.ts'
 import type { IndexStore } from './stores/port.ts'
 
 /** What an indexer is made of. */
@@ -70,8 +71,11 @@ export interface BatchResult {
 
 /** How a backfill runs. */
 export interface BackfillOptions {
-  /** Which repos; queued durably before the first fetch, so a crash resumes. */
-  readonly repos: Iterable<string> | AsyncIterable<string>
+  /**
+   * Which repos, e.g. `listRepos({ service })`; queued durably before the first fetch, so a crash resumes. One
+   * listed with its `rev` is skipped when it is indexed completely up to there: listing again costs little.
+   */
+  readonly repos: Iterable<string | ListedRepo> | AsyncIterable<string | ListedRepo>
   /** Fetches in flight. @defaultValue 8 */
   readonly concurrency?: number
   readonly signal?: AbortSignal
@@ -110,7 +114,10 @@ export interface IndexerStatus {
  */
 export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDisposable {
   /** Applies events as one transaction. Given a source, its cursor moves to the last event's seq in the same transaction. */
-  apply(events: readonly IndexEvent[], options?: { readonly source?: string }): Promise<BatchResult>
+  apply(
+    events: readonly SourcedEvent[],
+    options?: { readonly source?: string },
+  ): Promise<BatchResult>
   /** Applies one verified snapshot: rows that are not in it go. Live events newer than it stay. @throws {SnapshotRejectedError} when it is older than the index */
   applySnapshot(snapshot: RepoSnapshot): Promise<BatchResult>
   /** Consumes a source from its stored cursor until the signal aborts or the source ends; everything received is applied before it resolves. */

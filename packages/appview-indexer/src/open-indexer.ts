@@ -8,7 +8,7 @@ import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import { rebuildStep } from './engine/rebuild.ts'
 import { ask } from './engine/steps.ts'
-import type { EventSource, IndexEvent, RepoSnapshot } from './event.ts'
+import type { EventSource, RepoSnapshot, SourcedEvent } from './event.ts'
 import type {
   BackfillOptions,
   BatchResult,
@@ -27,7 +27,7 @@ import { compileSchema } from './schema.ts'
 import type { Schema } from './schema.ts'
 import { SerialWriter } from './serial-writer.ts'
 import { hashState } from './state-hash.ts'
-import { REPO_FETCHING, REPO_QUEUED } from './stores/transaction.ts'
+import { REPO_FETCHING, REPO_QUEUED, REPO_SYNCHRONIZED } from './stores/transaction.ts'
 import { formatRecordUri } from './target.ts'
 
 const DEFAULT_BATCH_EVENTS = 500
@@ -98,18 +98,20 @@ class DefaultIndexer extends Reader {
   }
 
   async apply(
-    events: readonly IndexEvent[],
+    events: readonly SourcedEvent[],
     options: { readonly source?: string } = {},
   ): Promise<BatchResult> {
     const { source } = options
     const last = events.at(-1)
-    const cursor =
-      source === undefined || last === undefined ? undefined : { source, seq: last.seq }
+    // An event that overtook others does not move the cursor past them.
+    const seq = last !== undefined && 'cursor' in last ? last.cursor : last?.seq
+    const indexed = events.filter((event) => event.type !== 'position')
+    const cursor = source === undefined || seq === undefined ? undefined : { source, seq }
     const outcome = await this.#writer.transact((tx, context) =>
-      applyEvents(context, tx, events, cursor),
+      applyEvents(context, tx, indexed, cursor),
     )
     this.#totals.batches++
-    this.#totals.events += events.length
+    this.#totals.events += indexed.length
     this.#totals.records += outcome.records
     for (const { did, rev } of outcome.desynchronized) this.#onIssue({ kind: 'gap', did, rev })
     for (const { did, rev } of outcome.rejected)
@@ -121,7 +123,7 @@ class DefaultIndexer extends Reader {
       this.#writer.announceWork()
     }
     return {
-      events: events.length,
+      events: indexed.length,
       stale: outcome.stale,
       records: outcome.records,
       deadLetters: outcome.failures.length,
@@ -174,9 +176,10 @@ class DefaultIndexer extends Reader {
   async #backfill(options: BackfillOptions): Promise<{ synchronized: number; failed: number }> {
     if (this.#options.fetchRepo === undefined) throw new TypeError('backfill needs fetchRepo')
     const signal = this.#signal(options.signal)
-    let part: string[] = []
+    let part: { readonly did: string; readonly rev?: string }[] = []
     const queue = async (): Promise<void> => {
-      const dids = part
+      const listed = new Map(part.map(({ did, rev }) => [did, rev]))
+      const dids = [...listed.keys()]
       part = []
       await this.#writer.transact(function* (tx, { now }) {
         const actors = yield* ask(tx.actors(dids, true))
@@ -184,6 +187,9 @@ class DefaultIndexer extends Reader {
         for (const actor of queued) {
           if (actor.sync === REPO_FETCHING || (!actor.active && actor.status === 'deleted'))
             continue
+          const rev = listed.get(actor.did)
+          const upToDate = rev !== undefined && actor.rev !== undefined && rev <= actor.rev
+          if (upToDate && actor.sync === REPO_SYNCHRONIZED) continue
           actor.sync = REPO_QUEUED
           actor.dueAt = now
         }
@@ -192,7 +198,7 @@ class DefaultIndexer extends Reader {
     }
     for await (const did of options.repos) {
       signal.throwIfAborted()
-      part.push(did)
+      part.push(typeof did === 'string' ? { did } : did)
       if (part.length >= QUEUE_PART) await queue()
     }
     if (part.length > 0) await queue()

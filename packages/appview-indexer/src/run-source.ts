@@ -1,7 +1,7 @@
 import { backoffMs } from './backoff.ts'
 import type { Delay } from './backoff.ts'
 import { StoreFailureError } from './errors.ts'
-import type { EventSource, IndexEvent } from './event.ts'
+import type { EventSource, SourcedEvent } from './event.ts'
 import { EventQueue } from './event-queue.ts'
 import type { BatchResult, IndexIssue } from './indexer.ts'
 
@@ -15,7 +15,7 @@ export interface RunOptions {
   readonly cursor: number | undefined
   readonly maxBatchEvents: number
   readonly signal: AbortSignal
-  readonly apply: (events: readonly IndexEvent[]) => Promise<BatchResult>
+  readonly apply: (events: readonly SourcedEvent[]) => Promise<BatchResult>
   readonly onIssue: (issue: IndexIssue) => void
   readonly delay: Delay
 }
@@ -27,7 +27,7 @@ export interface RunOptions {
  */
 export async function runSource(options: RunOptions): Promise<void> {
   const { source, cursor, maxBatchEvents, signal } = options
-  const queue = new EventQueue<IndexEvent>(maxBatchEvents * 2)
+  const queue = new EventQueue<SourcedEvent>(maxBatchEvents * 2)
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const reading = (async (): Promise<void> => {
@@ -54,7 +54,10 @@ export async function runSource(options: RunOptions): Promise<void> {
   }
 }
 
-async function applyStubbornly(options: RunOptions, events: readonly IndexEvent[]): Promise<void> {
+async function applyStubbornly(
+  options: RunOptions,
+  events: readonly SourcedEvent[],
+): Promise<void> {
   const { apply, onIssue, delay, signal } = options
   for (let attempt = 1; ; attempt++) {
     try {

@@ -167,7 +167,7 @@ class EventBatch {
       else if (actor.sync === REPO_LIVE) this.#queue(actor)
       return
     }
-    if (event.since === undefined || event.since === actor.rev) return
+    if (event.gap !== true && (event.since === undefined || event.since === actor.rev)) return
     this.desynchronized.push({ did: event.did, rev: event.rev })
     this.#queue(actor)
   }

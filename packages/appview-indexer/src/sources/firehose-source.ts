@@ -1,0 +1,146 @@
+import {
+  createEventVerifier,
+  createIdentitySource,
+  createMemoryChainStore,
+  subscribeRepos,
+} from '@skywright/firehose'
+import type { CursorStore, FirehoseIssue, OpenStream, StreamEvent } from '@skywright/firehose'
+import type { IdentityResolver } from '@skywright/identity'
+
+import { EventQueue } from '../event-queue.ts'
+import type { EventSource, IndexEvent, SourcedEvent } from '../event.ts'
+
+/** Options of {@link firehoseSource}. */
+export interface FirehoseSourceOptions {
+  /** Base URL of a relay or PDS; also the name its cursor is stored under. */
+  readonly service: string
+  /** Finds signing keys; share one with everything else that resolves identities. */
+  readonly resolver: Pick<IdentityResolver, 'resolveDid' | 'purge'>
+  /** Told of everything that was received and is not an event: rejected frames by reason, gaps, reconnects. */
+  readonly onIssue: (issue: FirehoseIssue) => void
+  /** How sockets are opened. @defaultValue the platform's `WebSocket`; on Node hand in `createOpenWebSocket` of `@skywright/firehose/ws` */
+  readonly open?: OpenStream
+  /** Accounts verified at the same time. @defaultValue 64 */
+  readonly concurrency?: number
+  /** Accept `http:` PDS endpoints in DID documents, for networks on one machine. @defaultValue false */
+  readonly allowHttp?: boolean
+  /** Unix milliseconds; revs from its future are rejected. @defaultValue Date.now */
+  readonly now?: () => number
+}
+
+/** Events held between the stream and the indexer. */
+const QUEUED_EVENTS = 1_000
+/** How often the position below which everything was delivered is asked for. */
+const CURSOR_INTERVAL_MS = 100
+
+/**
+ * A relay or PDS as a source: every commit is proven by signature, structure and MST inversion before the indexer
+ * sees it. Slow identity look-ups of one account do not hold up others, so events of different accounts may
+ * overtake each other; positions in between say up to where nothing is outstanding.
+ *
+ * Whether a commit follows the one before is decided by the indexer against what it has stored, in the transaction that
+ * moves the cursor; the verifier's own chain memory may therefore be forgotten at any time.
+ */
+export function firehoseSource(options: FirehoseSourceOptions): EventSource {
+  const {
+    service,
+    resolver,
+    onIssue,
+    open,
+    concurrency,
+    allowHttp = false,
+    now = Date.now,
+  } = options
+  return {
+    name: service,
+    async *events({ cursor, signal }) {
+      const stop = new AbortController()
+      const queue = new EventQueue<SourcedEvent>(QUEUED_EVENTS)
+      let settled = cursor
+      const position: CursorStore = {
+        get: () => Promise.resolve(cursor),
+        set: (_service, seq) => {
+          settled = seq
+          // In line behind every event it covers.
+          void queue.push({ type: 'position', seq })
+          return Promise.resolve()
+        },
+      }
+      const stream = subscribeRepos({
+        service,
+        cursor: position,
+        verify: createEventVerifier({
+          identity: createIdentitySource(resolver, { allowHttp }),
+          chain: createMemoryChainStore(),
+          policy: 'relay',
+          now,
+        }),
+        onIssue,
+        signal: AbortSignal.any([signal, stop.signal]),
+        open,
+        concurrency,
+        cursorIntervalMs: CURSOR_INTERVAL_MS,
+      })
+      const reading = (async (): Promise<void> => {
+        try {
+          for await (const event of stream)
+            await queue.push({ ...indexEvent(event), cursor: settled })
+          queue.end()
+        } catch (error) {
+          queue.end({ error })
+        }
+      })()
+      try {
+        for (;;) {
+          const events = await queue.take(QUEUED_EVENTS)
+          if (events === undefined) return
+          yield* events
+        }
+      } finally {
+        stop.abort()
+        queue.release()
+        await reading
+      }
+    },
+  }
+}
+
+/**
+ * What the indexer needs of an event of `@skywright/firehose`. The handle of an `#identity` is a hint and is left out:
+ * the indexer has it looked up. A commit on an unexpected tree is applied and its repo fetched.
+ */
+export function indexEvent(event: StreamEvent): IndexEvent {
+  const { seq, did } = event
+  switch (event.type) {
+    case 'commit':
+      return {
+        type: 'commit',
+        seq,
+        did,
+        rev: event.rev,
+        ...(event.since === undefined ? {} : { since: event.since }),
+        ...(event.discontinuity === undefined || event.discontinuity === 'unknown-repo'
+          ? {}
+          : { gap: true }),
+        ops: event.ops.map(({ action, collection, rkey, cid, record }) => ({
+          action,
+          collection,
+          rkey,
+          ...(cid === null ? {} : { cid: cid.bytes }),
+          ...(record === undefined ? {} : { record }),
+        })),
+      }
+    case 'sync':
+      return { type: 'sync', seq, did, rev: event.rev }
+    case 'identity':
+      return { type: 'identity', seq, did }
+    case 'account':
+      return {
+        type: 'account',
+        seq,
+        did,
+        active: event.active,
+        ...(event.status === undefined ? {} : { status: event.status }),
+      }
+  }
+}

@@ -1,0 +1,146 @@
+import type { IdentityResolver } from '@skywright/identity'
+import { InvalidSignatureError, parsePath, verifyRepo } from '@skywright/repo'
+
+import type { RepoFetcher, RepoFetchResult, SnapshotRecord } from '../event.ts'
+
+/** Options of {@link createRepoFetcher}. */
+export interface RepoFetcherOptions {
+  readonly resolver: Pick<IdentityResolver, 'resolveIdentity'>
+  /** Must refuse private addresses on a public server: the URLs come from other people's DID documents. @defaultValue globalThis.fetch */
+  readonly fetch?: typeof globalThis.fetch
+  /** Largest CAR accepted, in bytes. @defaultValue 512 MiB */
+  readonly maxBytes?: number
+  /** Longest time for one repo, in milliseconds. @defaultValue 10 minutes */
+  readonly timeoutMs?: number
+}
+
+const DEFAULT_MAX_BYTES = 512 * 1024 * 1024
+const DEFAULT_TIMEOUT_MS = 600_000
+/** Error answers are a line of JSON; more is not read. */
+const MAX_ERROR_BYTES = 16_384
+
+/** What the errors of `com.atproto.sync.getRepo` say about an account. */
+const STATUS_BY_ERROR: Readonly<Record<string, string>> = {
+  RepoTakendown: 'takendown',
+  RepoSuspended: 'suspended',
+  RepoDeactivated: 'deactivated',
+}
+
+/**
+ * Fetches repos from the PDS that the DID document names and proves them completely: every hash, the tree, the
+ * signature. After a wrong signature or an unknown repo the identity is looked up afresh once, because accounts
+ * move. Redirects to other hosts are refused.
+ *
+ * A PDS that does not know the repo is asked by `getRepoStatus` before the account counts as deleted.
+ */
+export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
+  const { resolver, timeoutMs = DEFAULT_TIMEOUT_MS } = options
+  return async (did, { signal }) => {
+    const both = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+    try {
+      const found = await fetchFrom(options, did, both, false)
+      if (found !== undefined) return found
+    } catch (error) {
+      if (!(error instanceof InvalidSignatureError)) throw error
+    }
+    const moved = await fetchFrom(options, did, both, true)
+    if (moved !== undefined) return moved
+    const { pds } = await resolver.resolveIdentity(did, { signal: both })
+    return repoStatus(options, did, pds ?? '', both)
+  }
+}
+
+/** The verified repo or the account's status; undefined when the PDS does not know it. */
+async function fetchFrom(
+  options: RepoFetcherOptions,
+  did: string,
+  signal: AbortSignal,
+  refresh: boolean,
+): Promise<RepoFetchResult | undefined> {
+  const { resolver, maxBytes = DEFAULT_MAX_BYTES } = options
+  const { pds, signingKey } = await resolver.resolveIdentity(did, { signal, refresh })
+  if (pds === undefined || signingKey === undefined)
+    throw new TypeError(`account names no usable PDS or key; did=${did}`)
+  const response = await ask(options, pds, 'com.atproto.sync.getRepo', did, signal)
+  if (!response.ok || response.body === null) {
+    const name = await errorName(response)
+    if (name === 'RepoNotFound') return undefined
+    const status = STATUS_BY_ERROR[name]
+    if (status !== undefined) return { kind: 'status', active: false, status }
+    throw new TypeError(`getRepo failed; did=${did} status=${response.status} error=${name}`)
+  }
+  const repo = await verifyRepo(response.body, {
+    did,
+    key: signingKey,
+    mode: 'tolerant',
+    maxBytes,
+    signal,
+  })
+  return { kind: 'snapshot', snapshot: { did, rev: repo.rev, records: recordsOf(repo) } }
+}
+
+function* recordsOf(repo: Awaited<ReturnType<typeof verifyRepo>>): Generator<SnapshotRecord> {
+  for (const { path, cid, bytes } of repo.records()) {
+    const { collection, rkey } = parsePath(path)
+    yield { collection, rkey, cid: cid.bytes, record: bytes }
+  }
+}
+
+async function repoStatus(
+  options: RepoFetcherOptions,
+  did: string,
+  pds: string,
+  signal: AbortSignal,
+): Promise<RepoFetchResult> {
+  const response = await ask(options, pds, 'com.atproto.sync.getRepoStatus', did, signal)
+  if (response.ok) {
+    const body = parseObject(await readText(response))
+    const active = body['active'] === true
+    const status = body['status']
+    // Hosted there after all: the repo itself could not be had now.
+    if (active) throw new TypeError(`the PDS hosts the account but not its repo; did=${did}`)
+    return { kind: 'status', active, status: typeof status === 'string' ? status : 'unknown' }
+  }
+  const name = await errorName(response)
+  if (name === 'RepoNotFound') return { kind: 'status', active: false, status: 'deleted' }
+  throw new TypeError(`getRepoStatus failed; did=${did} status=${response.status} error=${name}`)
+}
+
+function ask(
+  options: RepoFetcherOptions,
+  pds: string,
+  method: string,
+  did: string,
+  signal: AbortSignal,
+): Promise<Response> {
+  const { fetch = globalThis.fetch } = options
+  const url = new URL(`/xrpc/${method}`, pds)
+  url.searchParams.set('did', did)
+  return fetch(url, { signal, redirect: 'error' })
+}
+
+async function errorName(response: Response): Promise<string> {
+  const name = parseObject(await readText(response))['error']
+  return typeof name === 'string' ? name.slice(0, 100) : ''
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    // Not JSON: not an answer of a PDS, so it says nothing.
+    return {}
+  }
+}
+
+async function readText(response: Response): Promise<string> {
+  if (response.body === null) return ''
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > MAX_ERROR_BYTES) break
+  }
+  return text.slice(0, MAX_ERROR_BYTES)
+}

@@ -1,0 +1,150 @@
+import { SimulatedNetwork } from '@skywright/firehose/testing'
+import type { FirehoseIssue } from '@skywright/firehose'
+import { createMemoryResolver } from '@skywright/identity/testing'
+import { expect, it } from 'vitest'
+
+import {
+  collection,
+  createRepoFetcher,
+  did,
+  firehoseSource,
+  listRepos,
+  openIndexer,
+  uri,
+} from '../src/index.ts'
+import type { EventSource, Indexer } from '../src/index.ts'
+import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
+
+const collections = {
+  post: collection('app.bsky.feed.post', { columns: {} }),
+  like: collection('app.bsky.feed.like', {
+    layout: 'edge',
+    columns: { subject: uri('subject') },
+    counters: { likeCount: 'subject' },
+  }),
+  follow: collection('app.bsky.graph.follow', {
+    layout: 'edge',
+    columns: { subject: did('subject') },
+    counters: { followersCount: 'subject' },
+  }),
+}
+
+/** The simulated network over HTTP, and the identities of its accounts. */
+function serve(network: SimulatedNetwork): {
+  fetch: typeof globalThis.fetch
+  resolver: ReturnType<typeof createMemoryResolver>
+} {
+  const resolver = createMemoryResolver()
+  for (const account of network.accounts)
+    resolver.setAccount({
+      did: account.did,
+      signingKey: account.key.publicKey,
+      pds: account.host.url,
+      handle: `${account.did.slice(-8)}.test`,
+    })
+  const fetch = async (input: string | URL | Request): Promise<Response> => {
+    const url = new URL(input instanceof Request ? input.url : input)
+    const method = url.pathname.replace('/xrpc/', '')
+    if (method === 'com.atproto.sync.listRepos') {
+      const from = Number(url.searchParams.get('cursor') ?? 0)
+      const page = network.accounts.slice(from, from + 3)
+      const next = from + 3 < network.accounts.length ? { cursor: String(from + 3) } : {}
+      return Response.json({ repos: page.map((account) => ({ did: account.did })), ...next })
+    }
+    const account = network.accounts.find((one) => one.did === url.searchParams.get('did'))
+    if (account === undefined || !account.active)
+      return Response.json({ error: 'RepoTakendown' }, { status: 400 })
+    const chunks: Uint8Array<ArrayBuffer>[] = []
+    for await (const chunk of account.repo.export()) chunks.push(new Uint8Array(chunk))
+    return new Response(new Blob(chunks))
+  }
+  return { fetch, resolver }
+}
+
+function open(
+  network: SimulatedNetwork,
+  fetchRepo?: ReturnType<typeof createRepoFetcher>,
+): Promise<Indexer<typeof collections>> {
+  return openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections,
+    now: () => network.now(),
+    ...(fetchRepo === undefined ? {} : { fetchRepo }),
+  })
+}
+
+/** Runs a source until the index is at `cursor`. */
+async function runTo(
+  index: Indexer<typeof collections>,
+  source: EventSource,
+  cursor: number,
+): Promise<void> {
+  const stop = new AbortController()
+  const running = index.run(source, { signal: stop.signal })
+  while (((await index.cursor(source.name)) ?? 0) < cursor)
+    await new Promise((resolve) => setImmediate(resolve))
+  stop.abort()
+  await running
+}
+
+it('indexes a verified firehose, resumes where it was, and equals a verified backfill', async () => {
+  const network = await SimulatedNetwork.create({ accounts: 8, seed: 7 })
+  const { fetch, resolver } = serve(network)
+  const issues: FirehoseIssue[] = []
+  const [host] = network.hosts
+  const source = firehoseSource({
+    service: host!.url,
+    resolver,
+    open: network.loopback.open,
+    now: () => network.now(),
+    onIssue: (issue) => issues.push(issue),
+  })
+  await using live = await open(network)
+  for (let round = 0; round < 3; round++) {
+    let last = 0
+    for (let n = 0; n < 60; n++) last = (await network.step()).seq
+    // A source without a cursor is live only: the first round starts from the beginning.
+    const from: EventSource = {
+      name: source.name,
+      events: ({ cursor = 0, signal }) => source.events({ cursor, signal }),
+    }
+    await runTo(live, from, last)
+  }
+  expect(issues.filter(({ kind }) => kind === 'rejected')).toEqual([])
+  expect(await live.select('like').count()).toBeGreaterThan(30)
+  expect(await live.audit()).toEqual([])
+
+  await using filled = await open(network, createRepoFetcher({ resolver, fetch }))
+  const result = await filled.backfill({ repos: listRepos({ service: host!.url, fetch }) })
+  expect(result).toEqual({ synchronized: 8, failed: 0 })
+  expect(await filled.stateHash()).toBe(await live.stateHash())
+}, 60_000)
+
+it('hides what a PDS says is taken down, and keeps a repo with a wrong signature out', async () => {
+  const network = await SimulatedNetwork.create({ accounts: 3, seed: 9 })
+  for (let n = 0; n < 40; n++) await network.step()
+  const { fetch, resolver } = serve(network)
+  const [down, forged, fine] = network.accounts
+  down!.active = false
+  resolver.setAccount({
+    did: forged!.did,
+    signingKey: network.newKey().publicKey,
+    pds: forged!.host.url,
+  })
+  const failed: unknown[] = []
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections,
+    now: () => network.now(),
+    fetchRepo: createRepoFetcher({ resolver, fetch }),
+    onIssue: (issue) => {
+      if (issue.kind === 'repo-failed') failed.push(issue.did)
+    },
+  })
+  await index.backfill({ repos: network.accounts.map((account) => account.did) })
+  expect(await index.actor(down!.did)).toMatchObject({ active: false, status: 'takendown' })
+  expect(failed).toEqual([forged!.did])
+  expect((await index.actor(forged!.did))?.rev).toBeUndefined()
+  expect((await index.actor(fine!.did))?.rev).toBeDefined()
+  expect((await index.status()).repos.failed).toBe(1)
+})
