@@ -4,12 +4,13 @@
  *     node --expose-gc --conditions=@skywright/source bench/cache-memory.ts [ENTRIES]
  */
 import { createMemoryIdentityCache } from '../src/index.ts'
+import { generatePrivateKey } from '../src/keys/index.ts'
 import { plcDidDocument } from '../src/plc/index.ts'
 import { packDocument } from '../src/resolver/compact-document.ts'
 
 const entries = Number(process.argv[2] ?? 1_000_000)
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
-const keyStart = 'did:key:zQ3sh'
+const signingKey = generatePrivateKey('k256').didKey
 
 function text(seed: number, length: number): string {
   let state = seed + 1
@@ -30,7 +31,7 @@ for (let index = 0; index < entries; index++) {
   const document = plcDidDocument({
     did,
     rotationKeys: [],
-    verificationMethods: { atproto: keyStart + text(index, 44) },
+    verificationMethods: { atproto: signingKey },
     alsoKnownAs: [`at://${text(index, 10)}.bsky.social`],
     services: {
       atproto_pds: {

@@ -33,7 +33,8 @@ export function createMemoryIdentityCache(maxEntries: number): IdentityCache {
       return { fetchedAtMs, text: answer.slice(space + 1) }
     },
     set(key, { fetchedAtMs, text }) {
-      answers.set(key, `${Math.trunc(fetchedAtMs).toString(TIME_RADIX)} ${text}`)
+      // join, not a template: that would keep its parts and glue them later.
+      answers.set(key, [Math.trunc(fetchedAtMs).toString(TIME_RADIX), text].join(' '))
     },
     delete(key) {
       answers.delete(key)
