@@ -5,6 +5,8 @@ export default library([
   'src/sqlite.ts',
   'src/segments.ts',
   'src/ws.ts',
+  'src/workers/index.ts',
+  'src/workers/prove-worker.ts',
   'src/labels/index.ts',
   'src/relay/index.ts',
   'src/testing/index.ts',

@@ -149,7 +149,7 @@ export class Consumer {
     this.checkLag(event)
     await this.queue.push(event.did, frame.length, async () => {
       try {
-        await this.handle(event, frame.length, finish, () => this.wanted(peek))
+        await this.handle(event, frame, finish, () => this.wanted(peek))
       } catch (error) {
         this.fail(error)
         throw error
@@ -159,13 +159,13 @@ export class Consumer {
 
   private async handle(
     event: RepoEvent,
-    bytes: number,
+    frame: Uint8Array,
     finish: () => void,
     wanted: () => boolean,
   ): Promise<void> {
     const { source, verify } = this.options
     if (event.type === 'commit' || event.type === 'sync') {
-      await this.acceptCommit(event, bytes, finish, wanted)
+      await this.acceptCommit(event, frame, finish, wanted)
       return
     }
     if (event.type === 'identity' && verify !== false) verify.purge(event.did)
@@ -179,12 +179,12 @@ export class Consumer {
 
   private async acceptCommit(
     event: CommitEvent | SyncEvent,
-    bytes: number,
+    frame: Uint8Array,
     finish: () => void,
     wanted: () => boolean,
   ): Promise<void> {
     const { source, verify, onIssue, filter, signal } = this.options
-    if (this.synchronizer?.park(event, bytes) === true) {
+    if (this.synchronizer?.park(event, frame.length) === true) {
       this.counts.parked++
       finish()
       return
@@ -196,7 +196,7 @@ export class Consumer {
       else await this.deliver(trusted, finish)
       return
     }
-    const outcome = await verify.verify(event, { signal })
+    const outcome = await verify.verify(event, { signal, frame })
     if (outcome.status === 'rejected') {
       this.counts.rejected++
       const { reason, error } = outcome
@@ -220,7 +220,7 @@ export class Consumer {
       if (verify.policy === 'consumer') {
         if (this.synchronizer === undefined) this.counts.discontinuous++
         else {
-          await this.synchronizer.request(event, bytes)
+          await this.synchronizer.request(event, frame.length)
           this.counts.parked++
         }
         finish()

@@ -83,6 +83,7 @@ export type {
   ChainPolicy,
   EventVerifier,
   EventVerifierOptions,
+  Prove,
   VerifyEventOptions,
 } from './verify/verifier.ts'
 export type { AccountIdentity, IdentitySource, SigningKey } from './verify/identity.ts'

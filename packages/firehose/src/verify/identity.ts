@@ -1,5 +1,7 @@
 /** What the verifier needs to know of a key: structurally satisfied by `@skywright/identity/keys`. */
 export interface SigningKey {
+  /** Names the key, for proofs in other threads. */
+  readonly didKey?: string
   verify(bytes: Uint8Array, signature: Uint8Array): boolean
 }
 

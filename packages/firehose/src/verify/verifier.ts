@@ -5,7 +5,7 @@ import type { ChainState, DiscontinuityReason, Outcome, VerifiedCommit } from '.
 import { proveEvent, type Proven } from './prove.ts'
 import { asError, rejectReason } from './reasons.ts'
 import { createFutureRevCheck } from './rev-clock.ts'
-import type { AccountIdentity, IdentitySource } from './identity.ts'
+import type { AccountIdentity, IdentitySource, SigningKey } from './identity.ts'
 
 /**
  * What to do with a valid commit that does not follow the state known here.
@@ -24,11 +24,22 @@ export interface EventVerifierOptions {
   readonly policy?: ChainPolicy
   /** Clock in milliseconds, for revs in the future. @defaultValue Date.now */
   readonly now?: () => number
+  /** How an event is proven. @defaultValue {@link proveEvent}, on this thread */
+  readonly prove?: Prove | undefined
 }
+
+/** Proves one event with a key; `frame` is what the event was decoded from, where that is at hand. */
+export type Prove = (
+  event: CommitEvent | SyncEvent,
+  key: SigningKey,
+  frame: Uint8Array | undefined,
+) => Proven | Promise<Proven>
 
 export interface VerifyEventOptions {
   /** Host name the event was read from: it must be the account's PDS. Absent when reading from a relay. */
   readonly host?: string
+  /** The frame the event was decoded from, which spares proving threads an encoding. */
+  readonly frame?: Uint8Array
   readonly signal?: AbortSignal
 }
 
@@ -69,11 +80,19 @@ class ChainVerifier implements EventVerifier {
   readonly policy: ChainPolicy
   private readonly identity: IdentitySource
   private readonly chain: ChainStore
+  private readonly proveOne: Prove
   private readonly isFutureRev: (rev: string) => boolean
   /** Verified and not yet settled: newer than what the store says. */
   private readonly staged = new Map<string, ChainState>()
 
-  constructor({ identity, chain, policy = 'consumer', now = Date.now }: EventVerifierOptions) {
+  constructor({
+    identity,
+    chain,
+    policy = 'consumer',
+    now = Date.now,
+    prove = proveEvent,
+  }: EventVerifierOptions) {
+    this.proveOne = prove
     this.identity = identity
     this.chain = chain
     this.policy = policy
@@ -133,7 +152,7 @@ class ChainVerifier implements EventVerifier {
   /** Identity, host and proof, with one fresh look at the identity when the known one does not fit. */
   private async prove(
     event: CommitEvent | SyncEvent,
-    { host, signal }: VerifyEventOptions,
+    { host, signal, frame }: VerifyEventOptions,
   ): Promise<Proven | Rejected> {
     let refreshed = false
     let identity = this.identity.peek(event.did)
@@ -149,7 +168,7 @@ class ChainVerifier implements EventVerifier {
           return { status: 'rejected', reason: 'unresolvable-identity', error: asError(error) }
         }
       }
-      const rejected = this.tryIdentity(event, identity, host)
+      const rejected = await this.tryIdentity(event, identity, host, frame)
       if (!('status' in rejected)) return rejected
       if (refreshed || !IDENTITY_REASONS.has(rejected.reason)) return rejected
       refreshed = true
@@ -157,16 +176,17 @@ class ChainVerifier implements EventVerifier {
     }
   }
 
-  private tryIdentity(
+  private async tryIdentity(
     event: CommitEvent | SyncEvent,
     { signingKey, pds }: AccountIdentity,
     host: string | undefined,
-  ): Proven | Rejected {
+    frame: Uint8Array | undefined,
+  ): Promise<Proven | Rejected> {
     if (host !== undefined && hostOf(pds) !== host)
       return { status: 'rejected', reason: 'wrong-host' }
     if (signingKey === undefined) return { status: 'rejected', reason: 'no-signing-key' }
     try {
-      return proveEvent(event, signingKey)
+      return await this.proveOne(event, signingKey, frame)
     } catch (error) {
       return { status: 'rejected', reason: rejectReason(error, event), error: asError(error) }
     }
