@@ -20,6 +20,7 @@ import { atproto, type AtprotoDocuments } from '@skywright/xrpc/lexicons'
 import { closeServer } from '@skywright/xrpc/node'
 import { attachSubscriptions } from '@skywright/xrpc/ws'
 import express from 'express'
+import { createSessionView } from './accounts/account-view.ts'
 import { openAccountStore } from './accounts/account-store.ts'
 import { createAccountCreation, settlePendingAccounts } from './accounts/create-account.ts'
 import { openBlobStore } from './blobs/blob-store.ts'
@@ -39,6 +40,7 @@ import { createRecord } from './methods/com.atproto.repo.createRecord.ts'
 import { deleteRecord } from './methods/com.atproto.repo.deleteRecord.ts'
 import { describeRepo } from './methods/com.atproto.repo.describeRepo.ts'
 import { getRecord } from './methods/com.atproto.repo.getRecord.ts'
+import { importRepo } from './methods/com.atproto.repo.importRepo.ts'
 import { listMissingBlobs } from './methods/com.atproto.repo.listMissingBlobs.ts'
 import { listRecords } from './methods/com.atproto.repo.listRecords.ts'
 import { putRecord } from './methods/com.atproto.repo.putRecord.ts'
@@ -191,10 +193,12 @@ export async function startPds(
   const plc = createPlcClient({ url: config.plcUrl, fetch })
   const rotationKey = importPrivateKey('k256', secrets.plcRotationKey)
   const publicUrl = url
+  const view = createSessionView({ resolver, publicUrl })
   const create = createAccountCreation({
     accounts,
     repos,
     plc,
+    resolver,
     rotationKey,
     publicUrl,
     handleDomains,
@@ -219,10 +223,10 @@ export async function startPds(
       handleDomains,
       inviteCodeRequired: config.inviteCode !== undefined,
     }),
-    createAccount({ create, sessions: issuer, resolver, limiter: limits.signUps }),
-    createSession({ accounts, sessions: issuer, resolver, limiter: limits.logins }),
-    refreshSession({ auth, sessions: issuer, resolver }),
-    getSession({ auth, resolver }),
+    createAccount({ auth, create, sessions: issuer, view, resolver, limiter: limits.signUps }),
+    createSession({ accounts, sessions: issuer, view, limiter: limits.logins }),
+    refreshSession({ auth, sessions: issuer, view }),
+    getSession({ auth, view }),
     deleteSession({ auth, sessions }),
     getServiceAuth({ auth, now }),
     activateAccount({ auth, accounts, repos, resolver, publicUrl, allowHttp: dev }),
@@ -239,6 +243,7 @@ export async function startPds(
     listRecords({ auth, accounts, repos }),
     describeRepo({ auth, accounts, repos, resolver }),
     uploadBlob({ auth, blobs, maxBlobBytes, limiter: limits.uploads }),
+    importRepo({ auth, repos }),
     listMissingBlobs({ auth, blobs, repos }),
     getBlob({ auth, accounts, blobs, repos }),
     listBlobs({ auth, accounts, repos }),

@@ -49,7 +49,8 @@ export interface AccountStore {
   remove(did: string): void
   /** Accounts that are not pending, by row number, above `cursor`. */
   list(options: { readonly cursor: number; readonly limit: number }): readonly Account[]
-  listPending(): readonly Account[]
+  /** Accounts that may have been left without a repo: pending and deactivated ones. */
+  listUnsettled(): readonly Account[]
 }
 
 const SCHEMA = `
@@ -86,7 +87,9 @@ export function openAccountStore(database: DatabaseSync): AccountStore {
   const list = database.prepare(
     `SELECT ${columns} FROM account WHERE id > ? AND status <> 'pending' ORDER BY id LIMIT ?`,
   )
-  const pending = database.prepare(`SELECT ${columns} FROM account WHERE status = 'pending'`)
+  const unsettled = database.prepare(
+    `SELECT ${columns} FROM account WHERE status IN ('pending', 'deactivated')`,
+  )
 
   return {
     getByDid: (did) => toAccount(byDid.get(did)),
@@ -118,7 +121,7 @@ export function openAccountStore(database: DatabaseSync): AccountStore {
     setPasswordHash: (did, value) => void password.run(value, did),
     remove: (did) => void remove.run(did),
     list: ({ cursor, limit }) => list.all(cursor, limit).map(readAccount),
-    listPending: () => pending.all().map(readAccount),
+    listUnsettled: () => unsettled.all().map(readAccount),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { DidDocument, IdentityResolver } from '@skywright/identity'
+import { getPdsEndpoint, type DidDocument, type IdentityResolver } from '@skywright/identity'
 import type { Account, AccountStatus } from './account-store.ts'
 
 /** What the network may be told about an account's state. */
@@ -25,23 +25,34 @@ export interface SessionView extends PublicStatus {
 /** Milliseconds a session answer waits for the DID document before it goes without. */
 const DID_DOCUMENT_TIMEOUT_MS = 2_000
 
-/** Describes an account to its owner, with its DID document when that can be had quickly. */
-export async function viewSession(
-  account: Account,
-  resolver: Pick<IdentityResolver, 'resolveDid'>,
-): Promise<SessionView> {
-  const didDoc = await resolver
-    .resolveDid(account.did, { signal: AbortSignal.timeout(DID_DOCUMENT_TIMEOUT_MS) })
-    .then(({ document }) => document)
-    // The client knows its way to this server already: a document nobody can fetch now is left out.
-    .catch(() => undefined)
-  return {
-    did: account.did,
-    handle: account.handle,
-    ...(account.email === undefined ? {} : { email: account.email }),
-    emailConfirmed: false,
-    emailAuthFactor: false,
-    ...publicStatus(account),
-    ...(didDoc === undefined ? {} : { didDoc }),
+/** Describes an account to its owner. */
+export type ViewSession = (account: Account) => Promise<SessionView>
+
+/**
+ * Makes the description, with the DID document when that can be had quickly. Clients go where the
+ * document says, so it is left out while it names another server: an account that moves in would
+ * be sent back.
+ */
+export function createSessionView(options: {
+  readonly resolver: Pick<IdentityResolver, 'resolveDid'>
+  readonly publicUrl: string
+}): ViewSession {
+  const { resolver, publicUrl } = options
+  return async (account) => {
+    const didDoc = await resolver
+      .resolveDid(account.did, { signal: AbortSignal.timeout(DID_DOCUMENT_TIMEOUT_MS) })
+      .then(({ document }) => document)
+      // The client knows its way to this server already: a document nobody can fetch now is left out.
+      .catch(() => undefined)
+    const isHere = didDoc !== undefined && getPdsEndpoint(didDoc, { allowHttp: true }) === publicUrl
+    return {
+      did: account.did,
+      handle: account.handle,
+      ...(account.email === undefined ? {} : { email: account.email }),
+      emailConfirmed: false,
+      emailAuthFactor: false,
+      ...publicStatus(account),
+      ...(isHere ? { didDoc } : {}),
+    }
   }
 }

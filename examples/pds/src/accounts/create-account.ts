@@ -1,9 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
+import { IdentityError, type IdentityResolver } from '@skywright/identity'
 import { createPlcIdentity, type PlcClient } from '@skywright/identity/plc'
 import { generatePrivateKey, parsePublicKey, type SigningKey } from '@skywright/identity/keys'
 import { InvalidRequestError, UpstreamFailureError } from '@skywright/xrpc'
 import type { RepoHost } from '../repos/repo-host.ts'
-import type { Account, AccountStore } from './account-store.ts'
+import type { Account, AccountStore, NewAccount } from './account-store.ts'
 import { checkLocalHandle } from './handle-policy.ts'
 import { requireLocalAccount } from './local-account.ts'
 import { hashPassword } from './password.ts'
@@ -18,13 +19,24 @@ export interface SignUp {
   readonly recoveryKey?: string | undefined
 }
 
-/** Signs people up. */
-export type CreateAccount = (signUp: SignUp) => Promise<Account>
-
+/** The two ways to an account. */
 export interface AccountCreation {
+  /** A new person with a new identity; the account is active at once. */
+  signUp(signUp: SignUp): Promise<Account>
+  /**
+   * An account that moves here from another server with the identity it has. It is deactivated, with
+   * an empty repo, until its identity points here.
+   *
+   * @param did proven to be the caller's.
+   */
+  moveIn(did: string, signUp: SignUp, signal: AbortSignal): Promise<Account>
+}
+
+export interface AccountCreationOptions {
   readonly accounts: AccountStore
   readonly repos: RepoHost
   readonly plc: Pick<PlcClient, 'submit'>
+  readonly resolver: Pick<IdentityResolver, 'resolveHandle'>
   readonly rotationKey: SigningKey
   /** Origin of this server, for the DID document. */
   readonly publicUrl: string
@@ -40,60 +52,96 @@ export const MAX_PASSWORD = 256
 const MAX_EMAIL = 320
 
 /**
- * Makes the sign-up. The account is reserved first, invisible; then its identity enters the PLC
+ * Makes the ways in. An account is reserved first, invisible; then its identity enters the PLC
  * directory; then one transaction creates the repo with its events. An account without repo is
  * removed, at once or at the next start: nothing half-made is ever seen.
  *
- * Signing up throws `InvalidRequestError` (`InvalidHandle`, `HandleNotAvailable`, `UnsupportedDomain`,
+ * Both ways throw `InvalidRequestError` (`InvalidHandle`, `HandleNotAvailable`, `UnsupportedDomain`,
  * `InvalidPassword`, `InvalidInviteCode`, or no name of its own) and `UpstreamFailureError` when the
  * directory did not take the identity.
  */
-export function createAccountCreation(options: AccountCreation): CreateAccount {
-  const { accounts, repos, plc, rotationKey, publicUrl, handleDomains, now } = options
-  return async (signUp) => {
-    checkInvite(options.inviteCode, signUp.inviteCode)
-    const handle = checkLocalHandle(signUp.handle, handleDomains)
+export function createAccountCreation(options: AccountCreationOptions): AccountCreation {
+  const { accounts, repos, plc, resolver, rotationKey, publicUrl, handleDomains, now } = options
+
+  /** Reserves an account, makes its repo, and gives back the reservation if that fails. */
+  async function open(
+    reservation: Pick<NewAccount, 'did' | 'handle' | 'signingKey'>,
+    signUp: SignUp,
+    finish: (account: Account) => Promise<void>,
+  ): Promise<Account> {
+    const { did, handle } = reservation
     const email = checkEmail(signUp.email)
-    const password = checkPassword(signUp.password)
-    const key = generatePrivateKey('k256')
-    const rotationKeys = [...checkRecoveryKey(signUp.recoveryKey), rotationKey.didKey]
-    const [identity, passwordHash] = await Promise.all([
-      createPlcIdentity({
-        signingKey: key.didKey,
-        handle,
-        pds: publicUrl,
-        rotationKeys,
-        signer: rotationKey,
-      }),
-      hashPassword(password),
-    ])
-    const { did } = identity
+    const passwordHash = await hashPassword(checkPassword(signUp.password))
     const conflict = accounts.create({
-      did,
-      handle,
+      ...reservation,
       ...(email === undefined ? {} : { email }),
       passwordHash,
-      signingKey: key.export(),
       createdAt: now(),
     })
     if (conflict === 'email') throw new InvalidRequestError('Email already taken')
-    if (conflict !== undefined) {
+    if (conflict === 'did') throw new InvalidRequestError('Account already exists')
+    if (conflict === 'handle') {
       throw new InvalidRequestError(`Handle already taken: ${handle}`, {
         error: 'HandleNotAvailable',
       })
     }
     try {
-      await plc.submit(did, identity.operation).catch((cause: unknown) => {
-        throw new UpstreamFailureError('the PLC directory did not take the identity', { cause })
-      })
-      await repos.create(requireLocalAccount(accounts, did))
+      await finish(requireLocalAccount(accounts, did))
     } catch (error) {
       accounts.remove(did)
       throw error
     }
-    accounts.setStatus(did, 'active')
     return requireLocalAccount(accounts, did)
   }
+
+  return {
+    async signUp(signUp) {
+      checkInvite(options.inviteCode, signUp.inviteCode)
+      const handle = checkLocalHandle(signUp.handle, handleDomains)
+      const key = generatePrivateKey('k256')
+      const { did, operation } = await createPlcIdentity({
+        signingKey: key.didKey,
+        handle,
+        pds: publicUrl,
+        rotationKeys: [...checkRecoveryKey(signUp.recoveryKey), rotationKey.didKey],
+        signer: rotationKey,
+      })
+      return open({ did, handle, signingKey: key.export() }, signUp, async (account) => {
+        await plc.submit(did, operation).catch((cause: unknown) => {
+          throw new UpstreamFailureError('the PLC directory did not take the identity', { cause })
+        })
+        await repos.create(account)
+        accounts.setStatus(did, 'active')
+      })
+    },
+    async moveIn(did, signUp, signal) {
+      checkInvite(options.inviteCode, signUp.inviteCode)
+      const handle = handleDomains.some((domain) => signUp.handle.toLowerCase().endsWith(domain))
+        ? checkLocalHandle(signUp.handle, handleDomains)
+        : await checkOwnHandle(resolver, signUp.handle, did, signal)
+      const signingKey = generatePrivateKey('k256').export()
+      return open({ did, handle, signingKey }, signUp, async (account) => {
+        accounts.setStatus(did, 'deactivated')
+        await repos.create(account, { silently: true })
+      })
+    },
+  }
+}
+
+/** A handle of the owner's own domain, which must point at the account already. */
+async function checkOwnHandle(
+  resolver: Pick<IdentityResolver, 'resolveHandle'>,
+  input: string,
+  did: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const handle = input.toLowerCase()
+  const found = await resolver.resolveHandle(handle, { signal }).catch((cause: unknown) => {
+    if (cause instanceof IdentityError && !cause.retryable) return undefined
+    throw new UpstreamFailureError('the handle could not be looked up', { cause })
+  })
+  if (found?.did === did) return handle
+  throw new InvalidRequestError('External handle did not resolve to DID')
 }
 
 /** Finishes or removes sign-ups that a crash interrupted; for the start of the server. */
@@ -101,9 +149,9 @@ export async function settlePendingAccounts(
   accounts: AccountStore,
   repos: Pick<RepoHost, 'store'>,
 ): Promise<void> {
-  for (const { did } of accounts.listPending()) {
+  for (const { did, status } of accounts.listUnsettled()) {
     if ((await repos.store.getHead(did)) === undefined) accounts.remove(did)
-    else accounts.setStatus(did, 'active')
+    else if (status === 'pending') accounts.setStatus(did, 'active')
   }
 }
 

@@ -12,7 +12,7 @@ export function putPreferences(options: {
 }): XrpcMethod {
   const { auth, preferences } = options
   return defineMethod(atproto, 'app.bsky.actor.putPreferences', {
-    auth: auth.activeSession,
+    auth: auth.session,
     handler({ auth: { account }, input }) {
       const values = input.preferences.map((preference): Preference => {
         if (!preference.$type.startsWith(NAMESPACE)) {

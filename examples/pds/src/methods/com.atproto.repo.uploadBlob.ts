@@ -14,8 +14,9 @@ export function uploadBlob(options: {
 }): XrpcMethod {
   const { auth, blobs, maxBlobBytes, limiter } = options
   return defineMethod(atproto, 'com.atproto.repo.uploadBlob', {
+    // Accounts that move in bring their blobs while they are still deactivated.
     // Services that prepare media (video) upload for the account, with a token it signed for this method.
-    auth: auth.activeSessionOrService,
+    auth: auth.sessionOrService,
     maxInputBytes: maxBlobBytes,
     async handler({ auth: { account }, input, encoding, request, signal }) {
       limiter.consume(account.did)

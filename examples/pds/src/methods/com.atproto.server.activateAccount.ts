@@ -1,5 +1,10 @@
 import type { IdentityResolver } from '@skywright/identity'
-import { defineMethod, InvalidRequestError, type XrpcMethod } from '@skywright/xrpc'
+import {
+  defineMethod,
+  InvalidRequestError,
+  UpstreamFailureError,
+  type XrpcMethod,
+} from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { findIdentityProblem } from '../accounts/check-identity.ts'
@@ -23,7 +28,9 @@ export function activateAccount(options: {
     async handler({ auth: { account }, signal }) {
       const { did } = account
       resolver.purge(did)
-      const { document } = await resolver.resolveDid(did, { signal })
+      const { document } = await resolver.resolveDid(did, { signal }).catch((cause: unknown) => {
+        throw new UpstreamFailureError('the DID document could not be had', { cause })
+      })
       const problem = findIdentityProblem(account, document, { publicUrl, allowHttp })
       if (problem !== undefined) throw new InvalidRequestError(problem)
       await repos.exclusively(did, async () => {

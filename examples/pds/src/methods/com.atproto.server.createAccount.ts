@@ -1,30 +1,47 @@
 import type { IdentityResolver } from '@skywright/identity'
-import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
+import { AuthRequiredError, defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
-import { viewSession } from '../accounts/account-view.ts'
-import type { CreateAccount } from '../accounts/create-account.ts'
+import type { ViewSession } from '../accounts/account-view.ts'
+import type { AccountCreation } from '../accounts/create-account.ts'
 import type { RateLimiter } from '../rate-limits.ts'
+import type { Auth } from '../sessions/auth.ts'
 import type { SessionIssuer } from '../sessions/issue-session.ts'
 
-/** Signs somebody up with a new did:plc and a handle under this server's domains. */
+/**
+ * Signs somebody up with a new did:plc and a handle under this server's domains. Or takes in an account
+ * that moves here: it keeps its DID, which it proves with a service token, and starts deactivated.
+ */
 export function createAccount(options: {
-  readonly create: CreateAccount
+  readonly auth: Auth
+  readonly create: AccountCreation
   readonly sessions: SessionIssuer
-  readonly resolver: IdentityResolver
+  readonly view: ViewSession
+  readonly resolver: Pick<IdentityResolver, 'purge'>
   /** By address. */
   readonly limiter: RateLimiter
 }): XrpcMethod {
-  const { create, sessions, resolver, limiter } = options
+  const { auth, create, sessions, view, resolver, limiter } = options
   return defineMethod(atproto, 'com.atproto.server.createAccount', {
-    async handler({ input, error, request }) {
+    auth: auth.optionalService,
+    async handler({ auth: provenDid, input, error, request, signal }) {
       limiter.consume(request.ip ?? 'unknown')
-      if (input.did !== undefined || input.plcOp !== undefined) {
-        throw error('UnresolvableDid', 'this server creates the identities of its accounts itself')
+      if (input.plcOp !== undefined) {
+        throw error(
+          'InvalidRequest',
+          'this server signs the first operation of new identities itself',
+        )
       }
-      const account = await create(input)
+      if (input.did !== undefined && input.did !== provenDid) {
+        throw new AuthRequiredError('Missing auth to create account with did', {
+          headers: { 'www-authenticate': 'Bearer' },
+        })
+      }
+      const account = await (input.did === undefined
+        ? create.signUp(input)
+        : create.moveIn(input.did, input, signal))
       resolver.purge(account.did)
       const tokens = sessions.start(account)
-      const { did, handle, didDoc } = await viewSession(account, resolver)
+      const { did, handle, didDoc } = await view(account)
       return { did, handle, ...(didDoc === undefined ? {} : { didDoc }), ...tokens }
     },
   })

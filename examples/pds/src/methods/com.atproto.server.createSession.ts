@@ -1,7 +1,6 @@
-import type { IdentityResolver } from '@skywright/identity'
 import { AuthRequiredError, defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
-import { viewSession } from '../accounts/account-view.ts'
+import type { ViewSession } from '../accounts/account-view.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { MAX_PASSWORD } from '../accounts/create-account.ts'
 import { verifyPassword } from '../accounts/password.ts'
@@ -16,11 +15,11 @@ const MAX_NAME = 256
 export function createSession(options: {
   readonly accounts: AccountStore
   readonly sessions: SessionIssuer
-  readonly resolver: IdentityResolver
+  readonly view: ViewSession
   /** By address and name. */
   readonly limiter: RateLimiter
 }): XrpcMethod {
-  const { accounts, sessions, resolver, limiter } = options
+  const { accounts, sessions, view, limiter } = options
   return defineMethod(atproto, 'com.atproto.server.createSession', {
     async handler({ input, request }) {
       limiter.consume(
@@ -34,7 +33,7 @@ export function createSession(options: {
         throw new AuthRequiredError('Invalid identifier or password')
       }
       const tokens = sessions.start(refuseRemoved(account))
-      return { ...tokens, ...(await viewSession(account, resolver)) }
+      return { ...tokens, ...(await view(account)) }
     },
   })
 }

@@ -1,17 +1,16 @@
-import type { IdentityResolver } from '@skywright/identity'
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
-import { viewSession } from '../accounts/account-view.ts'
+import type { ViewSession } from '../accounts/account-view.ts'
 import type { Auth } from '../sessions/auth.ts'
 
 /** Tells the caller who they are. */
 export function getSession(options: {
   readonly auth: Auth
-  readonly resolver: IdentityResolver
+  readonly view: ViewSession
 }): XrpcMethod {
-  const { auth, resolver } = options
+  const { auth, view } = options
   return defineMethod(atproto, 'com.atproto.server.getSession', {
     auth: auth.session,
-    handler: ({ auth: { account } }) => viewSession(account, resolver),
+    handler: ({ auth: { account } }) => view(account),
   })
 }

@@ -1,7 +1,6 @@
-import type { IdentityResolver } from '@skywright/identity'
 import { defineMethod, InvalidRequestError, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
-import { viewSession } from '../accounts/account-view.ts'
+import type { ViewSession } from '../accounts/account-view.ts'
 import type { Auth } from '../sessions/auth.ts'
 import type { SessionIssuer } from '../sessions/issue-session.ts'
 
@@ -9,9 +8,9 @@ import type { SessionIssuer } from '../sessions/issue-session.ts'
 export function refreshSession(options: {
   readonly auth: Auth
   readonly sessions: SessionIssuer
-  readonly resolver: IdentityResolver
+  readonly view: ViewSession
 }): XrpcMethod {
-  const { auth, sessions, resolver } = options
+  const { auth, sessions, view } = options
   return defineMethod(atproto, 'com.atproto.server.refreshSession', {
     auth: auth.refresh,
     async handler({ auth: { account, tokenId } }) {
@@ -19,7 +18,7 @@ export function refreshSession(options: {
       if (tokens === undefined) {
         throw new InvalidRequestError('Token has been revoked', { error: 'ExpiredToken' })
       }
-      return { ...tokens, ...(await viewSession(account, resolver)) }
+      return { ...tokens, ...(await view(account)) }
     },
   })
 }

@@ -3,6 +3,7 @@ import { commitEvent, encodeEvent } from '@skywright/firehose'
 import { importPrivateKey } from '@skywright/identity/keys'
 import {
   encodeCar,
+  importRepo,
   Repo,
   type Commit,
   type CommitEvents,
@@ -25,8 +26,21 @@ export interface RepoHost {
   readonly store: RepoStore
   /** The account's repo, ready to be written. */
   open(account: Account): Promise<Repo>
-  /** Creates an account's empty repo and announces the account: `#identity`, `#account`, `#commit`. */
-  create(account: Account): Promise<Commit>
+  /**
+   * Creates an account's empty repo and announces the account: `#identity`, `#account`, `#commit`. With
+   * `silently` it announces nothing: an account that moves in does so when it is activated.
+   */
+  create(account: Account, options?: { readonly silently?: boolean }): Promise<Commit>
+  /**
+   * Replaces an account's repo by the content of a CAR, signed anew with the account's key here.
+   *
+   * @throws {RepoError} when the CAR is not a whole, valid repo of the account; nothing is changed then.
+   */
+  importCar(
+    account: Account,
+    car: AsyncIterable<Uint8Array>,
+    options: { readonly maxBytes: number; readonly signal: AbortSignal },
+  ): Promise<void>
   /** Runs work while no other work of the account runs. */
   readonly exclusively: KeyedQueue
   /**
@@ -102,15 +116,22 @@ export function createRepoHost(options: RepoHostOptions): RepoHost {
       repo.catch(() => repos.delete(account.did))
       return repo
     },
-    async create(account) {
+    async create(account, { silently = false } = {}) {
       // The repo object is let go: only the first commit announces the account, and it would repeat that.
       const { commit } = await Repo.create(store, {
         did: account.did,
         signer: signer(account),
         clock,
-        events: (first) => [identityEvent(account), statusEvent(account), encodeCommit(first)],
+        events: (first) =>
+          silently ? [] : [identityEvent(account), statusEvent(account), encodeCommit(first)],
       })
       return commit
+    },
+    async importCar(account, car, { maxBytes, signal }) {
+      const { did } = account
+      // What an open repo remembers of its tree is about to be wrong.
+      repos.delete(did)
+      await importRepo(store, car, { did, signer: signer(account), clock, maxBytes, signal })
     },
     announce(change, { identity = false, status = false, sync }) {
       try {

@@ -29,10 +29,12 @@ export interface Auth {
   readonly session: CallAuth<Session>
   /** An access token of an active account: what every write asks for. */
   readonly activeSession: CallAuth<Session>
-  /** An access token, or a service token the account's key signed for this very method. */
-  readonly activeSessionOrService: CallAuth<Session>
+  /** An access token, or a service token the account's key signed for this very method; deactivated accounts pass. */
+  readonly sessionOrService: CallAuth<Session>
   /** Access token or nothing. A bad token fails as it does elsewhere. */
   readonly optionalSession: CallAuth<Session | undefined>
+  /** A service token that any account signed for this very method, or nothing: gives the account's DID. */
+  readonly optionalService: CallAuth<string | undefined>
   /** A refresh token. */
   readonly refresh: CallAuth<RefreshSession>
   /** A refresh token, expired ones too: enough to end a session. */
@@ -85,14 +87,18 @@ export function createAuth(options: AuthOptions): Auth {
   return {
     session,
     activeSession: (call) => refuseInactive(session(call)),
-    async activeSessionOrService(call) {
+    async sessionOrService(call) {
       const token = bearer(call)
-      if (isOwnToken(token)) return refuseInactive(session(call))
+      if (isOwnToken(token)) return session(call)
       const { iss } = await serviceAuth.verify(token, { lxm: call.nsid })
-      return refuseInactive({ account: readAccount(iss), via: 'service' })
+      return { account: readAccount(iss), via: 'service' }
     },
     optionalSession: (call) =>
       call.request.headers.get('authorization') === null ? undefined : session(call),
+    async optionalService(call) {
+      if (call.request.headers.get('authorization') === null) return undefined
+      return (await serviceAuth.verify(bearer(call), { lxm: call.nsid })).iss
+    },
     refresh: (call) => refresh(call, false),
     expiredRefresh: (call) => refresh(call, true),
   }
