@@ -30,7 +30,7 @@ export interface LexiconCatalog<R = unknown> {
   /** All NSIDs, sorted. */
   readonly ids: readonly string[]
   has(nsid: string): boolean
-  /** The document as published. */
+  /** The document as published. Do not write to it. */
   get(nsid: string): LexiconDocument | undefined
   /**
    * This catalog and more documents.
@@ -96,6 +96,7 @@ class Catalog {
   readonly #sources: ReadonlyMap<string, DocumentSource>
   readonly #store: LexiconStore
   readonly #methods = new Map<string, CompiledMethod>()
+  readonly #documents = new Map<string, LexiconDocument>()
 
   constructor(sources: ReadonlyMap<string, DocumentSource>) {
     this.#sources = sources
@@ -112,7 +113,13 @@ class Catalog {
 
   get(nsid: string): LexiconDocument | undefined {
     const source = this.#sources.get(nsid)
-    return typeof source === 'string' ? (JSON.parse(source) as LexiconDocument) : source
+    if (typeof source !== 'string') return source
+    let document = this.#documents.get(nsid)
+    if (document === undefined) {
+      document = JSON.parse(source) as LexiconDocument
+      this.#documents.set(nsid, document)
+    }
+    return document
   }
 
   with(...documents: readonly LexiconDocument[]): Catalog {
