@@ -55,6 +55,27 @@ export type CounterDeclaration<C extends Columns> =
       readonly where: (row: RowInput<C>) => boolean
     }
 
+/** What a gate may look at beside the row. Everything it looked at is remembered, and the gate asked again when it changes. */
+export interface GateLookup {
+  /** The record at an at-uri, if it is indexed (layout `document`) in a collection of `dependsOn`. */
+  record(uri: string): RecordObject | undefined
+  /** Whether an account has a counting record in `from` whose `path` names `to`, e.g. whether it follows somebody. */
+  linked(query: {
+    readonly from: string
+    readonly path: string
+    readonly did: string
+    readonly to: string
+  }): boolean
+}
+
+/** Decides whether a row counts, from the row and other records. */
+export interface GateDeclaration<C extends Columns> {
+  /** Short names of the collections that `allow` looks at. Links of a collection with a gate cannot be looked at. */
+  readonly dependsOn: readonly string[]
+  /** Pure but for the lookup. A row that is not allowed is kept, and counts and shows nowhere. */
+  readonly allow: (row: RowInput<C>, lookup: GateLookup) => boolean
+}
+
 /** A column of a composite index; `-` in front means descending. */
 export type IndexColumn<C extends Columns> =
   `${'' | '-'}${(keyof C & string) | 'did' | 'rkey' | 'sortAt' | 'indexedAt'}`
@@ -96,6 +117,8 @@ export interface CollectionOptions<C extends Columns> {
   readonly counters?: Readonly<Record<string, CounterDeclaration<C>>>
   /** Notifications a record causes; pure. Never to the author's own account. */
   readonly notify?: (row: RowInput<C>) => readonly NotificationInput[]
+  /** Which rows count, by what other records say; decided again whenever one of them arrives, changes or goes. */
+  readonly gate?: GateDeclaration<C>
   /** `text` columns to search in, full-text. Layout `document` only. */
   readonly search?: readonly (keyof C & string)[]
   /** Composite indexes for the queries you make, e.g. `['did', '-sortAt']`. */
@@ -126,6 +149,10 @@ export interface AnyCollection {
     Record<string, string | { readonly on: string; readonly where: (row: never) => boolean }>
   >
   readonly notify?: (row: never) => readonly NotificationInput[]
+  readonly gate?: {
+    readonly dependsOn: readonly string[]
+    readonly allow: (row: never, lookup: GateLookup) => boolean
+  }
   readonly search?: readonly string[]
   readonly indexes?: readonly (readonly string[])[]
 }

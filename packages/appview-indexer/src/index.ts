@@ -15,6 +15,8 @@ export type {
   ColumnValues,
   CounterDeclaration,
   Declarations,
+  GateDeclaration,
+  GateLookup,
   IndexColumn,
   NotificationInput,
   Row,

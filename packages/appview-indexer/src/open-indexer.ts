@@ -304,7 +304,7 @@ class DefaultIndexer extends Reader {
           const put = { cid: row['cid'] as Uint8Array, bytes: row['bytes'] as Uint8Array }
           changes.push({ actor, collection, rkey, put })
         }
-        const applied = yield* applyChanges(tx, changes, context.now)
+        const applied = yield* applyChanges(context, tx, changes)
         return { ...applied, tried: changes.length }
       })
       result.failed += outcome.failures.length

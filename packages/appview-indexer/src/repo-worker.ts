@@ -53,6 +53,7 @@ export async function applyRepoSnapshot(
     records += outcome.records
     failures.push(...outcome.failures)
     writer.announce(outcome.touched)
+    if (outcome.gatesDue) writer.startSweeping()
   }
   try {
     for await (const record of snapshot.records) {

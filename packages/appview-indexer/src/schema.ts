@@ -1,4 +1,10 @@
-import type { AnyCollection, Columns, NotificationInput, RowInput } from './collection.ts'
+import type {
+  AnyCollection,
+  Columns,
+  GateLookup,
+  NotificationInput,
+  RowInput,
+} from './collection.ts'
 import type { Column, ColumnKind, RecordObject } from './column.ts'
 import { InvalidDeclarationError } from './errors.ts'
 import { isNsid } from './target.ts'
@@ -66,6 +72,14 @@ export interface CollectionSchema {
   readonly coveredPaths: ReadonlySet<string>
   readonly counters: readonly CounterSchema[]
   readonly notify: ((row: RowInput) => readonly NotificationInput[]) | undefined
+  readonly gate:
+    | {
+        readonly dependsOn: ReadonlySet<string>
+        readonly allow: (row: RowInput, lookup: GateLookup) => boolean
+      }
+    | undefined
+  /** Whether a gate looks at this collection. */
+  readonly feedsGates: boolean
   /** Indexes into `columns`. */
   readonly search: readonly number[]
   readonly indexes: readonly (readonly string[])[]
@@ -82,6 +96,7 @@ export interface Schema {
   readonly byName: ReadonlyMap<string, CollectionSchema>
   /** All counter names, sorted. */
   readonly counters: readonly string[]
+  readonly hasGates: boolean
 }
 
 /** Compiles and checks declarations. @throws {InvalidDeclarationError} naming the collection and the mistake */
@@ -91,8 +106,15 @@ export function compileSchema(declarations: Readonly<Record<string, AnyCollectio
   const byName = new Map<string, CollectionSchema>()
   const tables = new Set<string>()
   const counters = new Set<string>()
+  const lookedAt = new Set<string>()
+  for (const [name, { gate }] of Object.entries(declarations))
+    for (const other of gate?.dependsOn ?? []) {
+      if (!Object.hasOwn(declarations, other))
+        throw new InvalidDeclarationError(name, `gate depends on the unknown collection ${other}`)
+      lookedAt.add(other)
+    }
   for (const [name, declaration] of Object.entries(declarations)) {
-    const compiled = compileCollection(name, declaration)
+    const compiled = compileCollection(name, declaration, lookedAt.has(name))
     if (tables.has(name.toLowerCase()))
       throw new InvalidDeclarationError(name, 'two names differ in case only')
     if (byNsid.has(compiled.nsid))
@@ -107,10 +129,15 @@ export function compileSchema(declarations: Readonly<Record<string, AnyCollectio
       counters.add(counter.name)
     }
   }
-  return { collections, byNsid, byName, counters: [...counters].toSorted() }
+  const hasGates = collections.some(({ gate }) => gate !== undefined)
+  return { collections, byNsid, byName, counters: [...counters].toSorted(), hasGates }
 }
 
-function compileCollection(name: string, declaration: AnyCollection): CollectionSchema {
+function compileCollection(
+  name: string,
+  declaration: AnyCollection,
+  feedsGates: boolean,
+): CollectionSchema {
   const fail = (reason: string): never => {
     throw new InvalidDeclarationError(name, reason)
   }
@@ -189,10 +216,19 @@ function compileCollection(name: string, declaration: AnyCollection): Collection
     coveredPaths,
     counters,
     notify,
+    gate:
+      declaration.gate === undefined
+        ? undefined
+        : {
+            dependsOn: new Set(declaration.gate.dependsOn),
+            // Typed at the declaration, like the other functions.
+            allow: declaration.gate.allow as (row: RowInput, lookup: GateLookup) => boolean,
+          },
+    feedsGates,
     search,
     indexes: declaration.indexes ?? [],
     needsRow: notify !== undefined || counters.some((counter) => counter.where !== undefined),
-    fingerprint: fingerprintOf(declaration, edge, columns),
+    fingerprint: fingerprintOf(declaration, edge, columns, feedsGates),
   }
 }
 
@@ -240,6 +276,7 @@ function fingerprintOf(
   declaration: AnyCollection,
   edge: boolean,
   columns: readonly ColumnSchema[],
+  feedsGates: boolean,
 ): string {
   return JSON.stringify({
     version: declaration.version ?? 1,
@@ -260,5 +297,7 @@ function fingerprintOf(
     ),
     notify: declaration.notify !== undefined,
     search: declaration.search ?? [],
+    gate: declaration.gate?.dependsOn,
+    feedsGates,
   })
 }

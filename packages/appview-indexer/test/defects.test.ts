@@ -92,6 +92,65 @@ it('3: quotes are counted by URI, whatever version they quoted', async () => {
   expect((await index.counts([post])).get(post)?.['quoteCount']).toBe(2)
 })
 
+it('4: a gate works whether it comes before its post, after it, or is changed later', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob] = [network.account(), network.account()]
+  const root = alice.create(NSID.POST, { text: 'root' }, 'root')
+  const reply = bob.create(NSID.POST, {
+    text: 'r',
+    reply: { parent: strongRef(root), root: strongRef(root) },
+  })
+  alice.create(NSID.GATE, { allow: 'nobody' }, 'root')
+  const gate = network.events.at(-1)!
+  const state = async (index: Indexer<SocialCollections>): Promise<unknown> => [
+    (await index.get('post', reply)) !== undefined,
+    (await index.counts([root])).get(root)?.['replyCount'],
+    (await index.notifications(alice.did)).rows.length,
+  ]
+  for (const order of [network.events, [gate, ...network.events.slice(0, -1)]]) {
+    await using index = await open(network)
+    // The gate alone, as from another repo: without the chain of its account.
+    await index.apply(order.map((event) => (event === gate ? { ...event, did: alice.did } : event)))
+    await index.applySnapshot(alice.snapshot())
+    expect(await state(index)).toEqual([false, 0, 0])
+    // The owner follows the author and lets followed accounts in.
+    alice.create(NSID.FOLLOW, { subject: bob.did }, 'f')
+    alice.update(`at://${alice.did}/${NSID.GATE}/root`, { allow: 'following' })
+    await index.apply(network.events.slice(-2))
+    expect(await state(index)).toEqual([true, 1, 1])
+    alice.delete(`at://${alice.did}/${NSID.FOLLOW}/f`)
+    await index.apply(network.events.slice(-1))
+    expect(await state(index)).toEqual([false, 0, 0])
+    alice.delete(`at://${alice.did}/${NSID.GATE}/root`)
+    await index.apply(network.events.slice(-1))
+    expect(await state(index)).toEqual([true, 1, 1])
+    expect(await index.audit()).toEqual([])
+    alice.create(NSID.GATE, { allow: 'nobody' }, 'root')
+  }
+})
+
+it('7: a reply seen before its parent is judged again when the parent comes', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob] = [network.account(), network.account()]
+  const [root, other] = ['root', 'other'].map((name) => `at://${alice.did}/${NSID.POST}/${name}`)
+  const good = bob.create(NSID.POST, {
+    text: 'g',
+    reply: { parent: strongRef(root!), root: strongRef(root!) },
+  })
+  const wrong = bob.create(NSID.POST, {
+    text: 'w',
+    reply: { parent: strongRef(root!), root: strongRef(other!) },
+  })
+  await using index = await open(network)
+  const follow = follower(network, index)
+  await follow()
+  alice.create(NSID.POST, { text: 'root' }, 'root')
+  await follow()
+  expect(await index.get('post', good)).toBeDefined()
+  expect(await index.get('post', wrong)).toBeUndefined()
+  expect((await index.counts([root!])).get(root!)?.['replyCount']).toBe(1)
+})
+
 it('5: reposting twice shows once', async () => {
   const network = createFakeNetwork()
   const [alice, bob] = [network.account(), network.account()]

@@ -57,6 +57,12 @@ function play(steps: readonly Step[]): FakeNetwork {
           `i${pick % 5}`,
         ),
       )
+    else if (what < 75)
+      account.commit({
+        collection: NSID.GATE,
+        rkey: `first${who}`,
+        record: { allow: pick % 2 === 0 ? 'nobody' : 'following' },
+      })
     else if (what < 80)
       own.push(account.create(NSID.REPOST, { subject: strongRef(subject) }, `r${pick % 4}`))
     else if (what < 95) {
@@ -101,9 +107,12 @@ function interleave(events: readonly IndexEvent[], choices: readonly number[]): 
 
 let histories = 0
 let events = 0
+/** Rows that did not count, by reason: shadows, hidden, gated. */
+const standing: Record<number, number> = {}
 afterAll(() => {
   expect(histories).toBeGreaterThanOrEqual(60)
   expect(events).toBeGreaterThan(1_000)
+  for (const bit of [1, 2, 4]) expect(standing[bit]).toBeGreaterThan(20)
 })
 
 it('gives one state for every interleaving, batch size, replay and backfill', async () => {
@@ -119,6 +128,14 @@ it('gives one state for every interleaving, batch size, replay and backfill', as
         await using one = await open(network)
         await one.apply(network.events)
         const expected = await one.stateHash()
+        for (const bit of [1, 2, 4])
+          standing[bit] =
+            (standing[bit] ?? 0) +
+            (
+              await one.sql(
+                `SELECT 1 AS one FROM post WHERE state & ${bit} UNION ALL SELECT 1 FROM "like" WHERE state & ${bit}`,
+              )
+            ).length
         expect(await one.audit()).toEqual([])
 
         await using mixed = await open(network)

@@ -28,7 +28,7 @@ it('derives stored documents again when their declaration changes, without the n
   {
     await using index = await openIndexer({
       store: openSqliteIndexStore(path),
-      collections: { post: socialCollections().post },
+      collections: socialCollections(),
       now,
     })
     await index.run(network.source())

@@ -1,5 +1,5 @@
 import { collection, datetime, did, didOf, integer, text, uri } from '../src/index.ts'
-import type { CollectionDeclaration, Column, NotificationInput } from '../src/index.ts'
+import type { GateLookup, CollectionDeclaration, Column, NotificationInput } from '../src/index.ts'
 
 const POST = 'app.bsky.feed.post'
 const LIKE = 'app.bsky.feed.like'
@@ -7,9 +7,10 @@ const REPOST = 'app.bsky.feed.repost'
 const FOLLOW = 'app.bsky.graph.follow'
 const PROFILE = 'app.bsky.actor.profile'
 const ITEM = 'app.bsky.graph.listitem'
+const GATE = 'app.bsky.feed.threadgate'
 export const NSID: Readonly<
-  Record<'POST' | 'LIKE' | 'REPOST' | 'FOLLOW' | 'PROFILE' | 'ITEM', string>
-> = { POST, LIKE, REPOST, FOLLOW, PROFILE, ITEM }
+  Record<'POST' | 'LIKE' | 'REPOST' | 'FOLLOW' | 'PROFILE' | 'ITEM' | 'GATE', string>
+> = { POST, LIKE, REPOST, FOLLOW, PROFILE, ITEM, GATE }
 
 type Text = Column<string | undefined>
 type Edge = CollectionDeclaration<{ readonly subject: Column<string> }>
@@ -28,6 +29,7 @@ export type SocialCollections = {
   readonly like: Edge
   readonly repost: Edge
   readonly follow: Edge
+  readonly gate: CollectionDeclaration<Record<never, never>>
   readonly item: CollectionDeclaration<{
     readonly list: Column<string>
     readonly subject: Column<string>
@@ -39,6 +41,28 @@ function notifySubject(reason: string) {
     const recipient = didOf(row.subject)
     return recipient === undefined ? [] : [{ recipient, reason, subject: row.subject }]
   }
+}
+
+/** A reply counts when its root is the root its parent names, and the root's gate lets its author in. */
+function mayReply(
+  row: { did: string; root: string | undefined; parent: string | undefined },
+  lookup: GateLookup,
+): boolean {
+  const { did: author, root, parent } = row
+  if (root === undefined || parent === undefined) return true
+  const reply = lookup.record(parent)?.['reply']
+  const parentRoot =
+    typeof reply === 'object' ? JSON.stringify(reply).includes(root) : root === parent
+  if (lookup.record(parent) !== undefined && !parentRoot) return false
+  const owner = didOf(root)
+  if (owner === undefined || owner === author) return true
+  const gate = lookup.record(root.replace(POST, GATE))
+  const allow = gate?.['allow']
+  if (allow === undefined) return true
+  return (
+    allow === 'following' &&
+    lookup.linked({ from: 'follow', path: 'subject', did: owner, to: author })
+  )
 }
 
 /** A small social app that uses every facet of a declaration. */
@@ -68,6 +92,7 @@ export function socialCollections(): SocialCollections {
         const recipient = didOf(row.parent)
         return recipient === undefined ? [] : [{ recipient, reason: 'reply', subject: row.parent }]
       },
+      gate: { dependsOn: ['gate', 'post', 'follow'], allow: mayReply },
       search: ['text'],
       indexes: [['did', '-sortAt'], ['root', 'sortAt'], ['sortAt']],
     }),
@@ -92,6 +117,7 @@ export function socialCollections(): SocialCollections {
       counters: { followersCount: 'subject', followsCount: 'did' },
       notify: notifySubject('follow'),
     }),
+    gate: collection(GATE, { links: false }),
     item: collection(ITEM, {
       layout: 'edge',
       columns: {

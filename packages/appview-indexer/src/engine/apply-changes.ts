@@ -1,10 +1,11 @@
 import { draftRecord } from '../draft.ts'
 import type { Draft } from '../draft.ts'
-import type { CollectionSchema } from '../schema.ts'
-import { STATE_HIDDEN } from '../stores/transaction.ts'
+import type { CollectionSchema, Schema } from '../schema.ts'
+import { STATE_GATED, STATE_HIDDEN } from '../stores/transaction.ts'
 import type { ChangeSet, IndexTransaction, StoredRow } from '../stores/transaction.ts'
 import { formatRecordUri } from '../target.ts'
-import { addEffects, createChangeSet, removeEffects } from './change-set.ts'
+import { addEffects, createChangeSet, recordDependency, removeEffects } from './change-set.ts'
+import { askGates } from './gates.ts'
 import { effectsOfRows, loadRows } from './load-rows.ts'
 import { Names } from './names.ts'
 import type { PendingRow } from './pending-row.ts'
@@ -30,6 +31,14 @@ export interface ApplyOutcome {
   readonly failures: readonly RecordFailure[]
   /** Short names of collections whose rows changed. */
   readonly touched: ReadonlySet<string>
+  /** Gates are waiting to be asked again: more than one transaction should hold. */
+  readonly gatesDue: boolean
+}
+
+/** What applying changes needs to know. */
+export interface ChangeContext {
+  readonly schema: Schema
+  readonly now: number
 }
 
 /**
@@ -39,12 +48,13 @@ export interface ApplyOutcome {
  * records alone, not on the order they came in.
  */
 export function* applyChanges(
+  context: ChangeContext,
   tx: IndexTransaction,
   changes: readonly RecordChange[],
-  now: number,
   options: { readonly fresh?: boolean } = {},
 ): Steps<ApplyOutcome> {
-  if (changes.length === 0) return { records: 0, failures: [], touched: new Set() }
+  const { schema, now } = context
+  if (changes.length === 0) return { records: 0, failures: [], touched: new Set(), gatesDue: false }
   const failures: RecordFailure[] = []
   const touched = new Set<string>()
   const changeSet = createChangeSet()
@@ -101,7 +111,8 @@ export function* applyChanges(
       effects,
       failure,
       values: [],
-      state: actor.active ? 0 : STATE_HIDDEN,
+      // A gate opens when it was asked, in the same transaction.
+      state: (actor.active ? 0 : STATE_HIDDEN) | (collection.gate === undefined ? 0 : STATE_GATED),
     })
   }
   yield* names.load(tx)
@@ -129,7 +140,8 @@ export function* applyChanges(
     changeSet.rowStates.push({ collection, key: row, id: row.id, state })
   }
   yield* ask(tx.write(changeSet))
-  return { records: live.length, failures, touched }
+  const gatesDue = schema.hasGates && (yield* askGates(schema, tx, GATE_ROWS, touched))
+  return { records: live.length, failures, touched, gatesDue }
 }
 
 function wantValues(names: Names, collection: CollectionSchema, draft: Draft): void {
@@ -150,7 +162,10 @@ function writeItem(
   const { actor, collection, rkey, old, draft, effects } = item
   if (old !== undefined) removeEffects(changeSet, names, collection, old.row, old.effects)
   if (draft === undefined || effects === undefined || change.put === undefined) {
-    if (old !== undefined) changeSet.rowDeletes.push({ collection, key: old.row, id: old.row.id })
+    if (old !== undefined) {
+      changeSet.rowDeletes.push({ collection, key: old.row, id: old.row.id })
+      noteRecordChange(changeSet, collection, old.row)
+    }
   } else {
     const indexedAt = old?.row.indexedAt ?? change.indexedAt ?? now
     const row: StoredRow = {
@@ -166,8 +181,15 @@ function writeItem(
     }
     changeSet.rowPuts.push({ collection, row })
     addEffects(changeSet, names, collection, row, effects)
+    noteRecordChange(changeSet, collection, row)
   }
   const nsid = names.nsid(collection)
+  if (collection.gate !== undefined)
+    (draft === undefined ? changeSet.gateForget : changeSet.gateDue).push({
+      nsid,
+      repo: actor.id,
+      rkey,
+    })
   changeSet.deadDeletes.push({ repo: actor.id, nsid, rkey })
   if (item.failure !== undefined && change.put !== undefined)
     changeSet.deadPuts.push({
@@ -181,5 +203,16 @@ function writeItem(
     })
 }
 
+function noteRecordChange(
+  changeSet: ChangeSet,
+  collection: CollectionSchema,
+  row: StoredRow,
+): void {
+  if (collection.feedsGates && !collection.edge)
+    changeSet.gateTriggers.add(recordDependency(row.id * 2))
+}
+
+/** Gates asked within the transaction that made them due; the others follow in transactions of their own. */
+const GATE_ROWS = 1_000
 /** Longest reason kept with a dead letter, in characters. */
 const MAX_REASON_LENGTH = 1_000

@@ -61,7 +61,7 @@ export function* applyEvents(
   const batch = new EventBatch(context, tx)
   yield* batch.loadActors(events)
   for (const event of events) yield* batch.apply(event)
-  const outcome = yield* applyChanges(tx, batch.changes.values(), context.now)
+  const outcome = yield* applyChanges(context, tx, batch.changes.values())
   yield* ask(tx.putActors([...batch.dirty]))
   if (cursor !== undefined) yield* ask(tx.setCursor(cursor.source, cursor.seq, context.now))
   return {
@@ -71,7 +71,7 @@ export function* applyEvents(
     failures: outcome.failures,
     desynchronized: batch.desynchronized,
     touched: outcome.touched,
-    workWaiting: batch.workWaiting,
+    workWaiting: batch.workWaiting || outcome.gatesDue,
   }
 }
 

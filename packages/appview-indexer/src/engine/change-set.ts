@@ -18,6 +18,9 @@ export function createChangeSet(): ChangeSet {
     searchPuts: [],
     deadDeletes: [],
     deadPuts: [],
+    gateTriggers: new Set(),
+    gateDue: [],
+    gateForget: [],
   }
 }
 
@@ -54,13 +57,12 @@ function contribute(
   const { repo, rkey } = row
   const active = row.state === 0
   const links = sign === 1 ? changes.linkPuts : changes.linkDeletes
-  for (const link of effects.links)
-    links.push({
-      target: names.target(link.target),
-      path: names.path(collection, link.path) * 2 + (active ? 0 : 1),
-      repo,
-      rkey,
-    })
+  for (const link of effects.links) {
+    const target = names.target(link.target)
+    const path = names.path(collection, link.path)
+    links.push({ target, path: path * 2 + (active ? 0 : 1), repo, rkey })
+    if (collection.feedsGates) changes.gateTriggers.add(linkDependency(path, repo, target))
+  }
   if (!active) return
   for (const counter of effects.counters)
     count(changes, names.target(counter.target), names.counter(counter.name), sign)
@@ -79,6 +81,16 @@ function contribute(
     if (sign === 1) changes.searchPuts.push({ collection, id: row.id, texts: effects.search })
     else changes.searchDeletes.push({ collection, id: row.id })
   }
+}
+
+/** Dependency key of "this repo links there". */
+export function linkDependency(path: number, repo: number, target: number): string {
+  return `l${path}/${repo}/${target}`
+}
+
+/** Dependency key of "the record at this target". */
+export function recordDependency(target: number): string {
+  return `r${target}`
 }
 
 function count(changes: ChangeSet, target: number, counter: number, difference: number): void {

@@ -45,28 +45,38 @@ export function* effectsOfRows(
   tx: IndexTransaction,
   rows: readonly Omit<LoadedRow, 'effects'>[],
 ): Steps<LoadedRow[]> {
+  const edges = rows.filter(({ collection }) => collection.edge)
+  const values = yield* textValues(tx, edges)
+  return rows.map((item) => {
+    const { actor, collection, row } = item
+    const edge = values.get(item)
+    const effects =
+      edge === undefined
+        ? effectsOfDocument(collection, actor.did, row)
+        : deriveEffects(collection, actor.did, row.rkey, edge, undefined)
+    return { actor, collection, row, effects }
+  })
+}
+
+/** The column values of stored rows with targets spelled out. */
+export function* textValues<R extends Pick<LoadedRow, 'collection' | 'row'>>(
+  tx: IndexTransaction,
+  rows: readonly R[],
+): Steps<Map<R, DraftValue[]>> {
   const wanted = new Set<number>()
   for (const { collection, row } of rows)
-    if (collection.edge)
-      collection.columns.forEach((column, index) => {
-        const value = row.values[index]
-        if ((column.kind === 'uri' || column.kind === 'did') && typeof value === 'number')
-          wanted.add(value)
-      })
+    collection.columns.forEach((column, index) => {
+      const value = row.values[index]
+      if ((column.kind === 'uri' || column.kind === 'did') && typeof value === 'number')
+        wanted.add(value)
+    })
   const texts = new Map<number, string>()
   if (wanted.size > 0) {
     const ids = [...wanted]
     const described = yield* ask(tx.describeTargets(ids))
     ids.forEach((id, index) => texts.set(id, described[index] ?? ''))
   }
-  return rows.map(({ actor, collection, row }) => ({
-    actor,
-    collection,
-    row,
-    effects: collection.edge
-      ? deriveEffects(collection, actor.did, row.rkey, valuesOf(collection, row, texts), undefined)
-      : effectsOfDocument(collection, actor.did, row),
-  }))
+  return new Map(rows.map((item) => [item, valuesOf(item.collection, item.row, texts)]))
 }
 
 function valuesOf(

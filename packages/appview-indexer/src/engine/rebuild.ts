@@ -32,7 +32,7 @@ export function* rebuildStep(context: EngineContext, tx: IndexTransaction): Step
       actor.dueAt = 0
     }
   }
-  yield* applyChanges(tx, changes, context.now)
+  yield* applyChanges(context, tx, changes)
   yield* ask(tx.putActors(actors.filter(({ id }) => queued.has(id))))
   return true
 }

@@ -78,7 +78,7 @@ export function* applySnapshotPart(
     const put = 'record' in record ? { cid: record.cid, bytes: record.record } : undefined
     changes.push({ actor, collection, rkey: record.rkey, put })
   }
-  return yield* applyChanges(tx, changes, context.now, { fresh })
+  return yield* applyChanges(context, tx, changes, { fresh })
 }
 
 /** Ends a snapshot: the repo is at its rev, and what was parked meanwhile follows. */

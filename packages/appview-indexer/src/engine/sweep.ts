@@ -6,6 +6,7 @@ import type { EngineContext } from './apply-events.ts'
 import { addEffects, createChangeSet, removeEffects } from './change-set.ts'
 import { drainParked } from './drain-parked.ts'
 import { effectsOfRows, loadRows } from './load-rows.ts'
+import { askGates } from './gates.ts'
 import { Names } from './names.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
@@ -25,7 +26,12 @@ export interface SweepOutcome {
  */
 export function* sweepStep(context: EngineContext, tx: IndexTransaction): Steps<SweepOutcome> {
   const [actor] = yield* ask(tx.dueActors('sweep', context.now, 1))
-  if (actor === undefined) return { more: false, touched: new Set() }
+  if (actor === undefined) {
+    const opened = new Set<string>()
+    const more =
+      context.schema.hasGates && (yield* askGates(context.schema, tx, SWEEP_ROWS, opened))
+    return { more, touched: opened }
+  }
   const { collections } = context.schema
   const slash = actor.sweepAt.indexOf('/')
   const name = actor.sweepAt.slice(0, Math.max(0, slash))
@@ -76,9 +82,9 @@ function* purge(
   const nsid = (yield* ask(tx.names('nsid', [collection.nsid])))[0] ?? 0
   const dead = yield* ask(tx.deadKeys(actor.id, nsid))
   yield* applyChanges(
+    context,
     tx,
     [...keys, ...dead].map(({ rkey }) => ({ actor, collection, rkey, put: undefined })),
-    context.now,
   )
 }
 

@@ -138,6 +138,19 @@ export interface ChangeSet {
   }[]
   readonly deadDeletes: { readonly repo: number; readonly nsid: number; readonly rkey: string }[]
   readonly deadPuts: DeadLetterRow[]
+  /** What changed that gates may have looked at, as dependency keys. */
+  readonly gateTriggers: Set<string>
+  /** Gated rows that are new or changed. */
+  readonly gateDue: GatedKey[]
+  /** Gated rows that are gone. */
+  readonly gateForget: GatedKey[]
+}
+
+/** Which gated row. */
+export interface GatedKey {
+  readonly nsid: number
+  readonly repo: number
+  readonly rkey: string
 }
 
 /** What an interned name is of. */
@@ -193,6 +206,14 @@ export interface IndexTransaction {
   /** Dead letters of a repo in a collection, all of them. */
   deadKeys(repo: number, nsid: number): MaybePromise<readonly StoredKey[]>
   write(changes: ChangeSet): MaybePromise<void>
+  /** Takes rows whose gate has to be asked again, at most `limit`. */
+  takeDueGates(limit: number): MaybePromise<readonly GatedKey[]>
+  /** Remembers what a gate looked at, instead of what it looked at before. */
+  setGateDependencies(row: GatedKey, dependencies: readonly string[]): MaybePromise<void>
+  /** Whether a repo has a link; `path` as in {@link LinkRow}. */
+  hasLinks(
+    links: readonly { readonly target: number; readonly path: number; readonly repo: number }[],
+  ): MaybePromise<readonly boolean[]>
   /** Collections whose rows were set aside because their declaration changed. */
   setAside(): MaybePromise<readonly CollectionSchema[]>
   /**

@@ -53,6 +53,14 @@ CREATE TABLE IF NOT EXISTS ix_dead (
   repo INTEGER NOT NULL, nsid INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, reason TEXT NOT NULL,
   at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (repo, nsid, rkey)
 );
+CREATE TABLE IF NOT EXISTS ix_gate (
+  dependency TEXT NOT NULL, nsid INTEGER NOT NULL, repo INTEGER NOT NULL, rkey TEXT NOT NULL,
+  PRIMARY KEY (dependency, nsid, repo, rkey)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ix_gate_row ON ix_gate (nsid, repo, rkey);
+CREATE TABLE IF NOT EXISTS ix_gate_due (
+  nsid INTEGER NOT NULL, repo INTEGER NOT NULL, rkey TEXT NOT NULL, PRIMARY KEY (nsid, repo, rkey)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_parked (id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, event BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS ix_parked_repo ON ix_parked (repo, id);
 CREATE TABLE IF NOT EXISTS ix_source (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, updatedAt INTEGER NOT NULL) WITHOUT ROWID;
@@ -160,6 +168,10 @@ function setAside(
   database
     .prepare('DELETE FROM ix_notification WHERE nsid IN (SELECT id FROM ix_nsid WHERE name = ?)')
     .run(collection.nsid)
+  for (const table of ['ix_gate', 'ix_gate_due'])
+    database
+      .prepare(`DELETE FROM ${table} WHERE nsid IN (SELECT id FROM ix_nsid WHERE name = ?)`)
+      .run(collection.nsid)
   const forget = database.prepare(
     'DELETE FROM ix_counter WHERE counter IN (SELECT id FROM ix_counter_name WHERE name = ?)',
   )

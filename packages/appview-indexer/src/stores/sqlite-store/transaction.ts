@@ -4,6 +4,7 @@ import type { CollectionSchema, Schema } from '../../schema.ts'
 import type {
   ActorState,
   ChangeSet,
+  GatedKey,
   IndexTransaction,
   NameKind,
   RowKey,
@@ -184,6 +185,7 @@ export class SqliteTransaction implements IndexTransaction {
     for (const { collection, id, texts } of changes.searchPuts)
       this.#table(collection).searchPut(id, texts)
     this.#writeDeadLetters(changes)
+    this.#writeGates(changes)
   }
 
   setAside(): CollectionSchema[] {
@@ -225,6 +227,43 @@ export class SqliteTransaction implements IndexTransaction {
 
   setCursor(source: string, cursor: number, now: number): void {
     this.#statements.setCursor.run(source, cursor, now)
+  }
+
+  takeDueGates(limit: number): GatedKey[] {
+    const rows = this.#statements.dueGates.all(limit)
+    return rows.map((row) => {
+      const key = {
+        nsid: Number(row['nsid']),
+        repo: Number(row['repo']),
+        rkey: String(row['rkey']),
+      }
+      this.#statements.gateDone.run(key.nsid, key.repo, key.rkey)
+      return key
+    })
+  }
+
+  setGateDependencies({ nsid, repo, rkey }: GatedKey, dependencies: readonly string[]): void {
+    this.#statements.forgetGate.run(nsid, repo, rkey)
+    for (const dependency of dependencies)
+      this.#statements.addGate.run(dependency, nsid, repo, rkey)
+  }
+
+  hasLinks(
+    links: readonly { readonly target: number; readonly path: number; readonly repo: number }[],
+  ): boolean[] {
+    return links.map(
+      ({ target, path, repo }) => this.#statements.hasLink.get(target, path, repo) !== undefined,
+    )
+  }
+
+  #writeGates(changes: ChangeSet): void {
+    for (const { nsid, repo, rkey } of changes.gateForget) {
+      this.#statements.forgetGate.run(nsid, repo, rkey)
+      this.#statements.gateDone.run(nsid, repo, rkey)
+    }
+    for (const { nsid, repo, rkey } of changes.gateDue)
+      this.#statements.gateDue.run(nsid, repo, rkey)
+    for (const trigger of changes.gateTriggers) this.#statements.triggerGates.run(trigger)
   }
 
   #writeDeadLetters(changes: ChangeSet): void {
@@ -272,6 +311,14 @@ const STATEMENTS = {
   deleteDead: 'DELETE FROM ix_dead WHERE repo = ? AND nsid = ? AND rkey = ?',
   setAside: 'SELECT nsid FROM ix_collection WHERE setAside = 1 ORDER BY nsid',
   endSetAside: 'UPDATE ix_collection SET setAside = 0 WHERE nsid = ?',
+  dueGates: 'SELECT nsid, repo, rkey FROM ix_gate_due ORDER BY nsid, repo, rkey LIMIT ?',
+  gateDone: 'DELETE FROM ix_gate_due WHERE nsid = ? AND repo = ? AND rkey = ?',
+  gateDue: 'INSERT OR IGNORE INTO ix_gate_due VALUES (?, ?, ?)',
+  triggerGates:
+    'INSERT OR IGNORE INTO ix_gate_due SELECT nsid, repo, rkey FROM ix_gate WHERE dependency = ?',
+  forgetGate: 'DELETE FROM ix_gate WHERE nsid = ? AND repo = ? AND rkey = ?',
+  addGate: 'INSERT OR IGNORE INTO ix_gate VALUES (?, ?, ?, ?)',
+  hasLink: 'SELECT 1 AS one FROM ix_link WHERE target = ? AND path = ? AND repo = ? LIMIT 1',
   park: 'INSERT INTO ix_parked (repo, event) VALUES (?, ?)',
   parked: 'SELECT event FROM ix_parked WHERE repo = ? ORDER BY id',
   unpark: 'DELETE FROM ix_parked WHERE repo = ?',
