@@ -147,7 +147,9 @@ export class Consumer {
       return
     }
     this.checkLag(event)
-    await this.queue.push(event.did, frame.length, async () => {
+    // One at a time means in the order of the stream: lanes would take turns.
+    const lane = this.options.queue.concurrency === 1 ? '' : event.did
+    await this.queue.push(lane, frame.length, async () => {
       try {
         await this.handle(event, frame, finish, () => this.wanted(peek))
       } catch (error) {

@@ -326,6 +326,24 @@ describe('runRepos', () => {
     }
   })
 
+  it('keeps the order of the stream over all accounts with a concurrency of one', async () => {
+    const { log, options } = setup()
+    const stop = new AbortController()
+    await log.publish([1, 1, 1, 2, 2, 3, 1, 3].map((n) => identityAppend(did(n))))
+    const seen: number[] = []
+    await runRepos({
+      ...options,
+      cursor: 0,
+      signal: stop.signal,
+      concurrency: 1,
+      handle: async (event) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        if (seen.push(event.seq) === 8) stop.abort()
+      },
+    })
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  })
+
   it('reads no more than it may hold while a handler is stalled', async () => {
     const { options } = setup()
     const stop = new AbortController()
