@@ -32,6 +32,7 @@ import { createLog, type Logger } from './log.ts'
 import { logCalls } from './log-calls.ts'
 import { getPreferences } from './methods/app.bsky.actor.getPreferences.ts'
 import { putPreferences } from './methods/app.bsky.actor.putPreferences.ts'
+import { getFeed } from './methods/app.bsky.feed.getFeed.ts'
 import { getRecommendedDidCredentials } from './methods/com.atproto.identity.getRecommendedDidCredentials.ts'
 import { resolveHandle } from './methods/com.atproto.identity.resolveHandle.ts'
 import { updateHandle } from './methods/com.atproto.identity.updateHandle.ts'
@@ -255,6 +256,7 @@ export async function startPds(
     subscribeRepos({ log: events, onSubscribers: (change) => (subscribers += change) }),
     getPreferences({ auth, preferences }),
     putPreferences({ auth, preferences }),
+    getFeed({ auth, proxy }),
   ]
   const router: Router<AtprotoDocuments> = createRouter({
     lexicons: atproto,

@@ -276,6 +276,47 @@ describe('proxying', () => {
   })
 })
 
+describe('getFeed', () => {
+  const feed = 'at://did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/app.bsky.feed.generator/cats'
+
+  it("asks with a token for the feed's generator", async () => {
+    const generator = 'did:web:cats.example.com'
+    appView.answer = {
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ view: { did: generator }, feed: [] }),
+    }
+    const answer = await call(server.url, 'app.bsky.feed.getFeed', {
+      params: { feed, limit: '5' },
+      token: alice.accessJwt,
+    })
+    expect(answer.status).toBe(200)
+    const [first, second] = appView.seen.slice(-2)
+    expect(first?.url).toBe(`/xrpc/app.bsky.feed.getFeedGenerator?feed=${encodeURIComponent(feed)}`)
+    expect(second?.url).toContain('/xrpc/app.bsky.feed.getFeed?')
+    const token = second?.headers.authorization?.replace('Bearer ', '') ?? ''
+    const credentials = await verifier(generator).verify(token, {
+      lxm: 'app.bsky.feed.getFeedSkeleton',
+    })
+    expect(credentials.iss).toBe(alice.did)
+  })
+
+  it('says so when the AppView answers nonsense, and hands its refusals through', async () => {
+    const ask = (): ReturnType<typeof call> =>
+      call(server.url, 'app.bsky.feed.getFeed', { params: { feed }, token: alice.accessJwt })
+    for (const body of ['nonsense', '{}', 'null', '{"view":{"did":5}}']) {
+      appView.answer = { status: 200, headers: { 'content-type': 'application/json' }, body }
+      expect(await ask()).toMatchObject({ status: 502, body: { error: 'UpstreamFailure' } })
+    }
+    appView.answer = {
+      status: 400,
+      headers: { 'content-type': 'application/json' },
+      body: '{"error":"UnknownFeed"}',
+    }
+    expect(await ask()).toMatchObject({ status: 400, body: { error: 'UnknownFeed' } })
+  })
+})
+
 describe('getServiceAuth', () => {
   const ask = (params: Record<string, string>): ReturnType<typeof call> =>
     call(server.url, 'com.atproto.server.getServiceAuth', { params, token: alice.accessJwt })
