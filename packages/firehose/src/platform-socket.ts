@@ -11,7 +11,7 @@ import { SocketBuffer } from './socket-buffer.ts'
  */
 export const openPlatformSocket: OpenStream = (
   url,
-  { signal, maxFrameBytes, highWaterBytes, onOpen },
+  { signal, maxFrameBytes, highWaterBytes, text = false, onOpen },
 ) => ({
   [Symbol.asyncIterator]: () => {
     signal.throwIfAborted()
@@ -34,7 +34,11 @@ export const openPlatformSocket: OpenStream = (
     }
     signal.addEventListener('abort', aborted, { once: true })
     if (onOpen !== undefined) socket.addEventListener('open', onOpen)
-    socket.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+    socket.addEventListener('message', (message: MessageEvent<unknown>) => {
+      const data =
+        text && typeof message.data === 'string'
+          ? new TextEncoder().encode(message.data).buffer
+          : message.data
       if (!(data instanceof ArrayBuffer)) {
         buffer.end(new DisconnectedError('text message on a binary stream'))
         close()

@@ -6,6 +6,8 @@ export interface OpenStreamOptions {
   readonly maxFrameBytes: number
   /** Bytes of received, not yet consumed messages above which the socket is paused. */
   readonly highWaterBytes: number
+  /** Take text messages too, as their UTF-8 bytes: for streams of JSON. @defaultValue false */
+  readonly text?: boolean
   /** Told once the connection is open, which may be long before the first message. */
   readonly onOpen?: () => void
 }

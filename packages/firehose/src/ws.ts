@@ -38,7 +38,7 @@ export function createOpenWebSocket({
   lookup,
   onOpen,
 }: OpenWebSocketOptions = {}): OpenStream {
-  return (url, { signal, maxFrameBytes, highWaterBytes, onOpen: onThisOpen }) => ({
+  return (url, { signal, maxFrameBytes, highWaterBytes, text = false, onOpen: onThisOpen }) => ({
     [Symbol.asyncIterator]: () => {
       signal.throwIfAborted()
       const socket = new WebSocket(url, {
@@ -88,7 +88,7 @@ export function createOpenWebSocket({
       })
       socket.on('message', (data: Uint8Array, isBinary: boolean) => {
         heard = true
-        if (!isBinary) fail(new DisconnectedError('text message on a binary stream'))
+        if (!isBinary && !text) fail(new DisconnectedError('text message on a binary stream'))
         else buffer.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
       })
       socket.on('pong', () => {
@@ -109,9 +109,9 @@ export function createOpenWebSocket({
       socket.on('close', (closeCode, reason) => {
         clearInterval(heartbeat)
         signal.removeEventListener('abort', aborted)
-        const text = new TextDecoder().decode(reason)
+        const why = new TextDecoder().decode(reason)
         buffer.end(
-          new DisconnectedError(`connection closed; code=${String(closeCode)} reason=${text}`, {
+          new DisconnectedError(`connection closed; code=${String(closeCode)} reason=${why}`, {
             closeCode,
           }),
         )

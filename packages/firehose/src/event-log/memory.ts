@@ -9,10 +9,6 @@ export interface MemoryEventLogOptions {
   readonly now?: () => number
 }
 
-interface StoredEntry extends LogEntry {
-  readonly atMs: number
-}
-
 /** An event log that forgets at exit. Retention is the caller's: call `trim`. */
 export function createMemoryEventLog(options: MemoryEventLogOptions = {}): TransactionalEventLog {
   return new MemoryEventLog(options)
@@ -21,11 +17,12 @@ export function createMemoryEventLog(options: MemoryEventLogOptions = {}): Trans
 class MemoryEventLog implements TransactionalEventLog {
   private readonly now: () => number
   private readonly waiters = new Waiters()
-  private entries: StoredEntry[] = []
-  private pending: StoredEntry[] = []
+  private entries: LogEntry[] = []
+  private pending: LogEntry[] = []
   private allocated: number
   private last: number
   private first: number
+  private lastAtMs = -Infinity
 
   constructor({ lastSeq = 0, now = Date.now }: MemoryEventLogOptions) {
     this.now = now
@@ -52,11 +49,18 @@ class MemoryEventLog implements TransactionalEventLog {
     return this.waiters.wait(after, signal)
   }
 
+  seek(atMs: number): Promise<number> {
+    const index = this.entries.findIndex((entry) => entry.atMs >= atMs)
+    if (index === -1) return Promise.resolve(this.last)
+    return Promise.resolve(this.entries[index - 1]?.seq ?? this.first - 1)
+  }
+
   append(did: string, encode: (seq: number) => Uint8Array): number {
     const seq = this.allocated + 1
     const frame = encode(seq)
     this.allocated = seq
-    this.pending.push({ seq, did, frame, atMs: this.now() })
+    this.lastAtMs = Math.max(this.lastAtMs, Math.floor(this.now()))
+    this.pending.push({ seq, did, frame, atMs: this.lastAtMs })
     return seq
   }
 

@@ -6,6 +6,8 @@ export interface LogEntry {
   readonly did: string
   /** The complete event-stream frame, with `seq` inside. Shared by every reader: never write to it. */
   readonly frame: Uint8Array
+  /** When it was appended, in whole milliseconds of the log's clock; never less than for the event before. */
+  readonly atMs: number
 }
 
 /** An event to be given the next sequence number: `encode` must return the frame carrying that number. */
@@ -55,6 +57,11 @@ export interface EventLog extends AsyncDisposable {
    * @throws the signal's reason when it aborts first, and {@link LogClosedError} when the log closes.
    */
   changed(after: number, signal?: AbortSignal): Promise<void>
+  /**
+   * The highest number such that every event up to it was appended before this moment: reading after it starts with
+   * the first event at or after the moment.
+   */
+  seek(atMs: number): Promise<number>
   /**
    * Gives each event the next number, makes all of them durable together, then shows them to readers.
    *

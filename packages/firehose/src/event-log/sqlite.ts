@@ -55,6 +55,7 @@ class SqliteEventLog implements TransactionalEventLog {
   private last: number
   private first: number
   private pending = false
+  private lastAtMs: number
   /** Bytes ever appended, with the open transaction and without it. */
   private totalBytes: number
   private durableBytes: number
@@ -84,7 +85,7 @@ class SqliteEventLog implements TransactionalEventLog {
       'INSERT INTO event_log (seq, did, at_ms, total_bytes, frame) VALUES (?, ?, ?, ?, ?)',
     )
     this.select = this.database.prepare(
-      'SELECT seq, did, frame FROM event_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
+      'SELECT seq, did, frame, at_ms AS atMs FROM event_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
     )
     this.setMeta = this.database.prepare(
       'INSERT INTO event_meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)',
@@ -100,6 +101,8 @@ class SqliteEventLog implements TransactionalEventLog {
     this.totalBytes =
       this.number('SELECT total_bytes AS value FROM event_log ORDER BY seq DESC LIMIT 1') ?? 0
     this.durableBytes = this.totalBytes
+    this.lastAtMs =
+      this.number('SELECT at_ms AS value FROM event_log ORDER BY seq DESC LIMIT 1') ?? 0
     this.tail = new TailCache(this.last, tailBytes)
   }
 
@@ -130,10 +133,30 @@ class SqliteEventLog implements TransactionalEventLog {
     return this.waiters.wait(after, signal)
   }
 
+  seek(atMs: number): Promise<number> {
+    // Times go up with numbers, so numbers can be searched by halves, whatever the gaps between them.
+    const next = this.database.prepare(
+      'SELECT seq, at_ms AS atMs FROM event_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 1',
+    )
+    let low = this.first - 1
+    let high = this.last
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const row = next.get(middle, high)
+      const seq = row?.['seq']
+      if (typeof seq !== 'number' || Number(row?.['atMs']) >= atMs) high = middle
+      else low = seq
+    }
+    const row = next.get(low, this.last)
+    return Promise.resolve(row === undefined ? this.last : low)
+  }
+
   append(did: string, encode: (seq: number) => Uint8Array): number {
     const seq = this.allocated + 1
     const frame = encode(seq)
-    this.insert.run(seq, did, Math.floor(this.now()), this.totalBytes + frame.length, frame)
+    const atMs = Math.max(this.lastAtMs, Math.floor(this.now()))
+    this.insert.run(seq, did, atMs, this.totalBytes + frame.length, frame)
+    this.lastAtMs = atMs
     this.allocated = seq
     this.totalBytes += frame.length
     this.pending = true
@@ -225,13 +248,18 @@ class SqliteEventLog implements TransactionalEventLog {
     const entries: LogEntry[] = []
     let bytes = 0
     for (const row of this.select.iterate(after, this.last, maxEvents)) {
-      const { seq, did, frame } = row
-      if (typeof seq !== 'number' || typeof did !== 'string' || !(frame instanceof Uint8Array)) {
+      const { seq, did, frame, atMs } = row
+      if (
+        typeof seq !== 'number' ||
+        typeof atMs !== 'number' ||
+        typeof did !== 'string' ||
+        !(frame instanceof Uint8Array)
+      ) {
         throw new LogCorruptError('row of unexpected kind')
       }
       bytes += frame.length
       if (entries.length > 0 && bytes > maxBytes) break
-      entries.push({ seq, did, frame })
+      entries.push({ seq, did, frame, atMs })
     }
     return entries
   }

@@ -227,6 +227,32 @@ export const eventLogCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'finds the place of a moment',
+    run: async ({ open, clock }) => {
+      await using log = await open()
+      const start = clock.nowMs
+      const given: number[] = []
+      for (let i = 0; i < 12; i++) {
+        given.push(...(await publish(log, 2)))
+        clock.nowMs += 10
+      }
+      const { last } = log.bounds()
+      for (let ms = -5; ms < 130; ms += 5) {
+        const after = await log.seek(start + ms)
+        const [next] = await log.read(after, { maxEvents: 1 })
+        const index = Math.max(0, Math.ceil(ms / 10)) * 2
+        assert.equal(next?.seq, given[index])
+        if (index >= given.length) assert.equal(after, last)
+        else assert.ok((next?.atMs ?? 0) >= start + ms)
+      }
+      // A clock that steps back does not take the log along.
+      clock.nowMs = start
+      await publish(log, 1)
+      const [newest] = await log.read(last)
+      assert.equal(newest?.atMs, start + 110)
+    },
+  },
+  {
     name: 'keeps everything across closing and opening',
     run: async ({ open, reopen }) => {
       if (reopen === undefined) return

@@ -2,11 +2,6 @@ import { crc32 } from 'node:zlib'
 import type { LogEntry } from '../port.ts'
 import { MAX_DID_LENGTH, MAX_FRAME_BYTES } from '../../limits.ts'
 
-/** A stored event with the moment it was appended. */
-export interface SegmentEntry extends LogEntry {
-  readonly atMs: number
-}
-
 /** First bytes of every segment file; the digit is the format's version. */
 export const SEGMENT_MAGIC: Uint8Array = new TextEncoder().encode('SKYSEG1\n')
 
@@ -20,7 +15,7 @@ const encoder: TextEncoder = new TextEncoder()
 const decoder: TextDecoder = new TextDecoder()
 
 /** `[u32 length][u32 crc32 of the body]` and the body: `[f64 seq][f64 time][u16 DID length][DID][frame]`, little-endian. */
-export function encodeRecord({ seq, did, frame, atMs }: SegmentEntry): Uint8Array {
+export function encodeRecord({ seq, did, frame, atMs }: LogEntry): Uint8Array {
   const name = encoder.encode(did)
   if (name.length > MAX_DID_LENGTH) throw new RangeError('did too long')
   if (frame.length > MAX_FRAME_BYTES) throw new RangeError('frame too long')
@@ -39,7 +34,7 @@ export function encodeRecord({ seq, did, frame, atMs }: SegmentEntry): Uint8Arra
 
 /** What stands at a place of a segment. */
 export type ReadRecord =
-  | { readonly kind: 'entry'; readonly entry: SegmentEntry; readonly end: number }
+  | { readonly kind: 'entry'; readonly entry: LogEntry; readonly end: number }
   /** The bytes end inside the record; `need` bytes from its start would hold all of it, as far as is known. */
   | { readonly kind: 'short'; readonly need: number }
   /** Length or checksum is wrong. */

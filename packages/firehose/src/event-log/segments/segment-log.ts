@@ -15,11 +15,12 @@ import { seedSequence, type SequenceMode } from '../seed.ts'
 import { TailCache } from '../tail-cache.ts'
 import { Waiters } from '../waiters.ts'
 import { readLogState, syncFolder, writeLogState, type LogState } from './log-state.ts'
-import { encodeRecord, SEGMENT_MAGIC, type SegmentEntry } from './record.ts'
+import { encodeRecord, SEGMENT_MAGIC } from './record.ts'
 import {
   newSegmentInfo,
   noteEntry,
   offsetAfter,
+  placeBefore,
   readSegment,
   rewriteSegment,
   scanSegment,
@@ -101,7 +102,7 @@ function segmentName(first: number, generation: number): string {
 }
 
 interface Batch {
-  readonly entries: readonly SegmentEntry[]
+  readonly entries: readonly LogEntry[]
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -117,6 +118,7 @@ class SegmentLog implements EventLog {
   private active: FileHandle | undefined
   private allocated: number
   private last: number
+  private lastAtMs: number
   private queue: Batch[] = []
   private writing: Promise<void> | undefined
   /** Rewriting and trimming happen one after the other. */
@@ -133,6 +135,7 @@ class SegmentLog implements EventLog {
     const highWater = Math.max(state.highWater, segments.at(-1)?.last ?? 0)
     this.allocated = seedSequence(sequence, highWater, now())
     this.last = this.allocated
+    this.lastAtMs = segments.at(-1)?.lastAtMs ?? -Infinity
     this.tail = new TailCache(this.last, tailBytes)
   }
 
@@ -163,10 +166,29 @@ class SegmentLog implements EventLog {
     return this.waiters.wait(after, signal)
   }
 
+  async seek(atMs: number): Promise<number> {
+    const { trimmedThrough } = this.state
+    const segment = this.segments.find(({ lastAtMs }) => lastAtMs >= atMs)
+    if (segment === undefined) return this.last
+    const place = placeBefore(segment, atMs)
+    let { after } = place
+    try {
+      for await (const { entry } of this.entriesOf(segment, place.offset)) {
+        if (entry.atMs >= atMs) break
+        after = entry.seq
+      }
+    } catch (error) {
+      // Replaced or removed meanwhile: look again at what is there now.
+      if (!this.segments.includes(segment)) return await this.seek(atMs)
+      throw error
+    }
+    return Math.max(after, trimmedThrough)
+  }
+
   publish(events: readonly LogAppend[]): Promise<readonly number[]> {
     if (this.closed) return Promise.reject(new LogClosedError())
-    const atMs = this.now()
-    let entries: SegmentEntry[]
+    const atMs = Math.max(this.lastAtMs, Math.floor(this.now()))
+    let entries: LogEntry[]
     try {
       let seq = this.allocated
       entries = events.map(({ did, encode }) => {
@@ -174,6 +196,7 @@ class SegmentLog implements EventLog {
         return { seq, did, frame: encode(seq), atMs }
       })
       this.allocated = seq
+      this.lastAtMs = atMs
     } catch (error) {
       return Promise.reject(asError(error))
     }
@@ -276,7 +299,7 @@ class SegmentLog implements EventLog {
     this.writing = undefined
   }
 
-  private async append(entries: readonly SegmentEntry[]): Promise<void> {
+  private async append(entries: readonly LogEntry[]): Promise<void> {
     const [firstEntry] = entries
     if (firstEntry === undefined) return
     const { info, file } = await this.activeSegment(firstEntry.seq)
@@ -325,12 +348,12 @@ class SegmentLog implements EventLog {
     let bytes = 0
     try {
       for await (const { entry } of this.entriesOf(segment, offsetAfter(segment, after))) {
-        const { seq, did, frame } = entry
+        const { seq, frame } = entry
         if (seq <= after || this.isErased(entry)) continue
         if (seq > this.last || page.length >= limits.maxEvents) break
         bytes += frame.length
         if (page.length > 0 && bytes > limits.maxBytes) break
-        page.push({ seq, did, frame })
+        page.push(entry)
       }
     } catch (error) {
       const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT'

@@ -1,6 +1,7 @@
 import { open, rename, type FileHandle } from 'node:fs/promises'
 import { LogCorruptError } from '../../errors.ts'
-import { findRecord, readRecord, SEGMENT_MAGIC, type SegmentEntry } from './record.ts'
+import type { LogEntry } from '../port.ts'
+import { findRecord, readRecord, SEGMENT_MAGIC } from './record.ts'
 
 /** Bytes between two entries of the index in memory. */
 const INDEX_STEP_BYTES = 65_536
@@ -25,7 +26,7 @@ export interface SegmentInfo {
   /** Bytes of frames. */
   frameBytes: number
   /** Every so often: a number, and where the record behind it starts. */
-  readonly index: { readonly after: number; readonly offset: number }[]
+  readonly index: { readonly after: number; readonly afterMs: number; readonly offset: number }[]
 }
 
 /** An empty segment that starts with the next number. */
@@ -43,16 +44,29 @@ export function newSegmentInfo(path: string, first: number): SegmentInfo {
 }
 
 /** Takes note of a record of `bytes` bytes appended to the segment. */
-export function noteEntry(info: SegmentInfo, entry: SegmentEntry, bytes: number): void {
+export function noteEntry(info: SegmentInfo, entry: LogEntry, bytes: number): void {
   const newest = info.index.at(-1)
   if (newest === undefined || info.size - newest.offset >= INDEX_STEP_BYTES) {
-    info.index.push({ after: info.last, offset: info.size })
+    info.index.push({ after: info.last, afterMs: info.lastAtMs, offset: info.size })
   }
   info.last = entry.seq
   info.lastAtMs = Math.max(info.lastAtMs, entry.atMs)
   info.size += bytes
   info.count++
   info.frameBytes += entry.frame.length
+}
+
+/** Where to start reading for the first event at or after a moment, and the number before that place. */
+export function placeBefore(
+  { index, first }: SegmentInfo,
+  atMs: number,
+): { readonly offset: number; readonly after: number } {
+  let place = { offset: SEGMENT_MAGIC.length, after: first - 1 }
+  for (const mark of index) {
+    if (mark.afterMs >= atMs) break
+    place = mark
+  }
+  return place
 }
 
 /** Where to start reading for the first number above `after`. */
@@ -67,7 +81,7 @@ export function offsetAfter({ index }: SegmentInfo, after: number): number {
 
 /** A stored event and where its record stands in the file. */
 export interface PlacedEntry {
-  readonly entry: SegmentEntry
+  readonly entry: LogEntry
   readonly offset: number
   readonly bytes: number
 }
@@ -156,8 +170,8 @@ export async function scanSegment(
 export async function rewriteSegment(
   info: SegmentInfo,
   path: string,
-  keep: (entry: SegmentEntry) => boolean,
-  encode: (entry: SegmentEntry) => Uint8Array,
+  keep: (entry: LogEntry) => boolean,
+  encode: (entry: LogEntry) => Uint8Array,
 ): Promise<{ readonly info: SegmentInfo; readonly removed: number }> {
   const next = newSegmentInfo(path, info.first)
   const temporary = `${path}.tmp`
