@@ -65,6 +65,8 @@ export type {
   IndexerOptions,
   IndexerStatus,
   IndexIssue,
+  ReconcileOptions,
+  ReconcileResult,
 } from './indexer.ts'
 export type {
   Actor,

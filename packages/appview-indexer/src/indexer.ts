@@ -31,6 +31,8 @@ export interface IndexerOptions<D extends Declarations> {
   readonly onIssue?: (issue: IndexIssue) => void
   /** Waits between retries; tests hand in their own. @defaultValue a timer */
   readonly delay?: (delayMs: number, signal: AbortSignal) => Promise<void>
+  /** Uniform in [0, 1), for sampling. @defaultValue Math.random */
+  readonly random?: () => number
 }
 
 /** Something an operator may want to know. Never fatal. */
@@ -48,6 +50,7 @@ export type IndexIssue =
       readonly rev: string
       readonly reason: string
     }
+  | { readonly kind: 'drift'; readonly did: string; readonly records: number }
   | { readonly kind: 'gap'; readonly did: string; readonly rev: string }
   | {
       readonly kind: 'repo-failed'
@@ -79,6 +82,25 @@ export interface BackfillOptions {
   /** Fetches in flight. @defaultValue 8 */
   readonly concurrency?: number
   readonly signal?: AbortSignal
+}
+
+/** Which repos a reconcile compares. */
+export interface ReconcileOptions {
+  /** These repos. @defaultValue a random sample of `sample` synchronized ones */
+  readonly repos?: Iterable<string> | AsyncIterable<string>
+  /** @defaultValue 20 */
+  readonly sample?: number
+  readonly signal?: AbortSignal
+}
+
+/** What a reconcile found. Everything found is repaired already. */
+export interface ReconcileResult {
+  readonly compared: number
+  /** Repos whose indexed records differed from the repo at the very rev they were indexed to: this should not happen. */
+  readonly drifted: readonly { readonly did: string; readonly records: number }[]
+  /** Repos that were behind their PDS. Behind is normal for moments, not for days. */
+  readonly behind: readonly string[]
+  readonly failed: readonly string[]
 }
 
 /** A failed record, kept with its bytes. */
@@ -126,6 +148,11 @@ export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDi
   backfill(
     options: BackfillOptions,
   ): Promise<{ readonly synchronized: number; readonly failed: number }>
+  /**
+   * Fetches repos again and compares them with the index record by record; run it on a schedule. Differences are
+   * repaired and reported, also to `onIssue` as `drift`. Needs `fetchRepo`.
+   */
+  reconcile(options?: ReconcileOptions): Promise<ReconcileResult>
   /** The stored position of a source. */
   cursor(source: string): Promise<number | undefined>
   /** Order-independent digest of everything indexed (hex): equal for equal records, whatever the arrival order. Reads everything. */

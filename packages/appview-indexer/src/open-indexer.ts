@@ -17,8 +17,11 @@ import type {
   IndexerOptions,
   IndexerStatus,
   IndexIssue,
+  ReconcileOptions,
+  ReconcileResult,
 } from './indexer.ts'
 import { Reader } from './query/reader.ts'
+import { reconcileRepos, sampleRepos } from './reconcile.ts'
 import { applyRepoSnapshot, workRepos } from './repo-worker.ts'
 import type { SnapshotOutcome } from './repo-worker.ts'
 import { resolveDueHandles } from './resolve-handles.ts'
@@ -32,6 +35,8 @@ import { formatRecordUri } from './target.ts'
 
 const DEFAULT_BATCH_EVENTS = 500
 const DEFAULT_CONCURRENCY = 8
+/** Repos of one reconcile. */
+const DEFAULT_SAMPLE = 20
 /** Repos queued in one transaction. */
 const QUEUE_PART = 1_000
 
@@ -205,6 +210,27 @@ class DefaultIndexer extends Reader {
     const result = await this.#workRepos(signal, true, options.concurrency)
     signal.throwIfAborted()
     return result
+  }
+
+  reconcile(options: ReconcileOptions = {}): Promise<ReconcileResult> {
+    return this.#track(this.#reconcile(options))
+  }
+
+  async #reconcile(options: ReconcileOptions): Promise<ReconcileResult> {
+    const { fetchRepo, store, random = Math.random } = this.#options
+    if (fetchRepo === undefined) throw new TypeError('reconcile needs fetchRepo')
+    return reconcileRepos({
+      repos: options.repos ?? (await sampleRepos(store, options.sample ?? DEFAULT_SAMPLE, random)),
+      store,
+      writer: this.#writer,
+      schema: this.#schema,
+      fetchRepo,
+      signal: this.#signal(options.signal),
+      onIssue: this.#onIssue,
+      onSnapshot: (outcome) => {
+        this.#onSnapshot(outcome)
+      },
+    })
   }
 
   async #workRepos(

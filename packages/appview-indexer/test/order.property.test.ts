@@ -16,6 +16,8 @@ interface Step {
   readonly pick: number
 }
 
+/** More in a long run. */
+const RUNS = Number(process.env['SKYWRIGHT_HISTORIES'] ?? 60)
 const ACCOUNTS = 4
 const step = fc.record({
   who: fc.nat(ACCOUNTS - 1),
@@ -110,56 +112,60 @@ let events = 0
 /** Rows that did not count, by reason: shadows, hidden, gated. */
 const standing: Record<number, number> = {}
 afterAll(() => {
-  expect(histories).toBeGreaterThanOrEqual(60)
+  expect(histories).toBeGreaterThanOrEqual(RUNS)
   expect(events).toBeGreaterThan(1_000)
   for (const bit of [1, 2, 4]) expect(standing[bit]).toBeGreaterThan(20)
 })
 
-it('gives one state for every interleaving, batch size, replay and backfill', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      history,
-      fc.array(fc.nat(100), { minLength: 5, maxLength: 40 }),
-      fc.integer({ min: 1, max: 9 }),
-      async (steps, choices, size) => {
-        const network = play(steps)
-        histories++
-        events += network.events.length
-        await using one = await open(network)
-        await one.apply(network.events)
-        const expected = await one.stateHash()
-        for (const bit of [1, 2, 4])
-          standing[bit] =
-            (standing[bit] ?? 0) +
-            (
-              await one.sql(
-                `SELECT 1 AS one FROM post WHERE state & ${bit} UNION ALL SELECT 1 FROM "like" WHERE state & ${bit}`,
-              )
-            ).length
-        expect(await one.audit()).toEqual([])
+it(
+  'gives one state for every interleaving, batch size, replay and backfill',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        history,
+        fc.array(fc.nat(100), { minLength: 5, maxLength: 40 }),
+        fc.integer({ min: 1, max: 9 }),
+        async (steps, choices, size) => {
+          const network = play(steps)
+          histories++
+          events += network.events.length
+          await using one = await open(network)
+          await one.apply(network.events)
+          const expected = await one.stateHash()
+          for (const bit of [1, 2, 4])
+            standing[bit] =
+              (standing[bit] ?? 0) +
+              (
+                await one.sql(
+                  `SELECT 1 AS one FROM post WHERE state & ${bit} UNION ALL SELECT 1 FROM "like" WHERE state & ${bit}`,
+                )
+              ).length
+          expect(await one.audit()).toEqual([])
 
-        await using mixed = await open(network)
-        const shuffled = interleave(network.events, choices)
-        for (let at = 0; at < shuffled.length; at += size) {
-          await mixed.apply(shuffled.slice(at, at + size))
-          // A crash before the cursor was stored: the batch comes again.
-          if (at % 3 === 0) await mixed.apply(shuffled.slice(Math.max(0, at - size), at + size))
-        }
-        expect(await mixed.stateHash()).toBe(expected)
-        expect(await mixed.audit()).toEqual([])
+          await using mixed = await open(network)
+          const shuffled = interleave(network.events, choices)
+          for (let at = 0; at < shuffled.length; at += size) {
+            await mixed.apply(shuffled.slice(at, at + size))
+            // A crash before the cursor was stored: the batch comes again.
+            if (at % 3 === 0) await mixed.apply(shuffled.slice(Math.max(0, at - size), at + size))
+          }
+          expect(await mixed.stateHash()).toBe(expected)
+          expect(await mixed.audit()).toEqual([])
 
-        await using filled = await open(network)
-        const half = Math.floor(shuffled.length / 2)
-        await filled.apply(shuffled.slice(0, half))
-        await Promise.all([
-          filled.backfill({ repos: network.accounts.map(({ did }) => did).toReversed() }),
-          filled.apply(shuffled.slice(half)),
-        ])
-        await filled.backfill({ repos: network.accounts.map(({ did }) => did) })
-        expect(await filled.stateHash()).toBe(expected)
-        expect(await filled.audit()).toEqual([])
-      },
-    ),
-    { numRuns: 60 },
-  )
-}, 60_000)
+          await using filled = await open(network)
+          const half = Math.floor(shuffled.length / 2)
+          await filled.apply(shuffled.slice(0, half))
+          await Promise.all([
+            filled.backfill({ repos: network.accounts.map(({ did }) => did).toReversed() }),
+            filled.apply(shuffled.slice(half)),
+          ])
+          await filled.backfill({ repos: network.accounts.map(({ did }) => did) })
+          expect(await filled.stateHash()).toBe(expected)
+          expect(await filled.audit()).toEqual([])
+        },
+      ),
+      { numRuns: RUNS },
+    )
+  },
+  60_000 + RUNS * 200,
+)

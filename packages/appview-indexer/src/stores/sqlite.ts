@@ -25,6 +25,8 @@ export interface SqliteIndexStoreOptions {
   readonly durability?: 'normal' | 'full'
   /** Page cache of the writing connection, in bytes. @defaultValue 64 MiB */
   readonly cacheBytes?: number
+  /** How long to wait for a lock that another process holds, in milliseconds. @defaultValue 5000 */
+  readonly busyTimeoutMs?: number
 }
 
 const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
@@ -59,7 +61,11 @@ class SqliteIndexStore implements IndexStore {
   #closed = false
 
   constructor(path: string, options: SqliteIndexStoreOptions) {
-    const { durability = 'normal', cacheBytes = DEFAULT_CACHE_BYTES } = options
+    const {
+      durability = 'normal',
+      cacheBytes = DEFAULT_CACHE_BYTES,
+      busyTimeoutMs = 5_000,
+    } = options
     this.#writer = new DatabaseSync(path)
     this.#writer.exec(`
       PRAGMA journal_mode = WAL;
@@ -67,7 +73,7 @@ class SqliteIndexStore implements IndexStore {
       PRAGMA cache_size = -${Math.ceil(cacheBytes / 1024)};
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
       PRAGMA temp_store = MEMORY;
-      PRAGMA busy_timeout = 5000;
+      PRAGMA busy_timeout = ${Math.ceil(busyTimeoutMs)};
     `)
     // A second connection to `:memory:` would be another database; there, transactions never interleave with reads.
     this.#reader = path === ':memory:' ? this.#writer : new DatabaseSync(path)

@@ -1,0 +1,296 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { openIndexer, StoreFailureError } from '../src/index.ts'
+import type { IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
+import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
+import { createFakeNetwork, fabricateRecord } from '../src/testing/index.ts'
+import { NSID, socialCollections, strongRef } from './social.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'index-trouble-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
+
+/** A store that refuses some transactions, before they start or after everything was written. */
+function unreliable(store: IndexStore, refuse: () => 'before' | 'inside' | undefined): IndexStore {
+  return {
+    dialect: store.dialect,
+    prepare: (schema, options) => store.prepare(schema, options),
+    query: (sql, parameters) => store.query(sql, parameters),
+    transact: async (work) => {
+      const how = refuse()
+      if (how === 'before') throw new StoreFailureError('database is gone')
+      if (how === undefined) return store.transact(work)
+      return store.transact(function* (tx) {
+        yield* work(tx)
+        throw new StoreFailureError('disk is full')
+      })
+    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  }
+}
+
+it('loses nothing while the database refuses, says so, and goes on without a restart', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob] = [network.account(), network.account()]
+  const post = alice.create(NSID.POST, { text: 'x' })
+  for (let n = 0; n < 50; n++) {
+    bob.create(NSID.LIKE, { subject: strongRef(post) })
+    bob.create(NSID.POST, { text: `n${n}` })
+  }
+  const calm = await openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections: socialCollections(),
+    now: () => network.now(),
+  })
+  await calm.apply(network.events)
+  const expected = await calm.stateHash()
+  await calm[Symbol.asyncDispose]()
+
+  const issues: IndexIssue[] = []
+  const waits: number[] = []
+  let transactions = 0
+  let refusing = false
+  await using index = await openIndexer({
+    store: unreliable(openSqliteIndexStore(join(folder, 'index.db')), () => {
+      if (!refusing) return undefined
+      transactions++
+      if (transactions % 9 < 6) return transactions % 2 === 0 ? 'before' : 'inside'
+      return undefined
+    }),
+    collections: socialCollections(),
+    now: () => network.now(),
+    maxBatchEvents: 5,
+    onIssue: (issue) => issues.push(issue),
+    delay: async (ms) => {
+      waits.push(ms)
+    },
+  })
+  refusing = true
+  await index.run(network.source())
+  refusing = false
+  expect(await index.stateHash()).toBe(expected)
+  expect(await index.audit()).toEqual([])
+  const failures = issues.filter(({ kind }) => kind === 'store-failed')
+  expect(failures.length).toBeGreaterThan(10)
+  expect(waits.length).toBe(failures.length)
+  expect(Math.max(...waits)).toBeGreaterThan(Math.min(...waits))
+})
+
+it('reports a locked database as a store failure and continues when it is free', async () => {
+  const network = createFakeNetwork()
+  const alice = network.account()
+  for (let n = 0; n < 200; n++) alice.create(NSID.POST, { text: 'long '.repeat(200) })
+  const path = join(folder, 'index.db')
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(path, { busyTimeoutMs: 20 }),
+    collections: socialCollections(),
+    now: () => network.now(),
+  })
+  // Another process holds the write lock for longer than the store waits: the database is there and refuses.
+  using blocker = new DatabaseSync(path)
+  blocker.exec('BEGIN IMMEDIATE')
+  await expect(index.apply(network.events)).rejects.toMatchObject({
+    code: 'StoreFailure',
+    retryable: true,
+  })
+  blocker.exec('ROLLBACK')
+  expect((await index.apply(network.events)).records).toBe(200)
+})
+
+describe('bad input', () => {
+  it('survives hostile records: nothing is fatal, everything bad is a dead letter', async () => {
+    const network = createFakeNetwork()
+    const alice = network.account()
+    const post = alice.create(NSID.POST, { text: 'fine', createdAt: '0000-01-01T00:00:00Z' })
+    const self = `at://${alice.did}/${NSID.POST}/self`
+    const records: [string, Record<string, unknown>][] = [
+      [
+        'self',
+        { text: 'reply to itself', reply: { parent: strongRef(self), root: strongRef(self) } },
+      ],
+      ['future', { text: 'future', createdAt: '9999-12-31T23:59:59Z' }],
+      ['nodate', { text: 'no date', createdAt: 'yesterday' }],
+      [
+        'links',
+        {
+          text: 'links',
+          embed: Array.from({ length: 2_000 }, (_, n) => ({
+            uri: `at://${alice.did}/${NSID.POST}/l${n}`,
+          })),
+        },
+      ],
+      [
+        'badlinks',
+        {
+          text: 'links',
+          reply: { parent: { uri: 'at://handle.test/x/y' } },
+          more: 'at://did:plc:x/not an nsid/..',
+        },
+      ],
+      ['proto', { text: 'proto', ['__proto__x']: { constructor: 'x' } }],
+      ['nul', { text: 'a\u0000b' }],
+      ['big', { text: 'x'.repeat(900_000) }],
+      ['toobig', { text: 'x'.repeat(1_100_000) }],
+    ]
+    for (const [rkey, record] of records) alice.create(NSID.POST, record, rkey)
+    const garbage: IndexEvent = {
+      type: 'commit',
+      seq: network.events.length + 1,
+      did: alice.did,
+      rev: '3mzzzzzzzzzzy',
+      since: alice.rev!,
+      ops: [
+        {
+          action: 'create',
+          collection: NSID.POST,
+          rkey: 'garbage',
+          cid: new Uint8Array(36),
+          record: new Uint8Array([0xff, 1]),
+        },
+        {
+          action: 'create',
+          collection: NSID.POST,
+          rkey: 'list',
+          cid: new Uint8Array(36),
+          record: new Uint8Array([0x80]),
+        },
+        {
+          action: 'create',
+          collection: NSID.POST,
+          rkey: '../up',
+          ...pick(fabricateRecord(NSID.POST, 'x', { text: 'x' })),
+        },
+        {
+          action: 'create',
+          collection: NSID.POST,
+          rkey: 'r'.repeat(512),
+          ...pick(fabricateRecord(NSID.POST, 'x', { text: 'long key' })),
+        },
+        { action: 'delete', collection: NSID.POST, rkey: 'never-there' },
+      ],
+    }
+    const flood: IndexEvent = {
+      type: 'commit',
+      seq: garbage.seq + 1,
+      did: alice.did,
+      rev: '3mzzzzzzzzzzz',
+      since: garbage.rev,
+      ops: Array.from({ length: 200 }, (_, n) => ({
+        action: 'create' as const,
+        collection: NSID.LIKE,
+        rkey: `flood${n}`,
+        ...pick(fabricateRecord(NSID.LIKE, 'x', { subject: strongRef(post), n })),
+      })),
+    }
+    await using index = await openIndexer({
+      store: openSqliteIndexStore(':memory:'),
+      collections: socialCollections(),
+      now: () => Date.UTC(2040, 0),
+    })
+    await index.apply([...network.events, garbage, flood])
+    expect(
+      (await index.deadLetters()).map(({ uri }) => uri.split('/').at(-1) ?? '').toSorted(),
+    ).toEqual(['garbage', 'list', 'toobig', 'up'])
+    expect(await index.select('post').count()).toBe(1 + records.length - 1 + 1)
+    expect((await index.get('post', `at://${alice.did}/${NSID.POST}/future`))?.sortAt).toBe(
+      Date.UTC(2040, 0),
+    )
+    expect((await index.get('post', post))?.sortAt).toBeLessThan(-6e13)
+    expect((await index.counts([post])).get(post)?.['likeCount']).toBe(1)
+    expect((await index.select('post').search('ab').page()).rows).toEqual([])
+    expect(await index.audit()).toEqual([])
+  })
+
+  it('refuses bad cursors, limits, columns and searches with typed errors', async () => {
+    const network = createFakeNetwork()
+    const alice = network.account()
+    for (let n = 0; n < 3; n++) alice.create(NSID.POST, { text: `${n}` })
+    await using index = await openIndexer({
+      store: openSqliteIndexStore(':memory:'),
+      collections: socialCollections(),
+      now: () => network.now(),
+    })
+    await index.apply(network.events)
+    const page = await index.select('post').page({ limit: 1 })
+    const bad = [
+      '',
+      'x',
+      '!!!',
+      btoa('[1]'),
+      btoa('[2,"post.sortAt.d",1,1]'),
+      btoa('[1,"post.sortAt.d","a",1]'),
+    ]
+    for (const cursor of bad)
+      await expect(index.select('post').page({ cursor })).rejects.toMatchObject({
+        code: 'InvalidCursor',
+      })
+    await expect(
+      index.select('post').orderBy('sortAt').page({ cursor: page.cursor }),
+    ).rejects.toMatchObject({ code: 'InvalidCursor' })
+    for (const limit of [0, -1, 1.5, 1_001, Number.NaN])
+      await expect(index.select('post').page({ limit })).rejects.toMatchObject({
+        code: 'InvalidQuery',
+      })
+    expect(() => index.select('post').where({ 'x" OR 1': 'x' } as never)).toThrow(/no column/)
+    expect(() => index.select('nothing' as 'post')).toThrow(/no collection/)
+    for (const words of ['"', '" OR text:x', '* * *', 'NEAR(', "'); DROP TABLE post", '---'])
+      expect((await index.select('post').search(words).page()).rows).toEqual([])
+    await expect(index.select('post').search('x'.repeat(1_001)).page()).rejects.toMatchObject({
+      code: 'InvalidQuery',
+    })
+  })
+})
+
+it('reconcile finds and repairs what differs from the repos', async () => {
+  const network = createFakeNetwork()
+  const accounts = Array.from({ length: 6 }, () => network.account())
+  for (const account of accounts)
+    for (let n = 0; n < 3; n++) account.create(NSID.POST, { text: `p${n}` })
+  const path = join(folder, 'index.db')
+  const issues: IndexIssue[] = []
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(path),
+    collections: socialCollections(),
+    now: () => network.now(),
+    fetchRepo: network.fetchRepo,
+    onIssue: (issue) => issues.push(issue),
+    random: seeded(),
+  })
+  await index.apply(network.events)
+  const expected = await index.stateHash()
+  expect(await index.reconcile({ sample: 6 })).toMatchObject({
+    drifted: [],
+    behind: [],
+    failed: [],
+  })
+  // Somebody's hand in the database.
+  using meddler = new DatabaseSync(path)
+  meddler.exec("UPDATE post SET cid = x'00' WHERE id = (SELECT min(id) FROM post)")
+  const result = await index.reconcile({ repos: accounts.map(({ did }) => did) })
+  expect(result).toMatchObject({ compared: 6, drifted: [{ did: accounts[0]!.did, records: 1 }] })
+  expect(issues.filter(({ kind }) => kind === 'drift')).toHaveLength(1)
+  expect(await index.stateHash()).toBe(expected)
+})
+
+function pick({ cid, record }: { cid: Uint8Array; record: Uint8Array }): {
+  cid: Uint8Array
+  record: Uint8Array
+} {
+  return { cid, record }
+}
+
+function seeded(): () => number {
+  let state = 7
+  return () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return state / 2 ** 32
+  }
+}
