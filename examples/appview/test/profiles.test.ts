@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { until } from './until.ts'
 import { blob, World } from './world.ts'
 
 let world: World
@@ -72,7 +73,12 @@ describe('getProfile', () => {
 
   it('names an account without a verified handle handle.invalid', async () => {
     const nameless = await world.account('nameless')
-    await world.apply({ type: 'identity', seq: 0, did: nameless.did, handle: null })
+    const { did, key } = nameless
+    // The document names no handle any more; the one of the event would be a mere claim.
+    world.resolver.setAccount({ did, signingKey: key.publicKey, pds: 'http://localhost:1' })
+    const { index } = world.appView
+    await world.apply({ type: 'identity', seq: 0, did })
+    await until(index, async () => (await index.actor(did))?.handle === undefined)
     const { body } = await world.get('app.bsky.actor.getProfile', { actor: nameless.did })
     expect(body.handle).toBe('handle.invalid')
   })

@@ -14,6 +14,7 @@ import {
   type ServiceJwtOptions,
 } from '@skywright/xrpc'
 import type { AtprotoDocuments } from '@skywright/xrpc/lexicons'
+import { until } from './until.ts'
 import { devConfig, startAppView, type AppView, type AppViewConfig } from '../src/index.ts'
 
 /** An account of the test, with the key that its PDS would sign with. */
@@ -158,6 +159,12 @@ export class World implements AsyncDisposable {
       did: account.did,
       active,
       ...(status === undefined ? {} : { status }),
+    })
+    // A returning account is fetched, which fails here; until then its events wait.
+    const { index } = this.appView
+    await until(index, async () => {
+      const { queued, fetching } = (await index.status()).repos
+      return queued + fetching === 0
     })
   }
 

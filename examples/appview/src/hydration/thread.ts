@@ -1,5 +1,5 @@
 import type { AppIndex, PostRow } from '../collections.ts'
-import type { Hydration } from './hydration.ts'
+import { type Hydration, isVisible } from './hydration.ts'
 import { hydratePosts } from './posts.ts'
 
 /** Most replies in one answer, over all levels. */
@@ -23,7 +23,7 @@ export interface LoadThreadOptions {
   readonly parentHeight: number
 }
 
-/** Loads a thread and hydrates all of its posts; `undefined` when the anchor is not indexed. */
+/** Loads a thread and hydrates all of its posts; `undefined` when the anchor is not indexed or its author is hidden. */
 export async function loadThread(
   index: AppIndex,
   hydration: Hydration,
@@ -36,6 +36,7 @@ export async function loadThread(
   const replies = await loadReplies(index, anchor, depth)
   const below = [...replies.values()].flat()
   await hydratePosts(index, hydration, { rows: [anchor, ...above, ...below] })
+  if (!isVisible(hydration, anchor.did)) return undefined
   return { anchor, ancestors, replies }
 }
 

@@ -9,6 +9,7 @@ import {
 } from '@skywright/firehose'
 import { createOpenWebSocket } from '@skywright/firehose/ws'
 import type { IdentityResolver } from '@skywright/identity'
+import { createLookAhead } from './look-ahead.ts'
 
 export interface RelaySourceOptions {
   /** Base URL of the relay or PDS; also the name under which the cursor is kept. */
@@ -34,8 +35,9 @@ export function createRelaySource(options: RelaySourceOptions): EventSource {
   return {
     name: service,
     async *events({ cursor, signal }) {
+      const identity = createIdentitySource(resolver, { allowHttp: dev })
       const verify = createEventVerifier({
-        identity: createIdentitySource(resolver, { allowHttp: dev }),
+        identity,
         chain: createMemoryChainStore(),
         policy: 'relay',
       })
@@ -45,7 +47,7 @@ export function createRelaySource(options: RelaySourceOptions): EventSource {
         verify,
         onIssue,
         signal,
-        open: createOpenWebSocket({ onOpen }),
+        open: createLookAhead(createOpenWebSocket({ onOpen }), identity),
         concurrency: 1,
       })
       for await (const event of stream) yield indexEvent(event)

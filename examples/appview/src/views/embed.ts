@@ -1,5 +1,5 @@
 import { authorityOf, parseRecordUri } from '../at-uri.ts'
-import { type Hydration, isBlocked, isPairBlocked } from '../hydration/hydration.ts'
+import { type Hydration, isBlocked, isPairBlocked, isVisible } from '../hydration/hydration.ts'
 import type { BlobUrls } from '../images/url.ts'
 import { blobCid } from '../images/url.ts'
 import { listField, objectField, textField, typeOf } from '../record-fields.ts'
@@ -150,8 +150,8 @@ function quotedRecord(
     return view === undefined ? notFound : { $type: 'app.bsky.feed.defs#generatorView', ...view }
   }
   const row = hydration.posts.get(uri)
-  if (row === undefined) return notFound
   const author = authorityOf(uri)
+  if (row === undefined || !isVisible(hydration, author)) return notFound
   if (isBlocked(hydration, author) || isPairBlocked(hydration, did, author)) {
     const viewer = actorViewerState(hydration, author)
     return {

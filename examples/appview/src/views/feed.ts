@@ -23,6 +23,7 @@ export function feedViewPost(
 ): FeedViewPost | undefined {
   const post = postView(hydration, urls, item.uri)
   if (post === undefined) return undefined
+  if (item.repost !== undefined && !isVisible(hydration, item.repost.did)) return undefined
   const reply = replyRef(hydration, urls, item.uri)
   const reason = feedReason(hydration, urls, item)
   return {

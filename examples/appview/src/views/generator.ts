@@ -1,4 +1,4 @@
-import type { Hydration } from '../hydration/hydration.ts'
+import { type Hydration, isVisible } from '../hydration/hydration.ts'
 import type { BlobUrls } from '../images/url.ts'
 import { booleanField, listField, textField } from '../record-fields.ts'
 import { isoTime } from './datetime.ts'
@@ -15,6 +15,7 @@ export function generatorView(
   const row = hydration.generators.get(uri)
   const did = textField(row?.record, 'did')
   if (row?.cid === undefined || did === undefined) return undefined
+  if (!isVisible(hydration, row.did)) return undefined
   const description = textField(row.record, 'description')
   const contentMode = textField(row.record, 'contentMode')
   const acceptsInteractions = booleanField(row.record, 'acceptsInteractions')

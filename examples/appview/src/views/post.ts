@@ -1,5 +1,5 @@
 import { authorityOf } from '../at-uri.ts'
-import { type Hydration, isBlocked } from '../hydration/hydration.ts'
+import { type Hydration, isBlocked, isVisible } from '../hydration/hydration.ts'
 import type { BlobUrls } from '../images/url.ts'
 import { textField, objectField } from '../record-fields.ts'
 import { isoTime } from './datetime.ts'
@@ -12,6 +12,8 @@ import type { BlockedPost, NotFoundPost, PostView, PostViewerState } from './vie
 export function postView(hydration: Hydration, urls: BlobUrls, uri: string): PostView | undefined {
   const row = hydration.posts.get(uri)
   if (row?.cid === undefined || row.record === undefined) return undefined
+  // An account may be hidden before its records are: there may be very many of them.
+  if (!isVisible(hydration, row.did)) return undefined
   const counts = hydration.counts.get(uri)
   const embed = embedView(hydration, urls, row.did, row.record['embed'])
   const viewer = postViewerState(hydration, uri, row.did)
