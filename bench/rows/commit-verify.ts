@@ -1,31 +1,34 @@
 import { parseCommitAuthenticated } from '@atproto/sync'
 import { Frame } from '@atproto/xrpc-server'
 import { decodeEvent } from '@skywright/firehose'
-import { parsePublicKey, type PublicKey } from '@skywright/identity/keys'
+import { parsePublicKey, verifyBackends, type PublicKey } from '@skywright/identity/keys'
 import { verifyCommit } from '@skywright/repo'
 import { readLiveFrames } from '../fixtures.ts'
 import { race, type Contender, type Row } from '../row.ts'
 
 const { frames, signingKeys } = readLiveFrames()
 
-export const row: Row = {
-  work: 'verify a captured #commit: ours everything (frame, CAR, every hash, signature, ops, inversion); the rival signature and op CIDs',
-  unit: '/s',
-  rivalName: '@atproto/sync',
-  async measure() {
-    const keys = new Map([...signingKeys].map(([did, key]) => [did, parsePublicKey(key)]))
-    const commits = frames.filter((frame) => decodeEvent(frame).type === 'commit')
-    const { ours, rival } = await race(verifyAll(commits, keys), atprotoSync(commits))
-    return {
-      ours,
-      rival,
-      note: `${commits.length} captured commits, keys cached, signatures on node:crypto`,
-    }
-  },
+export const row: Row = commitVerifyRow('node', 'node:crypto')
+
+/** The row with signatures checked by one of the backends. */
+export function commitVerifyRow(backendName: string, title: string): Row {
+  return {
+    work: `verify a captured #commit, signatures on ${title}: ours everything (frame, CAR, every hash, signature, ops, inversion); the rival signature and op CIDs`,
+    unit: '/s',
+    rivalName: '@atproto/sync',
+    async measure() {
+      const backend = verifyBackends.find(({ name }) => name === backendName)
+      if (backend === undefined) throw new Error(`no ${backendName} backend in this process`)
+      const keys = new Map([...signingKeys].map(([did, key]) => [did, parsePublicKey(key, { backend })]))
+      const commits = frames.filter((frame) => decodeEvent(frame).type === 'commit')
+      const rates = await race(verifyAll(commits, keys), atprotoSync(commits))
+      return { ...rates, note: `${commits.length} captured commits, keys cached` }
+    },
+  }
 }
 
 /** Verifies every commit once. */
-export function verifyAll(
+function verifyAll(
   commits: readonly Uint8Array[],
   keys: ReadonlyMap<string, PublicKey>,
 ): Contender {
@@ -43,7 +46,7 @@ export function verifyAll(
   }
 }
 
-export function atprotoSync(commits: readonly Uint8Array[]): Contender {
+function atprotoSync(commits: readonly Uint8Array[]): Contender {
   // The two methods of its identity resolver that the rival calls, answered from the capture.
   const resolver = {
     did: { resolveAtprotoKey: (did: string) => Promise.resolve(signingKeys.get(did)) },
