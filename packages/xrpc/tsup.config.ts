@@ -8,4 +8,6 @@ export default library([
   'src/adapters/ws.ts',
   'src/lexicons.ts',
   'src/testing/index.ts',
+  'src/adapters/vendor/index.ts',
+  'src/adapters/vendor/main.ts',
 ])

@@ -1,0 +1,58 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { InvalidLexiconError } from '../../errors.ts'
+import { isNsid, MAX_LEXICON_BYTES, renderLexicons } from './render.ts'
+
+/** More documents than any namespace has. */
+const MAX_DOCUMENTS = 10_000
+
+/** Options of {@link vendor}. */
+export interface VendorOptions {
+  /** JSON files, folders of them (searched to the bottom), or NSIDs of published documents. */
+  readonly sources: readonly string[]
+  /** Folder for the modules; made when absent. */
+  readonly out: string
+  /** Fetches a published document. */
+  readonly resolve: (nsid: string) => Promise<unknown>
+}
+
+/** Writes the modules of lexicon documents, giving the names of the files that changed. */
+export async function vendor(options: VendorOptions): Promise<readonly string[]> {
+  const documents: unknown[] = []
+  for (const source of options.sources) {
+    const stat = statSync(source, { throwIfNoEntry: false })
+    if (stat === undefined && isNsid(source)) documents.push(await options.resolve(source))
+    else documents.push(...readDocuments(source))
+    if (documents.length > MAX_DOCUMENTS) throw new RangeError('too many documents')
+  }
+  mkdirSync(options.out, { recursive: true })
+  const changed: string[] = []
+  for (const [name, text] of renderLexicons(documents)) {
+    const path = join(options.out, name)
+    if (statSync(path, { throwIfNoEntry: false })?.isFile() === true) {
+      if (readFileSync(path, 'utf8') === text) continue
+    }
+    writeFileSync(path, text)
+    changed.push(name)
+  }
+  return changed
+}
+
+function readDocuments(path: string): unknown[] {
+  const stat = statSync(path)
+  if (!stat.isDirectory()) return [readDocument(path, stat.size)]
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted()
+    .map((file) => readDocument(file, statSync(file).size))
+}
+
+function readDocument(path: string, size: number): unknown {
+  if (size > MAX_LEXICON_BYTES) throw new InvalidLexiconError(path, 'file is too long')
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as unknown
+  } catch (cause) {
+    throw new InvalidLexiconError(path, 'file is not JSON', { cause })
+  }
+}
