@@ -43,6 +43,8 @@ export class HostFollower implements IngestHost {
   private received: number | undefined
   private attempt = new AbortController()
   private opened = false
+  /** An attempt is under way: hurrying would only start it over. */
+  private opening = false
   private unknownCursor = false
   private reserved = 0
   private dirty = false
@@ -83,7 +85,7 @@ export class HostFollower implements IngestHost {
     if (this.opened) return Promise.resolve(true)
     const outcome = new Promise<boolean>((resolve) => this.outcome.push(resolve))
     if (this.running === undefined) this.start()
-    else this.attempt.abort()
+    else if (!this.opening) this.attempt.abort()
     return outcome
   }
 
@@ -175,7 +177,10 @@ export class HostFollower implements IngestHost {
       service: this.current.url,
       nsid: SUBSCRIBE_REPOS,
       cursor: this.received,
-      open: (url, options) => open(url, { ...options, onOpen: () => this.connected() }),
+      open: (url, options) => {
+        this.opening = true
+        return open(url, { ...options, onOpen: () => this.connected() })
+      },
       clock,
       signal,
       onIssue: (issue) => this.issue(issue),
@@ -229,6 +234,7 @@ export class HostFollower implements IngestHost {
 
   private connected(): void {
     this.opened = true
+    this.opening = false
     this.notice('connected', 0, undefined, undefined)
     if (this.current.status === 'throttled' && this.hasRoom()) this.setStatus('active')
     else if (this.current.status !== 'throttled') this.setStatus('active')
@@ -239,6 +245,7 @@ export class HostFollower implements IngestHost {
     switch (issue.kind) {
       case 'reconnect':
         this.opened = false
+        this.opening = false
         this.notice('lost', issue.attempt, issue.delayMs, issue.error)
         if (issue.attempt >= this.options.offlineAfterAttempts) this.setStatus('offline')
         this.tell(false)
@@ -264,6 +271,7 @@ export class HostFollower implements IngestHost {
 
   private closed(): void {
     this.opened = false
+    this.opening = false
     this.tell(false)
   }
 
