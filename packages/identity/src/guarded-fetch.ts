@@ -65,23 +65,71 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): typeof gl
   return async (input, init = {}) => {
     const asked = new Request(input, init)
     const policy = init.redirect ?? asked.redirect
-    const timeout = AbortSignal.timeout(timeoutMs)
-    const signal = AbortSignal.any([asked.signal, timeout])
+    checkUrl(asked.url, dev)
+    const deadline = createDeadline(asked.signal, timeoutMs)
+    try {
+      const response = await followHops(asked, policy, deadline.signal)
+      if (response.body === null) deadline.clear()
+      return response.body === null ? response : boundBody(response, maxBytes, deadline.clear)
+    } catch (error) {
+      deadline.clear()
+      throw error
+    }
+  }
+
+  async function followHops(
+    asked: Request,
+    policy: RequestRedirect,
+    signal: AbortSignal,
+  ): Promise<Response> {
     let request = new Request(asked, { redirect: 'manual', signal })
-    checkUrl(request.url, dev)
     for (let hops = 0; ; hops++) {
       // A body can be sent once only, so a redirect that keeps it needs its own copy.
       const copy = request.body === null ? undefined : request.clone()
       const response = await fetch(request.url, requestInit(request, signal))
-      if (!REDIRECTS.has(response.status) || policy === 'manual') {
-        return boundBody(response, request.url, maxBytes)
+      if (response.type === 'opaqueredirect' && policy === 'follow') {
+        // Browsers hide where a redirect leads, follow it themselves, and let no page reach more than its user can.
+        return fetch(request.url, { ...requestInit(copy ?? request, signal), redirect: 'follow' })
       }
+      if (!REDIRECTS.has(response.status) || policy === 'manual')
+        return withUrl(response, request.url)
       response.body?.cancel().catch(() => undefined)
       if (policy === 'error') throw new ForbiddenAddressError(request.url, 'redirected')
       if (hops >= maxRedirects) throw new ForbiddenAddressError(request.url, 'too many redirects')
       request = nextRequest(copy ?? request, response, signal, dev)
     }
   }
+}
+
+interface Deadline {
+  readonly signal: AbortSignal
+  /** Call when the time no longer matters. */
+  readonly clear: () => void
+}
+
+function createDeadline(outer: AbortSignal, timeoutMs: number): Deadline {
+  const controller = new AbortController()
+  const abort = (): void => {
+    controller.abort(outer.reason)
+  }
+  const timer: unknown = setTimeout(() => {
+    controller.abort(new DOMException('the time allowed is over', 'TimeoutError'))
+  }, timeoutMs)
+  // Where timers hold a process open, this one should not: its request does.
+  if (isUnrefable(timer)) timer.unref()
+  if (outer.aborted) abort()
+  outer.addEventListener('abort', abort, { once: true })
+  return {
+    signal: controller.signal,
+    clear() {
+      clearTimeout(timer as Parameters<typeof clearTimeout>[0])
+      outer.removeEventListener('abort', abort)
+    },
+  }
+}
+
+function isUnrefable(timer: unknown): timer is { unref(): void } {
+  return typeof timer === 'object' && timer !== null && 'unref' in timer
 }
 
 function requestInit(request: Request, signal: AbortSignal): RequestInit {
@@ -141,22 +189,29 @@ function checkUrl(text: string, dev: boolean): void {
   }
 }
 
-/** The response with a body that fails when it grows too long. */
-function boundBody(response: Response, url: string, maxBytes: number): Response {
-  if (response.body === null) return response
+/** The response with a body that fails when it grows too long, and tells when it is over. */
+function boundBody(response: Response, maxBytes: number, done: () => void): Response {
   let length = 0
-  const bounded = response.body.pipeThrough(
+  const bounded = response.body?.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         length += chunk.length
-        if (length > maxBytes) throw new ResponseTooLargeError(url, maxBytes)
+        if (length > maxBytes) {
+          done()
+          throw new ResponseTooLargeError(response.url, maxBytes)
+        }
         controller.enqueue(chunk)
       },
+      flush: done,
     }),
   )
   const { status, statusText, headers } = response
-  const answer = new Response(bounded, { status, statusText, headers })
-  // A constructed Response has no URL of its own.
-  Object.defineProperty(answer, 'url', { value: url })
-  return answer
+  return withUrl(new Response(bounded ?? null, { status, statusText, headers }), response.url)
+}
+
+/** A response knows its URL only when `fetch` made it. */
+function withUrl(response: Response, url: string): Response {
+  return response.url === url
+    ? response
+    : Object.defineProperty(response, 'url', { value: url, configurable: true })
 }

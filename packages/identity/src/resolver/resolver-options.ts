@@ -43,9 +43,9 @@ export interface ResolverOptions {
    */
   readonly fetch?: typeof globalThis.fetch
   /**
-   * Fetches did:web documents and handles' well-known files: URLs that strangers chose. Give it the guarded fetch of
-   * `@skywright/identity/node` on servers.
-   * @defaultValue `fetch`
+   * Fetches did:web documents and handles' well-known files: URLs that strangers chose. On servers give it
+   * `createSafeFetch` of `@skywright/identity/node`, which checks the addresses behind names too.
+   * @defaultValue `createGuardedFetch({ fetch, dev })`
    */
   readonly publicFetch?: typeof globalThis.fetch
   /** DNS. Without it, {@link dohUrl} is asked; without both, handles resolve over HTTPS only. */

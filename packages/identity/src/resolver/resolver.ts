@@ -5,6 +5,7 @@ import type { DidDocument } from '../did-document.ts'
 import { resolveDidWeb } from '../did-web.ts'
 import { parseDid } from '../did.ts'
 import { HandleMismatchError, IdentityError, ResolutionFailedError } from '../errors.ts'
+import { createGuardedFetch } from '../guarded-fetch.ts'
 import { createDohResolveTxt } from '../handle/doh.ts'
 import { resolveHandleByDns } from '../handle/dns.ts'
 import { resolveHandleByHttps } from '../handle/https.ts'
@@ -39,7 +40,6 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   const {
     plcUrl = DEFAULT_PLC_URL,
     fetch = globalThis.fetch,
-    publicFetch = fetch,
     dohUrl,
     dev = false,
     timeoutMs = DEFAULT_TIMEOUT_MS,
@@ -47,6 +47,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     now = Date.now,
     onEvent,
   } = options
+  const publicFetch = options.publicFetch ?? createGuardedFetch({ fetch, dev })
   const resolveTxt =
     options.resolveTxt ??
     (dohUrl === undefined ? undefined : createDohResolveTxt({ url: dohUrl, fetch, timeoutMs }))
