@@ -25,7 +25,10 @@ export class HttpLoad implements AsyncDisposable {
         return socket.setNoDelay(true)
       }),
     )
-    return new HttpLoad(sockets, Buffer.from(`GET ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n\r\n`))
+    return new HttpLoad(
+      sockets,
+      Buffer.from(`GET ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n\r\n`),
+    )
   }
 
   /** Sends `count` requests; resolves when all are answered with 200. */
@@ -45,7 +48,8 @@ export class HttpLoad implements AsyncDisposable {
             const onData = (chunk: Buffer): void => {
               waiting += chunk.toString('latin1')
               if (!isComplete(waiting)) return
-              if (!waiting.startsWith('HTTP/1.1 200 ')) return end(new Error(`not a success: ${waiting.slice(0, 200)}`))
+              if (!waiting.startsWith('HTTP/1.1 200 '))
+                return end(new Error(`not a success: ${waiting.slice(0, 200)}`))
               waiting = ''
               if (!next()) end()
             }
@@ -73,5 +77,7 @@ function isComplete(answer: string): boolean {
   const head = answer.indexOf('\r\n\r\n')
   if (head < 0) return false
   const length = /\r\ncontent-length: (\d+)/i.exec(answer)?.[1]
-  return length === undefined ? answer.endsWith('0\r\n\r\n') : answer.length >= head + 4 + Number(length)
+  return length === undefined
+    ? answer.endsWith('0\r\n\r\n')
+    : answer.length >= head + 4 + Number(length)
 }

@@ -19,16 +19,25 @@ export async function measureProcesses(figure: 'startMs' | 'rssMb'): ReturnType<
       ours.push(await take(figure, () => startOurPds(plc.url)))
       rival.push(await take(figure, () => startReferencePds(plc.url)))
     }
-    return { ours: median(ours), rival: median(rival), note: `median of ${STARTS} starts; ours from TypeScript source` }
+    return {
+      ours: median(ours),
+      rival: median(rival),
+      note: `median of ${STARTS} starts; ours from TypeScript source`,
+    }
   } finally {
     plc.close()
   }
 }
 
-async function take(figure: 'startMs' | 'rssMb', start: () => Promise<PdsProcess>): Promise<number> {
+async function take(
+  figure: 'startMs' | 'rssMb',
+  start: () => Promise<PdsProcess>,
+): Promise<number> {
   await using server = await start()
   if (figure === 'startMs') return server.startMs
   await delay(SETTLE_MS)
-  const kilobytes = Number(execFileSync('ps', ['-o', 'rss=', '-p', String(server.pid)], { encoding: 'utf8' }))
+  const kilobytes = Number(
+    execFileSync('ps', ['-o', 'rss=', '-p', String(server.pid)], { encoding: 'utf8' }),
+  )
   return kilobytes / 1024
 }

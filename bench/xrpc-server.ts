@@ -27,7 +27,11 @@ const echo = lexicon({
         schema: {
           type: 'object',
           required: ['actor', 'limit'],
-          properties: { actor: { type: 'string' }, limit: { type: 'integer' }, tags: { type: 'array', items: { type: 'string' } } },
+          properties: {
+            actor: { type: 'string' },
+            limit: { type: 'integer' },
+            tags: { type: 'array', items: { type: 'string' } },
+          },
         },
       },
     },
@@ -40,7 +44,10 @@ const listeners: Record<string, () => Promise<RequestListener>> = {
   reference: async () => {
     const { createServer: createXrpcServer } = await import('@atproto/xrpc-server')
     const server = createXrpcServer([JSON.parse(JSON.stringify(echo))])
-    server.method('com.example.echo', ({ params }) => ({ encoding: 'application/json', body: params }))
+    server.method('com.example.echo', ({ params }) => ({
+      encoding: 'application/json',
+      body: params,
+    }))
     return server.router
   },
 }
@@ -58,5 +65,8 @@ process.once('SIGTERM', () => {
 })
 
 function router(): Parameters<typeof createNodeHandler>[0] {
-  return createRouter({ lexicons: createCatalog(echo) }).add('com.example.echo', { handler: ({ params }) => params })
+  return createRouter({ lexicons: createCatalog(echo), validateOutput: true }).add(
+    'com.example.echo',
+    { handler: ({ params }) => params },
+  )
 }

@@ -19,7 +19,9 @@ export function commitVerifyRow(backendName: string, title: string): Row {
     async measure() {
       const backend = verifyBackends.find(({ name }) => name === backendName)
       if (backend === undefined) throw new Error(`no ${backendName} backend in this process`)
-      const keys = new Map([...signingKeys].map(([did, key]) => [did, parsePublicKey(key, { backend })]))
+      const keys = new Map(
+        [...signingKeys].map(([did, key]) => [did, parsePublicKey(key, { backend })]),
+      )
       const commits = frames.filter((frame) => decodeEvent(frame).type === 'commit')
       const rates = await race(verifyAll(commits, keys), atprotoSync(commits))
       return { ...rates, note: `${commits.length} captured commits, keys cached` }
