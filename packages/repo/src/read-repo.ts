@@ -39,7 +39,7 @@ export interface RepoReader {
 
 const MAX_PENDING_BYTES = 64 * 1024 * 1024
 /** Bytes of records kept because a sender may send a record once that is at two paths. */
-const RECENT_BYTES = 4 * 1024 * 1024
+const RECENT_BYTES = 1024 * 1024
 
 /**
  * Reads and proves a repo while it arrives, with the checks of {@link verifyRepo} and the memory of one path of the tree.

@@ -31,6 +31,9 @@ export class CarStream {
   private at = 0
   /** Bytes of the source before the buffer. */
   private passed = 0
+  /** What of the last chunk lies behind the buffer. */
+  private rest: Uint8Array | undefined
+  private pulled = 0
   private blocks = 0
   private ended = false
 
@@ -112,27 +115,59 @@ export class CarStream {
     return length
   }
 
-  /** Makes the next `wanted` bytes available; false when the source ends before them. */
+  /** Makes the next `wanted` bytes available in one piece; false when the source ends before them. */
   private async fill(wanted: number): Promise<boolean> {
-    if (this.buffer.length - this.at >= wanted) return true
-    const parts: Uint8Array[] = [this.buffer.subarray(this.at)]
-    let available = this.buffer.length - this.at
-    while (available < wanted && !this.ended) {
+    while (this.buffer.length - this.at < wanted) {
+      const available = this.buffer.length - this.at
+      if (available > 0) return this.bridge(wanted)
+      const chunk = await this.pull()
+      if (chunk === undefined) return false
+      this.passed += this.at
+      this.buffer = chunk
+      this.at = 0
+    }
+    return true
+  }
+
+  /** Joins the rest of the buffer with just as much of what follows as is wanted. */
+  private async bridge(wanted: number): Promise<boolean> {
+    const piece = new Uint8Array(wanted)
+    piece.set(this.buffer.subarray(this.at))
+    let filled = this.buffer.length - this.at
+    while (filled < wanted) {
+      const chunk = await this.pull()
+      if (chunk === undefined) break
+      const taken = Math.min(chunk.length, wanted - filled)
+      piece.set(chunk.subarray(0, taken), filled)
+      filled += taken
+      if (taken < chunk.length) this.rest = chunk.subarray(taken)
+    }
+    this.passed += this.at
+    this.buffer = filled < wanted ? piece.subarray(0, filled) : piece
+    this.at = 0
+    return filled === wanted
+  }
+
+  /** Gives the next bytes of the source; undefined at its end. */
+  private async pull(): Promise<Uint8Array | undefined> {
+    const { rest } = this
+    if (rest !== undefined) {
+      this.rest = undefined
+      return rest
+    }
+    while (!this.ended) {
       const { done, value } = await this.iterator.next()
       if (done === true) {
         this.ended = true
         break
       }
-      parts.push(value)
-      available += value.length
+      this.pulled += value.length
+      if (this.pulled > this.maxBytes) {
+        throw new LimitExceededError('carBytes', this.maxBytes, this.pulled)
+      }
+      if (value.length > 0) return value
     }
-    this.passed += this.at
-    this.at = 0
-    this.buffer = joinBytes(parts, available)
-    if (this.passed + available > this.maxBytes) {
-      throw new LimitExceededError('carBytes', this.maxBytes, this.passed + available)
-    }
-    return available >= wanted
+    return undefined
   }
 }
 
