@@ -1,197 +1,297 @@
-import { decodeCar } from '@skywright/repo'
 import { describe, expect, it } from 'vitest'
-import { decodeEvent, encodeEvent } from '../src/codec.ts'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
-import { createRelay, type RelayNotice } from '../src/relay/index.ts'
-import { runRepos } from '../src/run.ts'
+import type { LogEntry, TransactionalEventLog } from '../src/event-log/port.ts'
+import { peekFrame } from '../src/peek.ts'
 import {
-  commitLies,
-  createLoopback,
   createMemoryRelayStore,
-  SimulatedNetwork,
-  type SimulatedAccount,
-} from '../src/testing/index.ts'
-import { createMemoryChainStore } from '../src/verify/chain-store.ts'
-import { createEventVerifier } from '../src/verify/verifier.ts'
+  createRelay,
+  type EventNotice,
+  type Relay,
+  type RelayNotice,
+  type RelayOptions,
+  type RelayStore,
+} from '../src/relay/index.ts'
+import { commitLies } from '../src/testing/lies.ts'
+import { createFakeClock, type FakeClock } from '../src/testing/fake-clock.ts'
+import { SimulatedNetwork, type SimulatedHost } from '../src/testing/simulated-network.ts'
 
-const turn = () => new Promise((resolve) => setImmediate(resolve))
+const START_MS = Date.UTC(2027, 0, 1)
+const HOUR_MS = 3_600_000
 
-async function setup(options: { seed: number; hosts: number; accounts: number }) {
-  const network = await SimulatedNetwork.create(options)
+interface Bench extends AsyncDisposable {
+  readonly network: SimulatedNetwork
+  readonly clock: FakeClock
+  readonly log: TransactionalEventLog
+  readonly store: RelayStore
+  readonly notices: RelayNotice[]
+  readonly relay: Relay
+  readonly events: () => EventNotice[]
+  entries(): Promise<readonly LogEntry[]>
+  /** Follows a host from its beginning. */
+  follow(host: SimulatedHost, accountLimit?: number): Promise<void>
+  /** Waits until everything sent was handled. */
+  settled(): Promise<void>
+  /** Another relay on what the first one stored. */
+  again(options?: Partial<RelayOptions>): Relay
+}
+
+async function setUp(
+  simulation: Parameters<typeof SimulatedNetwork.create>[0] = {},
+  options: Partial<RelayOptions> = {},
+): Promise<Bench> {
+  const clock = createFakeClock(START_MS + HOUR_MS)
+  let ticks = START_MS
+  const network = await SimulatedNetwork.create({ now: () => ticks++, ...simulation })
   const log = createMemoryEventLog()
   const store = createMemoryRelayStore(log)
   const notices: RelayNotice[] = []
-  const clock = {
-    now: network.now,
-    // Nothing here waits for time: a pause is a turn of the event loop.
-    sleep: (_: number, signal?: AbortSignal) =>
-      signal?.aborted === true
-        ? Promise.reject(new Error('aborted'))
-        : turn().then(() => undefined),
-  }
-  const relay = createRelay({
-    store,
-    log,
-    identity: network.identitySource(),
-    open: network.loopback.open,
-    onNotice: (notice) => notices.push(notice),
-    clock,
-  })
-  const follow = async (enforcement: 'observe' | 'enforce' = 'enforce') => {
-    for (const { hostname, url } of network.hosts) {
-      void relay.follow({ hostname, url, enforcement, accountLimit: 1_000 })
-    }
-    for (let i = 0; i < 10; i++) await turn()
-  }
-  const events = () => notices.filter((notice) => notice.kind === 'event')
-  /** Waits until the relay judged everything the hosts sent since it follows them. */
-  const settle = async (count: number) => {
-    while (events().length < count) await turn()
-    for (let i = 0; i < 5; i++) await turn()
-  }
-  return { network, log, store, relay, follow, notices, events, settle }
-}
-
-/** What a consumer of the relay believes to be in every repository. */
-async function fold(log: ReturnType<typeof createMemoryEventLog>, network: SimulatedNetwork) {
-  const repos = new Map<string, Map<string, string>>()
-  const stop = new AbortController()
-  const { last } = log.bounds()
-  const open = createLoopback({ 'wss://relay.test': log }).open
-  let discontinuous = 0
-  const counts = await runRepos({
-    service: 'wss://relay.test',
-    cursor: 0,
-    open,
-    signal: stop.signal,
-    verify: createEventVerifier({
+  const again = (more: Partial<RelayOptions> = {}): Relay =>
+    createRelay({
+      store,
+      log,
       identity: network.identitySource(),
-      chain: createMemoryChainStore(),
-      policy: 'relay',
-      now: network.now,
-    }),
-    concurrency: 1,
-    lagMs: Infinity,
-    onIssue: (issue) => {
-      if (issue.kind === 'discontinuous') discontinuous++
+      open: network.loopback.open,
+      onNotice: (notice) => notices.push(notice),
+      clock,
+      ...options,
+      ...more,
+    })
+  const relay = again()
+  const events = (): EventNotice[] => notices.filter((notice) => notice.kind === 'event')
+  return {
+    network,
+    clock,
+    log,
+    store,
+    notices,
+    relay,
+    events,
+    entries: () => log.read(0, { maxEvents: 1_000_000, maxBytes: Infinity }),
+    follow: async ({ hostname, url }, accountLimit = 1_000) => {
+      // From the beginning: what the simulation sent before is part of the test.
+      await store.commit({
+        events: [],
+        accounts: [],
+        hosts: [
+          {
+            hostname,
+            url,
+            status: 'active',
+            cursor: 0,
+            enforcement: 'enforce',
+            accountCount: 0,
+            accountLimit,
+            addedAtMs: clock.now(),
+            lastEventAtMs: undefined,
+          },
+        ],
+      })
+      await relay.follow({ hostname, url, enforcement: 'enforce', accountLimit })
     },
-    handle: (event) => {
-      if (event.type === 'commit') {
-        const repo = repos.get(event.did) ?? new Map<string, string>()
-        repos.set(event.did, repo)
-        for (const { path, cid } of event.ops) {
-          if (cid === null) repo.delete(path)
-          else repo.set(path, cid.toString())
-        }
-      }
-      if (event.seq === last) stop.abort()
+    settled: async () => {
+      const sent = network.hosts.reduce((total, host) => total + host.log.bounds().last, 0)
+      for (let i = 0; i < 20_000 && events().length < sent; i++) await clock.advance(0)
+      expect(events()).toHaveLength(sent)
     },
-  })
-  return { repos, counts, discontinuous }
+    again,
+    [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose](),
+  }
 }
 
-async function contents({ repo }: SimulatedAccount): Promise<Map<string, string>> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of repo.export()) chunks.push(chunk)
-  const { verifyRepoSync } = await import('@skywright/repo')
-  const car = new Uint8Array(Buffer.concat(chunks))
-  expect(decodeCar(car).roots).toHaveLength(1)
-  return new Map([...verifyRepoSync(car).records()].map(({ path, cid }) => [path, cid.toString()]))
-}
-
-describe('createRelay over a simulated network', () => {
-  it('passes an honest network on, in order and byte for byte except for seq', async () => {
-    const { network, log, relay, follow, events, settle } = await setup({
-      seed: 11,
-      hosts: 3,
-      accounts: 0,
-    })
-    await follow()
-    for (let i = 0; i < 12; i++) await network.addAccount()
-    for (let i = 0; i < 600; i++) await network.step()
-    const sent = network.hosts.reduce((sum, host) => sum + host.log.bounds().last, 0)
-    await settle(sent)
-    expect(events().every((notice) => notice.outcome === 'accepted')).toBe(true)
-    expect(log.bounds().last).toBe(sent)
-    const bytes = new Set<string>()
-    for (const host of network.hosts) {
-      for (const { frame } of await host.log.read(0, { maxEvents: 1e5, maxBytes: 1e9 })) {
-        const event = decodeEvent(frame)
-        bytes.add(Buffer.from(encodeEvent(event, 1)).toString('latin1'))
-      }
-    }
-    for (const { frame } of await log.read(0, { maxEvents: 1e5, maxBytes: 1e9 })) {
-      expect(bytes.has(Buffer.from(encodeEvent(decodeEvent(frame), 1)).toString('latin1'))).toBe(
-        true,
-      )
-    }
-    const { repos, counts } = await fold(log, network)
-    expect(counts).toMatchObject({ received: sent, rejected: 0, discontinuous: 0 })
-    for (const account of network.accounts) {
-      expect(repos.get(account.did) ?? new Map()).toEqual(await contents(account))
-    }
-    await relay[Symbol.asyncDispose]()
-  })
-
-  it('puts every lie where it belongs and passes every truth', async () => {
-    const { network, log, relay, follow, events, settle, store } = await setup({
-      seed: 23,
-      hosts: 2,
-      accounts: 0,
-    })
-    await follow()
-    for (let i = 0; i < 10; i++) await network.addAccount()
-    const ledger = new Map<string, string>()
-    const note = (account: SimulatedAccount, seq: number, outcome: string) =>
-      ledger.set(`${account.host.hostname} ${String(seq)}`, outcome)
-    const told: Record<string, number> = {}
-    for (let round = 0; round < 700; round++) {
+describe('createRelay', () => {
+  it('puts every lie in its bucket and passes every honest event, in order, once', async () => {
+    await using bench = await setUp({ seed: 7, hosts: 3, accounts: 12 })
+    const { network } = bench
+    for (const host of network.hosts) await bench.follow(host)
+    const honest = network.hosts.map((host) => host.log.bounds().last).reduce((a, b) => a + b)
+    const told = new Map<string, number>()
+    const reasons = new Map<string, number>()
+    let sent = 0
+    for (let round = 0; round < 150; round++) {
       const account = network.random.pick(network.accounts)
       const event = await network.write(account)
-      const { name, tell, reason } = commitLies[round % commitLies.length]!
-      const lie = tell(event, { network, account })
-      if (lie !== undefined) {
-        const seq = await network.send(account, lie)
-        // A commit that names another account is a lie about that account; the rest stays as declared.
-        note(account, seq, `rejected ${reason}`)
-        told[name] = (told[name] ?? 0) + 1
+      const lie = commitLies[round % commitLies.length]
+      const lied = lie?.tell(event, { network, account })
+      if (lie !== undefined && lied !== undefined) {
+        await network.send(account, lied)
+        told.set(lie.name, (told.get(lie.name) ?? 0) + 1)
+        reasons.set(lie.reason, (reasons.get(lie.reason) ?? 0) + 1)
       }
-      note(account, await network.send(account, event), 'accepted')
-      if (round % 50 === 0) {
-        const garbage = await network.sendBytes(account, (seq) => {
-          const frame = encodeEvent(event, seq)
-          return frame.subarray(0, frame.length - 3)
-        })
-        note(account, garbage, 'rejected invalid-frame')
-      }
+      await network.send(account, event)
+      sent++
     }
-    const sent = network.hosts.reduce((sum, host) => sum + host.log.bounds().last, 0)
-    for (let i = 0; i < 2_000 && events().length < sent; i++) await turn()
-    const judged = new Map<string, string>()
-    for (const notice of events()) {
-      const key = `${notice.hostname} ${String(notice.seq)}`
-      expect(judged.has(key)).toBe(false)
-      judged.set(key, 'reason' in notice ? `${notice.outcome} ${notice.reason}` : notice.outcome)
+    await bench.settled()
+
+    expect(told.size).toBeGreaterThan(commitLies.length * 0.8)
+    const rejected = new Map<string, number>()
+    for (const notice of bench.events()) {
+      expect(['accepted', 'rejected']).toContain(notice.outcome)
+      if (notice.outcome !== 'rejected') continue
+      rejected.set(notice.reason, (rejected.get(notice.reason) ?? 0) + 1)
     }
-    for (const [key, outcome] of ledger) {
-      if (outcome === 'rejected invalid-frame') continue
-      expect([key, judged.get(key)]).toEqual([key, outcome])
+    expect(Object.fromEntries(rejected)).toEqual(Object.fromEntries(reasons))
+    const entries = await bench.entries()
+    expect(entries).toHaveLength(honest + sent)
+    const revs = new Map<string, string>()
+    for (const { frame, seq } of entries) {
+      const peek = peekFrame(frame)
+      expect(peek.seq).toBe(seq)
+      if (peek.rev === undefined || peek.did === undefined) continue
+      expect(peek.rev > (revs.get(peek.did) ?? '')).toBe(true)
+      revs.set(peek.did, peek.rev)
     }
-    // Every kind of lie was told, and nothing false is in the sequence.
-    for (const { name } of commitLies) {
-      if (!['operation left out', 'delete that names another former record'].includes(name)) {
-        expect([name, told[name] ?? 0]).toEqual([name, expect.any(Number)])
-        expect(told[name]).toBeGreaterThan(5)
-      }
+    expect(revs.size).toBe(12)
+  })
+
+  it('recognises after a crash what it had handled, whatever the cursor says', async () => {
+    await using bench = await setUp({ accounts: 5 }, { cursorIntervalMs: 1e9 })
+    const { network, store } = bench
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    await bench.follow(host)
+    for (let i = 0; i < 40; i++) await network.step()
+    await bench.settled()
+    const before = await bench.entries()
+    expect(store.getHost(host.hostname)?.cursor).toBe(0)
+
+    // Nobody stopped the first relay in order: the second starts from what is stored.
+    network.loopback.cut(host.url)
+    const second: RelayNotice[] = []
+    await using again = bench.again({ onNotice: (notice) => second.push(notice) })
+    again.start()
+    for (let i = 0; i < 5_000 && second.length <= before.length; i++) await bench.clock.advance(0)
+    const duplicates = second.filter(
+      (notice) => notice.kind === 'event' && notice.outcome === 'rejected',
+    )
+    expect(duplicates).toHaveLength(before.length)
+    for (const notice of duplicates) expect(notice).toMatchObject({ reason: 'duplicate' })
+    expect(await bench.entries()).toEqual(before)
+  })
+
+  it('never gives a host up, and loses nothing while it is away', async () => {
+    await using bench = await setUp(
+      { accounts: 1 },
+      { backoff: { random: () => 1 }, cursorIntervalMs: HOUR_MS },
+    )
+    const { network, clock, store } = bench
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    await bench.follow(host)
+    await bench.settled()
+    expect(store.getHost(host.hostname)).toMatchObject({ status: 'active', cursor: 0 })
+    await clock.advance(HOUR_MS)
+    expect(store.getHost(host.hostname)).toMatchObject({ cursor: 3 })
+
+    network.loopback.setReachable(host.url, false)
+    network.loopback.cut(host.url)
+    await clock.advance(60_000)
+    expect(store.getHost(host.hostname)?.status).toBe('offline')
+    const attempts = network.loopback.opened.length
+    for (let day = 0; day < 30; day++) await clock.advance(24 * HOUR_MS)
+    // Once an hour, for a month.
+    expect(network.loopback.opened.length - attempts).toBeGreaterThan(700)
+    expect(network.loopback.opened.length - attempts).toBeLessThan(800)
+
+    await network.step()
+    network.loopback.setReachable(host.url, true)
+    await clock.advance(HOUR_MS)
+    await bench.settled()
+    expect(store.getHost(host.hostname)?.status).toBe('active')
+    expect(await bench.entries()).toHaveLength(4)
+  })
+
+  it('hurries when a host asks, and says whether it could be reached', async () => {
+    await using bench = await setUp({ accounts: 1 })
+    const { network, relay } = bench
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    network.loopback.setReachable(host.url, false)
+    const options = { ...host, enforcement: 'enforce', accountLimit: 10 } as const
+    expect(await relay.follow(options)).toBe(false)
+    expect(await relay.follow(options)).toBe(false)
+    network.loopback.setReachable(host.url, true)
+    expect(await relay.follow(options)).toBe(true)
+    expect(await relay.follow(options)).toBe(true)
+    expect(network.loopback.opened).toHaveLength(3)
+  })
+
+  it('calls a silent host idle and an awake one active', async () => {
+    await using bench = await setUp({ accounts: 1 }, { idleAfterMs: HOUR_MS })
+    const { network, clock, store } = bench
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    await bench.follow(host)
+    await bench.settled()
+    await clock.advance(HOUR_MS + 1)
+    expect(store.getHost(host.hostname)?.status).toBe('idle')
+    await network.step()
+    await bench.settled()
+    await clock.advance(0)
+    expect(store.getHost(host.hostname)?.status).toBe('active')
+  })
+
+  it('slows a host down to its rate and drops nothing', async () => {
+    await using bench = await setUp({ accounts: 1 })
+    const { network, clock } = bench
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    const account = network.accounts[0]
+    if (account === undefined) throw new Error('no account')
+    for (let i = 0; i < 900; i++) await network.send(account, network.identityEvent(account))
+    await bench.follow(host, 1)
+    for (let i = 0; i < 300; i++) await clock.advance(0)
+    // Ten seconds' worth at once (50 per second), then at the rate.
+    expect(bench.events().length).toBeGreaterThan(450)
+    expect(bench.events().length).toBeLessThan(600)
+    for (let second = 0; second < 10; second++) await clock.advance(1_000)
+    await bench.settled()
+  })
+
+  it('stops taking events when its store fails, and takes them again at the next start', async () => {
+    await using bench = await setUp({ accounts: 3 })
+    const { network, store } = bench
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    await bench.follow(host)
+    await bench.settled()
+    const failures: RelayNotice[] = []
+    const full: RelayStore = {
+      ...store,
+      commit: (change) =>
+        change.events.length > 0 ? Promise.reject(new Error('disk full')) : store.commit(change),
     }
-    const { repos, counts, discontinuous } = await fold(log, network)
-    expect(counts.rejected).toBe(0)
-    expect(discontinuous).toBe(0)
-    for (const account of network.accounts) {
-      expect(repos.get(account.did) ?? new Map()).toEqual(await contents(account))
-      expect(store.getAccount(account.did)?.chain?.rev).toBe((await account.repo.head()).rev)
-    }
-    await settle(0)
-    await relay[Symbol.asyncDispose]()
+    await bench.relay[Symbol.asyncDispose]()
+    const broken = bench.again({
+      store: full,
+      onNotice: (notice) => {
+        if (notice.kind === 'failure') failures.push(notice)
+      },
+    })
+    broken.start()
+    await bench.clock.advance(0)
+    for (let i = 0; i < 10; i++) await network.step()
+    for (let i = 0; i < 50; i++) await bench.clock.advance(0)
+    expect(failures).toMatchObject([{ hostname: host.hostname, error: { message: 'disk full' } }])
+    await broken[Symbol.asyncDispose]()
+
+    await using healthy = bench.again()
+    healthy.start()
+    await bench.settled()
+    expect(await bench.entries()).toHaveLength(host.log.bounds().last)
+  })
+
+  it('follows an account through a change of its key', async () => {
+    await using bench = await setUp({ accounts: 2 })
+    const { network } = bench
+    const [host] = network.hosts
+    const [account] = network.accounts
+    if (host === undefined || account === undefined) throw new Error('no account')
+    await bench.follow(host)
+    await network.step(account)
+    await bench.settled()
+    await network.rotateKey(account)
+    await network.step(account)
+    await bench.settled()
+    expect(bench.events().every((notice) => notice.outcome === 'accepted')).toBe(true)
   })
 })
