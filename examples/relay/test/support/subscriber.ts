@@ -15,7 +15,7 @@ export interface Subscriber extends AsyncDisposable {
   readonly closed: Promise<number>
 }
 
-const PATIENCE_MS = 5_000
+const PATIENCE_MS = 30_000
 
 export async function subscribe(url: string, cursor?: number): Promise<Subscriber> {
   const target = new URL('/xrpc/com.atproto.sync.subscribeRepos', url.replace(/^http/, 'ws'))
