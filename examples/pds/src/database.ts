@@ -1,9 +1,12 @@
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /** Milliseconds a statement waits for another process (a backup, an operator's shell) to let go of the file. */
 const BUSY_TIMEOUT_MS = 5_000
+
+/** Pages of 4 KiB the write-ahead log grows to before it is folded in: each folding holds writers up. */
+const CHECKPOINT_PAGES = 4_000
 
 /**
  * Opens the one database of the server, creating its folder. Accounts, repositories, blob metadata
@@ -14,9 +17,13 @@ export function openDatabase(
   durability: 'full' | 'normal' = 'full',
 ): DatabaseSync {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const database = new DatabaseSync(join(directory, 'pds.sqlite'), { timeout: BUSY_TIMEOUT_MS })
+  const path = join(directory, 'pds.sqlite')
+  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
+  // It holds signing keys. Whatever SQLite puts beside the file gets the same mode.
+  chmodSync(path, 0o600)
   database.exec(
-    `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'};`,
+    `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'};
+     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};`,
   )
   return database
 }

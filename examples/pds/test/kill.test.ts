@@ -3,12 +3,15 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { decodeEvent, type CommitEvent, type LogEntry } from '@skywright/firehose'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
 import { createMemoryPlcStore, createPlcDirectory } from '@skywright/identity/plc-directory'
 import { openSqliteRepoStore } from '@skywright/repo/sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { openDatabase } from '../src/database.ts'
 import { call, PASSWORD, temporaryFolder } from './harness.ts'
 
@@ -176,8 +179,16 @@ describe('a server that is killed while it writes', () => {
     const { child, url } = await start()
     const listed = await call(url, 'com.atproto.sync.listRepos')
     expect((listed.body as { repos: unknown[] }).repos).toHaveLength(ACCOUNTS)
+    const socket = new WebSocket(
+      `${url.replace('http', 'ws')}/xrpc/com.atproto.sync.subscribeRepos`,
+    )
+    await once(socket, 'open')
+    const closed = once(socket, 'close')
     child.kill('SIGTERM')
     const [code] = (await once(child, 'exit')) as [number | null]
     expect(code).toBe(0)
+    await closed
+    const { mode } = await stat(join(folder.path, 'pds.sqlite'))
+    expect(mode & 0o077).toBe(0)
   })
 })
