@@ -7,7 +7,7 @@ import type { SqlValue } from './query/index-reader.ts'
 const PAGE = 5_000
 
 /**
- * Digest of everything indexed that is a function of the records: accounts with their rev and status, rows with columns
+ * Digest of everything indexed that is a function of the records: accounts that have any, with their rev and status, rows with columns
  * and standing, links, counters, notifications and dead letters; spelled out, never by local id. Times of arrival are left out.
  *
  * Each item is hashed and the hashes are added up, so the order of reading does not matter and memory stays flat.
@@ -16,11 +16,23 @@ export async function hashState(store: IndexStore, schema: Schema): Promise<stri
   const sum = new Uint32Array(8)
   const add = (kind: string, parts: readonly unknown[]): void => addDigest(sum, kind, parts)
   const names = new TargetNames(store)
+  // What is known of an account without records depends on whether anything was ever asked about it.
+  const indexed = schema.collections
+    .map((collection) =>
+      collection.edge
+        ? `EXISTS (SELECT 1 FROM "${collection.name}" r WHERE r.repo = a.id)`
+        : `EXISTS (SELECT 1 FROM ix_uri u JOIN "${collection.name}" r ON r.id = u.id WHERE u.repo = a.id AND u.nsid = (SELECT id FROM ix_nsid WHERE name = '${collection.nsid}'))`,
+    )
+    .concat('EXISTS (SELECT 1 FROM ix_dead d WHERE d.repo = a.id)')
+    .join(' OR ')
   await eachRow(
     store,
-    'SELECT id, did, rev, active, status FROM ix_actor WHERE (rev IS NOT NULL OR active = 0) AND id > ? ORDER BY id LIMIT ?',
+    `SELECT a.id, a.did, CASE WHEN ${indexed} THEN a.rev END AS rev, a.active, a.status FROM ix_actor a
+     WHERE (a.rev IS NOT NULL OR a.active = 0) AND a.id > ? ORDER BY a.id LIMIT ?`,
     (rows) => {
-      for (const row of rows) add('actor', [row['did'], row['rev'], row['active'], row['status']])
+      for (const row of rows)
+        if (row['rev'] !== null || Number(row['active']) === 0)
+          add('actor', [row['did'], row['rev'], row['active'], row['status']])
     },
   )
   for (const collection of schema.collections) {
