@@ -1,4 +1,4 @@
-import type { HostRecord, RelayStore } from '@skywright/firehose/relay'
+import type { RelayStore } from '@skywright/firehose/relay'
 import { InvalidRequestError, RateLimitedError } from '@skywright/xrpc'
 import { type HostAddress, isUnderDomain, parseHostname } from './hostname.ts'
 import { checkHostIsAlive } from './host-check.ts'
@@ -47,9 +47,12 @@ export class Admission {
    * @throws {InvalidRequestError} for a bad hostname, a host that does not answer as a PDS, and (as `HostBanned`) a
    * banned one; {@link RateLimitedError} when the caller, or the relay for today, has asked enough
    */
-  async request(text: string, { caller }: { readonly caller: string }): Promise<void> {
+  async request(
+    text: string,
+    { caller, unlimited = false }: { readonly caller: string; readonly unlimited?: boolean },
+  ): Promise<void> {
     const { store, development, bannedDomains } = this.#options
-    const retryAfterSeconds = this.#callers.take(caller)
+    const retryAfterSeconds = unlimited ? undefined : this.#callers.take(caller)
     if (retryAfterSeconds !== undefined) {
       throw new RateLimitedError('too many crawl requests', { retryAfterSeconds })
     }
@@ -64,15 +67,17 @@ export class Admission {
     // Callers that ask for the same host at the same time share one check.
     let running = this.#running.get(address.hostname)
     if (running === undefined) {
-      running = this.#admit(address, known).finally(() => this.#running.delete(address.hostname))
+      running = this.#admit(address, known !== undefined || unlimited).finally(() =>
+        this.#running.delete(address.hostname),
+      )
       this.#running.set(address.hostname, running)
     }
     await running
   }
 
-  async #admit(address: HostAddress, known: HostRecord | undefined): Promise<void> {
+  async #admit(address: HostAddress, isUnlimited: boolean): Promise<void> {
     const { follow, fetch, now, newHostsPerDay, countHostsAddedSince } = this.#options
-    if (known === undefined && countHostsAddedSince(now() - DAY_MS) >= newHostsPerDay) {
+    if (!isUnlimited && countHostsAddedSince(now() - DAY_MS) >= newHostsPerDay) {
       throw new RateLimitedError('this relay takes no more new hosts today', {
         retryAfterSeconds: HOUR_MS / 1000,
       })

@@ -75,12 +75,12 @@ export class HostReports implements Disposable {
     )
   }
 
-  /** Counts an event that was passed on without remark. */
-  accepted(hostname: string): void {
-    this.#count(hostname, 'accepted', '')
+  /** Counts an event without remembering it. */
+  count(hostname: string, outcome: OutcomeKind, reason = ''): void {
+    this.#count(hostname, outcome, reason)
   }
 
-  /** Counts and remembers anything else. */
+  /** Counts and remembers. */
   incident(hostname: string, incident: Omit<Incident, 'atMs'>): void {
     const atMs = this.#count(hostname, incident.outcome, incident.reason)
     let list = this.#incidents.get(hostname)

@@ -1,4 +1,4 @@
-import type { RelayNotice } from '@skywright/firehose/relay'
+import type { RelayNotice, RelayStore } from '@skywright/firehose/relay'
 import type { Logger } from 'pino'
 import type { HostReports } from './host-reports.ts'
 
@@ -12,12 +12,19 @@ const UNREMARKABLE = 'duplicate'
  */
 export function recordNotice(
   notice: RelayNotice,
-  { reports, logger }: { readonly reports: HostReports; readonly logger: Logger },
+  sources: {
+    readonly reports: HostReports
+    readonly logger: Logger
+    readonly store: Pick<RelayStore, 'getHost'>
+  },
 ): void {
+  const { reports, logger } = sources
   switch (notice.kind) {
     case 'event':
-      recordEvent(notice, reports)
-      if (notice.outcome !== 'accepted') logger.debug(loggable(notice), 'event')
+      recordEvent(notice, sources)
+      if (notice.outcome !== 'accepted' && logger.isLevelEnabled('debug')) {
+        logger.debug(loggable(notice), 'event')
+      }
       break
     case 'connection': {
       const { hostname, reason, error } = notice
@@ -38,16 +45,27 @@ export function recordNotice(
   }
 }
 
-function recordEvent(notice: Extract<RelayNotice, { kind: 'event' }>, reports: HostReports): void {
-  const { hostname, did, seq, rev } = notice
-  if (notice.outcome === 'accepted') {
-    reports.accepted(hostname)
+function recordEvent(
+  notice: Extract<RelayNotice, { kind: 'event' }>,
+  {
+    reports,
+    store,
+  }: { readonly reports: HostReports; readonly store: Pick<RelayStore, 'getHost'> },
+): void {
+  const { hostname, outcome, did, seq, rev } = notice
+  if (outcome === 'accepted') {
+    reports.count(hostname, outcome)
     return
   }
   const error = 'error' in notice ? notice.error : undefined
   if (notice.reason === UNREMARKABLE) return
+  // A host that is only observed is not told off for what was let through.
+  if (outcome === 'tolerated' && store.getHost(hostname)?.enforcement === 'observe') {
+    reports.count(hostname, outcome, notice.reason)
+    return
+  }
   reports.incident(hostname, {
-    outcome: notice.outcome,
+    outcome,
     reason: notice.reason,
     did,
     seq,

@@ -113,7 +113,7 @@ export async function startRelay(
       open,
       clock: { ...systemClock, now },
       onNotice: (notice) => {
-        recordNotice(notice, { reports, logger })
+        recordNotice(notice, { reports, logger, store })
         if (notice.kind !== 'failure') return
         problem = 'the relay cannot store events'
         failure.abort(notice.error)
@@ -148,7 +148,7 @@ export async function startRelay(
     health: () => ({ version: 'skywright' }),
   })
   router
-    .add(requestCrawl({ admission }))
+    .add(requestCrawl({ admission, admin }))
     .add(subscribeRepos({ log }))
     .add(listRepos({ store }))
     .add(getRepoStatus({ store }))

@@ -32,8 +32,8 @@ function open(): HostReports {
 describe('HostReports', () => {
   it('counts by outcome and reason and keeps the incidents, newest first', () => {
     using reports = open()
-    reports.accepted('a.test')
-    reports.accepted('a.test')
+    reports.count('a.test', 'accepted')
+    reports.count('a.test', 'accepted')
     reports.incident('a.test', {
       outcome: 'rejected',
       reason: 'bad-signature',
@@ -62,10 +62,10 @@ describe('HostReports', () => {
   it('keeps counts across a restart and adds to them', () => {
     {
       using reports = open()
-      reports.accepted('a.test')
+      reports.count('a.test', 'accepted')
     }
     using reports = open()
-    reports.accepted('a.test')
+    reports.count('a.test', 'accepted')
     expect(reports.counts('a.test')).toMatchObject([{ count: 2 }])
   })
 

@@ -119,6 +119,19 @@ describe('requestCrawl', () => {
       status: 429,
       error: 'RateLimitExceeded',
     })
+    await expect(
+      network.client.procedure(
+        'com.atproto.sync.requestCrawl',
+        { hostname: two.hostname },
+        { headers: { authorization: 'Basic wrong' } },
+      ),
+    ).rejects.toMatchObject({ status: 401 })
+    const three = await network.startHost()
+    await network.client.procedure(
+      'com.atproto.sync.requestCrawl',
+      { hostname: three.hostname },
+      { headers: ADMIN_HEADERS },
+    )
     // A known host is no new host.
     await network.requestCrawl(one.hostname)
     now += 86_400_001

@@ -171,6 +171,22 @@ describe('verification', () => {
     expect(outcomes.get('discontinuous since-mismatch')).toBe(1)
   })
 
+  it('lists what it tolerated under warn, and only counts it under observe', async () => {
+    for (const enforcement of ['observe', 'warn'] as const) {
+      await network.client.procedure(
+        'io.github.skywright.relay.updateHost',
+        { hostname: host.hostname, enforcement },
+        { headers: ADMIN_HEADERS },
+      )
+      await host.emit(omitPrevData(commitEvent(await makeCommit(enforcement), time)))
+      await live.until((s) => s.repoEvents().length === (enforcement === 'warn' ? 5 : 4), 'it')
+    }
+    await heard()
+    const { outcomes, incidents } = await report()
+    expect(outcomes.get('tolerated missing-prev-data')).toBe(2)
+    expect(incidents).toHaveLength(1)
+  })
+
   it('keeps unknown fields: bytes go out as they came, but for seq', async () => {
     const { decodeFrame, encodeMessageFrame } = await import('@skywright/xrpc/frame')
     const { encodeEvent } = await import('@skywright/firehose')
