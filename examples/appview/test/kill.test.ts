@@ -15,6 +15,7 @@ const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const INSPECT = fileURLToPath(new URL('support/inspect.ts', import.meta.url))
 const KILLS = 8
 const POSTS_PER_LIFE = 25
+const FANS = 5
 const POST = 'app.bsky.feed.post'
 const LIKE = 'app.bsky.feed.like'
 
@@ -113,7 +114,8 @@ it(`loses and doubles nothing over ${KILLS} kills`, { timeout: 120_000 }, async 
   const pds = stack.use(await new SmallPds(resolver).listen())
   const plc = stack.use(await servePlc(resolver))
   const author = await pds.account('author')
-  const fan = await pds.account('fan')
+  const fans: Resident[] = []
+  for (let i = 0; i < FANS; i++) fans.push(await pds.account(`fan${i}`))
   const env = {
     APPVIEW_PORT: '0',
     APPVIEW_DEV: 'true',
@@ -134,8 +136,9 @@ it(`loses and doubles nothing over ${KILLS} kills`, { timeout: 120_000 }, async 
     for (let i = 0; i < POSTS_PER_LIFE; i++) {
       const [uri = ''] = await pds.create(author, POST, { text: `post ${written++}` })
       const cid = (await author.repo.get(POST, uri.split('/').at(-1) ?? ''))?.cid.toString()
-      await pds.create(fan, LIKE, { subject: { uri, cid } })
-      if (i % 5 === 4) {
+      for (const fan of fans) await pds.create(fan, LIKE, { subject: { uri, cid } })
+      const fan = fans[i % FANS]
+      if (i % 3 === 2 && fan !== undefined) {
         const [like] = await fan.repo.list(LIKE, { limit: 1 })
         await pds.write(fan, { action: 'delete', collection: LIKE, rkey: like?.rkey ?? '' })
       }
@@ -150,7 +153,8 @@ it(`loses and doubles nothing over ${KILLS} kills`, { timeout: 120_000 }, async 
   expect(await end(appView.child, 'SIGTERM')).toBe(0)
 
   // The index that was killed is the index that never was.
-  const revs = [await author.repo.head(), await fan.repo.head()].map(({ did, rev }) => [did, rev])
+  const heads = await Promise.all([author, ...fans].map(({ repo }) => repo.head()))
+  const revs = heads.map(({ did, rev }) => [did, rev])
   const known = { ...env, INSPECT_REVS: JSON.stringify(revs) }
   const killed = await inspect(known)
   const calm = await inspect({ ...known, APPVIEW_DATA_DIRECTORY: join(directory, 'calm') })

@@ -102,7 +102,8 @@ export class SmallPds implements AsyncDisposable {
     const digits = String(id)
       .padStart(8, '2')
       .replaceAll(/[^2-7]/g, (digit) => 'abcdefghij'[Number(digit)] ?? 'k')
-    const did = `did:plc:${name.padEnd(16, 'a').slice(0, 16)}${digits}`
+    const label = name.replaceAll(/[^a-z2-7]/g, 'x')
+    const did = `did:plc:${label.padEnd(16, 'a').slice(0, 16)}${digits}`
     const key = generatePrivateKey('k256')
     const handle = `${name}.test`
     this.#resolver?.setAccount({ did, handle, signingKey: key.publicKey, pds: this.url })
