@@ -7,6 +7,7 @@ export default library([
   'src/ws.ts',
   'src/workers/index.ts',
   'src/workers/prove-worker.ts',
+  'src/jetstream/index.ts',
   'src/labels/index.ts',
   'src/relay/index.ts',
   'src/testing/index.ts',

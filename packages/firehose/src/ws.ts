@@ -9,6 +9,8 @@ import { DisconnectedError } from './errors.ts'
 import type { OpenStream } from './socket.ts'
 import { SocketBuffer } from './socket-buffer.ts'
 
+export { createJetstreamSockets } from './jetstream/jetstream-sockets.ts'
+export type { JetstreamSockets } from './jetstream/jetstream-sockets.ts'
 export { createEventSockets } from './ws-serve.ts'
 export type { EventSockets, EventSocketsOptions } from './ws-serve.ts'
 

@@ -58,7 +58,7 @@ describe('openSegmentEventLog', () => {
     const { size } = await stat(file)
     const all = Array.from({ length: 60 }, (_, i) => i + 1)
     let cut = 0
-    for (let length = 0; length <= size; length += 37) {
+    for (let length = 0; length <= size; length += 211) {
       const copy = await scratch()
       await cp(folder, copy, { recursive: true })
       await truncate(join(copy, file.slice(folder.length + 1)), length)
@@ -70,7 +70,7 @@ describe('openSegmentEventLog', () => {
       expect(next).toBe(found.length + 1)
       expect(await everything(log)).toEqual([...found, next])
     }
-    expect(cut).toBeGreaterThan(100)
+    expect(cut).toBeGreaterThan(20)
   })
 
   it('loses one event to one flipped bit, wherever it is, and says so', async () => {
@@ -79,7 +79,7 @@ describe('openSegmentEventLog', () => {
     const random = createRandom(7)
     const all = Array.from({ length: 100 }, (_, i) => i + 1)
     let lost = 0
-    for (let round = 0; round < 120; round++) {
+    for (let round = 0; round < 40; round++) {
       const copy = await scratch()
       await cp(folder, copy, { recursive: true })
       const path = join(copy, random.pick(files).slice(folder.length + 1))
@@ -107,7 +107,7 @@ describe('openSegmentEventLog', () => {
       expect(next).toBeGreaterThan(100)
       expect(await everything(log)).toEqual([...found, next])
     }
-    expect(lost).toBe(120)
+    expect(lost).toBe(40)
   })
 
   it('gives readers everything while accounts are erased and old files trimmed under them', async () => {

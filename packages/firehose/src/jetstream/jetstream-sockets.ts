@@ -1,0 +1,197 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer, type RawData, type WebSocket } from 'ws'
+import type { EventLog } from '../event-log/port.ts'
+import {
+  createJetstreamMatcher,
+  serveJetstream,
+  type JetstreamFilter,
+  type JetstreamMatcher,
+  type JetstreamMemo,
+} from './serve-jetstream.ts'
+
+/** Largest `options_update`: as Jetstream allows. */
+const MAX_OPTIONS_BYTES = 10_000_000
+/** Written and not taken by the network above which a subscriber is not sent more. */
+const MAX_BUFFERED_BYTES = 1_048_576
+const STALL_MS = 30_000
+const CLOSE_GOING_AWAY = 1001
+const CLOSE_POLICY = 1008
+
+/** Subscribers of a Jetstream. Disposing it tells all of them that the server goes away. */
+export interface JetstreamSockets extends AsyncDisposable {
+  /** Takes an upgrade request of `/subscribe`. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void
+  readonly size: number
+}
+
+/**
+ * Serves a log as Jetstream v1: `wantedCollections`, `wantedDids`, `maxMessageSizeBytes`, `cursor`, `requireHello`, and
+ * `options_update` messages. `compress` is refused: its dictionary is not ours to give.
+ */
+export function createJetstreamSockets(log: EventLog): JetstreamSockets {
+  return new Sockets(log)
+}
+
+class Sockets implements JetstreamSockets {
+  private readonly log: EventLog
+  private readonly stopping = new AbortController()
+  private readonly running = new Set<Promise<void>>()
+  private readonly memo: JetstreamMemo = new WeakMap()
+  private readonly server = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_OPTIONS_BYTES,
+    perMessageDeflate: false,
+  })
+
+  constructor(log: EventLog) {
+    this.log = log
+  }
+
+  get size(): number {
+    return this.running.size
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+    let options: SubscribeOptions
+    try {
+      options = readOptions(new URL(request.url ?? '/', 'http://localhost').searchParams)
+    } catch (error) {
+      const text = error instanceof Error ? error.message : 'bad request'
+      const lines = [
+        'HTTP/1.1 400 Bad Request',
+        'Connection: close',
+        `Content-Length: ${String(text.length)}`,
+      ]
+      socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`)
+      return
+    }
+    const body = Buffer.from(head.buffer, head.byteOffset, head.byteLength)
+    this.server.handleUpgrade(request, socket, body, (client) => {
+      const pump = this.pump(client, options).finally(() => this.running.delete(pump))
+      this.running.add(pump)
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stopping.abort()
+    await Promise.all(this.running)
+    this.server.close()
+  }
+
+  private async pump(client: WebSocket, options: SubscribeOptions): Promise<void> {
+    const closed = new AbortController()
+    const signal = AbortSignal.any([closed.signal, this.stopping.signal])
+    let { matcher } = options
+    let ready = (): void => undefined
+    const hello = options.requireHello
+      ? new Promise<void>((resolve) => {
+          ready = resolve
+        })
+      : Promise.resolve()
+    client.on('error', () => {
+      client.terminate()
+    })
+    client.once('close', () => {
+      closed.abort()
+      ready()
+    })
+    client.on('message', (data: RawData) => {
+      try {
+        matcher = readUpdate(data) ?? matcher
+        ready()
+      } catch (error) {
+        const text = error instanceof Error ? error.message : 'bad options'
+        client.close(CLOSE_POLICY, text.slice(0, 100))
+      }
+    })
+    try {
+      await hello
+      const { cursor } = options
+      const { memo } = this
+      for await (const message of serveJetstream(this.log, {
+        memo,
+        cursor,
+        signal,
+        filter: () => matcher,
+      })) {
+        client.send(message)
+        if (client.bufferedAmount > MAX_BUFFERED_BYTES && !(await drained(client, signal))) {
+          client.terminate()
+          return
+        }
+      }
+      client.close(CLOSE_GOING_AWAY)
+    } catch {
+      client.terminate()
+    }
+  }
+}
+
+interface SubscribeOptions {
+  readonly cursor: number | undefined
+  readonly requireHello: boolean
+  readonly matcher: JetstreamMatcher
+}
+
+function readOptions(parameters: URLSearchParams): SubscribeOptions {
+  if (parameters.get('compress') === 'true') throw new TypeError('compress is not supported')
+  const cursor = parameters.get('cursor')
+  const max = parameters.get('maxMessageSizeBytes')
+  if (cursor !== null && !/^\d{1,16}$/.test(cursor))
+    throw new TypeError('cursor must be an integer')
+  if (max !== null && !/^-?\d{1,10}$/.test(max)) {
+    throw new TypeError('maxMessageSizeBytes must be an integer')
+  }
+  return {
+    // 0 means live to Jetstream, as its absence does.
+    cursor: cursor === null || Number(cursor) === 0 ? undefined : Number(cursor),
+    requireHello: parameters.get('requireHello') === 'true',
+    matcher: createJetstreamMatcher({
+      wantedCollections: parameters.getAll('wantedCollections'),
+      wantedDids: parameters.getAll('wantedDids'),
+      maxMessageSizeBytes: Number(max ?? 0),
+    }),
+  }
+}
+
+function readUpdate(data: RawData): JetstreamMatcher | undefined {
+  const bytes = Array.isArray(data) ? Buffer.concat(data) : data
+  const message: unknown = JSON.parse(new TextDecoder().decode(bytes))
+  if (message === null || typeof message !== 'object' || !('type' in message)) return undefined
+  if (message.type !== 'options_update' || !('payload' in message)) return undefined
+  const { payload } = message
+  if (payload === null || typeof payload !== 'object') throw new TypeError('payload is no object')
+  const list = (name: string): readonly string[] => {
+    const value: unknown = Reflect.get(payload, name) ?? []
+    if (!Array.isArray(value) || !value.every((one) => typeof one === 'string')) {
+      throw new TypeError(`${name} is no list of strings`)
+    }
+    return value
+  }
+  const max: unknown = Reflect.get(payload, 'maxMessageSizeBytes') ?? 0
+  if (typeof max !== 'number') throw new TypeError('maxMessageSizeBytes is no number')
+  const filter: JetstreamFilter = {
+    wantedCollections: list('wantedCollections'),
+    wantedDids: list('wantedDids'),
+    maxMessageSizeBytes: max,
+  }
+  return createJetstreamMatcher(filter)
+}
+
+/** Waits until the network took what was sent; `false` when it takes nothing for too long. */
+function drained(client: WebSocket, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    let left = client.bufferedAmount
+    let since = Date.now()
+    const timer = setInterval(() => {
+      const now = client.bufferedAmount
+      if (now < left) since = Date.now()
+      left = now
+      const stalled = Date.now() - since > STALL_MS
+      if (now > MAX_BUFFERED_BYTES / 2 && !stalled && !signal.aborted) return
+      clearInterval(timer)
+      resolve(!stalled)
+    }, 20)
+  })
+}
