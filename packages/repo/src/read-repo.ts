@@ -40,6 +40,8 @@ export interface RepoReader {
 const MAX_PENDING_BYTES = 64 * 1024 * 1024
 /** Bytes of records kept because a sender may send a record once that is at two paths. */
 const RECENT_BYTES = 1024 * 1024
+/** Records kept for that reason; each may keep the chunk it came in from being released. */
+const RECENT_RECORDS = 1024
 
 /**
  * Reads and proves a repo while it arrives, with the checks of {@link verifyRepo} and the memory of one path of the tree.
@@ -96,8 +98,8 @@ class BlockFinder {
     this.maxPendingBytes = maxPendingBytes
   }
 
-  /** Gives a block that is needed once. @throws {MissingBlockError} when the stream ends without it. */
-  async take(cid: CidKey): Promise<Uint8Array> {
+  /** Gives a block that is needed once, if that needs no waiting. */
+  takeNow(cid: CidKey): Uint8Array | undefined {
     const held = this.pending.get(cid)
     if (held !== undefined) {
       this.pending.delete(cid)
@@ -105,6 +107,18 @@ class BlockFinder {
       return held
     }
     for (;;) {
+      const section = this.stream.nextNow()
+      if (section === undefined) return undefined
+      if (section.key === cid) return section.bytes
+      this.hold(section)
+    }
+  }
+
+  /** Gives a block that is needed once. @throws {MissingBlockError} when the stream ends without it. */
+  async take(cid: CidKey): Promise<Uint8Array> {
+    for (;;) {
+      const now = this.takeNow(cid)
+      if (now !== undefined) return now
       const section = await this.stream.next()
       if (section === undefined) throw new MissingBlockError(formatCidKey(cid))
       if (section.key === cid) return section.bytes
@@ -112,15 +126,23 @@ class BlockFinder {
     }
   }
 
-  /** Gives a record, which may be needed again. */
-  async takeRecord(cid: CidKey): Promise<Uint8Array> {
+  /** Gives a record, which may be needed again, if that needs no waiting. */
+  takeRecordNow(cid: CidKey): Uint8Array | undefined {
     const known = this.recent.get(cid)
     if (known !== undefined) {
-      // Anew at the end of the line.
+      // Anew at the end of the line; copied, so as not to hold its chunk for long.
       this.recent.delete(cid)
-      this.recent.set(cid, known)
-      return known
+      const copy = known.slice()
+      this.recent.set(cid, copy)
+      return copy
     }
+    const bytes = this.takeNow(cid)
+    if (bytes !== undefined) this.remember(cid, bytes)
+    return bytes
+  }
+
+  /** Gives a record, which may be needed again. */
+  async takeRecord(cid: CidKey): Promise<Uint8Array> {
     const bytes = await this.take(cid)
     this.remember(cid, bytes)
     return bytes
@@ -137,10 +159,10 @@ class BlockFinder {
   }
 
   private remember(cid: CidKey, bytes: Uint8Array): void {
-    this.recent.set(cid, bytes.slice())
+    this.recent.set(cid, bytes)
     this.recentBytes += bytes.length
     for (const [oldest, { length }] of this.recent) {
-      if (this.recentBytes <= RECENT_BYTES) return
+      if (this.recentBytes <= RECENT_BYTES && this.recent.size <= RECENT_RECORDS) return
       this.recent.delete(oldest)
       this.recentBytes -= length
     }
@@ -169,7 +191,11 @@ async function* readRecords(
       const { node, lower, upper, index } = frame
       const { keys, values, trees } = node
       if (index > 0) {
-        yield await readRecord(blocks, keys[index - 1] ?? '', values[index - 1] ?? '', mode)
+        const path = keys[index - 1] ?? ''
+        const value = values[index - 1] ?? ''
+        const bytes = blocks.takeRecordNow(value) ?? (await blocks.takeRecord(value))
+        checkRecord(bytes, path, mode)
+        yield { path, cid: cidFromKey(value), bytes }
       }
       frame.index++
       if (index === keys.length) stack.pop()
@@ -177,10 +203,11 @@ async function* readRecords(
       if (typeof tree !== 'string') continue
       const before = index > 0 ? (keys[index - 1] ?? lower) : lower
       const behind = index < keys.length ? keys[index] : upper
-      current = await blocks.take(tree)
+      current = blocks.takeNow(tree) ?? (await blocks.take(tree))
       const child = loader.load(tree, node.depth - 1, before, behind)
       stack.push({ node: child, lower: before, upper: behind, index: 0 })
-      await pauseWhenDue()
+      const pausing = pauseWhenDue()
+      if (pausing !== undefined) await pausing
     }
     // What is left in the source belongs to nothing; it is read so that a damaged rest is noticed.
     while ((await stream.next()) !== undefined) await pauseWhenDue()
@@ -189,20 +216,11 @@ async function* readRecords(
   }
 }
 
-async function readRecord(
-  blocks: BlockFinder,
-  path: string,
-  cid: CidKey,
-  mode: RecordMode,
-): Promise<RepoRecord> {
-  const bytes = await blocks.takeRecord(cid)
+function checkRecord(bytes: Uint8Array, path: string, mode: RecordMode): void {
   try {
     checkRecordBytes(bytes, mode)
   } catch (cause) {
-    if (cause instanceof InvalidCborError) {
-      throw new InvalidRecordError(path, `${cause.reason}, at byte ${cause.offset}`, { cause })
-    }
-    throw cause
+    if (!(cause instanceof InvalidCborError)) throw cause
+    throw new InvalidRecordError(path, `${cause.reason}, at byte ${cause.offset}`, { cause })
   }
-  return { path, cid: cidFromKey(cid), bytes }
 }

@@ -62,7 +62,9 @@ export async function readCar(
 
 async function* readBlocks(stream: CarStream): AsyncGenerator<Block, void, void> {
   try {
-    for (let section = await stream.next(); section !== undefined; section = await stream.next()) {
+    for (;;) {
+      const section = stream.nextNow() ?? (await stream.next())
+      if (section === undefined) return
       yield { cid: cidFromKey(section.key), bytes: section.bytes }
     }
   } finally {

@@ -66,27 +66,53 @@ export class CarStream {
     for (;;) {
       const length = await this.readLength()
       if (length === undefined) return undefined
-      if (++this.blocks > this.maxBlocks)
-        throw new LimitExceededError('carBlocks', this.maxBlocks, this.blocks)
-      if (length === 0) this.fail('empty section')
-      // Checked against the largest CID before a byte of the block is waited for.
-      if (length > this.maxBlockBytes + 128) {
-        throw new LimitExceededError('carBlockBytes', this.maxBlockBytes, length)
-      }
+      this.checkLength(length)
       if (!(await this.fill(length))) this.fail('truncated')
-      const { buffer, at: start } = this
-      const end = start + length
-      this.at = end
-      const blessed = length >= BLESSED_CID_BYTES && isBlessedAt(buffer, start)
-      const cidLength = blessed ? BLESSED_CID_BYTES : cidLengthAt(buffer, start, end)
-      if (length - cidLength > this.maxBlockBytes) {
-        throw new LimitExceededError('carBlockBytes', this.maxBlockBytes, length - cidLength)
-      }
-      if (!blessed) continue
-      const bytes = buffer.subarray(start + cidLength, end)
-      if (!blockMatches(buffer, start, bytes)) this.fail('block does not match its cid')
-      return { key: sliceByteString(buffer, start, start + cidLength), bytes }
+      const section = this.takeSection(length)
+      if (section !== undefined) return section
     }
+  }
+
+  /** {@link next} as far as it needs no waiting; undefined when it does, which may be because the end is reached. */
+  nextNow(): CarSection | undefined {
+    for (;;) {
+      const { buffer, at } = this
+      if (varintLength(buffer, at) === undefined) return undefined
+      const cursor: Cursor = { at }
+      const length = this.readVarintAt(cursor)
+      if (buffer.length - cursor.at < length) return undefined
+      this.checkLength(length)
+      this.at = cursor.at
+      const section = this.takeSection(length)
+      if (section !== undefined) return section
+    }
+  }
+
+  private checkLength(length: number): void {
+    if (++this.blocks > this.maxBlocks) {
+      throw new LimitExceededError('carBlocks', this.maxBlocks, this.blocks)
+    }
+    if (length === 0) this.fail('empty section')
+    // Checked against the largest CID before a byte of the block is waited for.
+    if (length > this.maxBlockBytes + 128) {
+      throw new LimitExceededError('carBlockBytes', this.maxBlockBytes, length)
+    }
+  }
+
+  /** Takes a section that is in the buffer; undefined when its CID is of another kind. */
+  private takeSection(length: number): CarSection | undefined {
+    const { buffer, at: start } = this
+    const end = start + length
+    this.at = end
+    const blessed = length >= BLESSED_CID_BYTES && isBlessedAt(buffer, start)
+    const cidLength = blessed ? BLESSED_CID_BYTES : cidLengthAt(buffer, start, end)
+    if (length - cidLength > this.maxBlockBytes) {
+      throw new LimitExceededError('carBlockBytes', this.maxBlockBytes, length - cidLength)
+    }
+    if (!blessed) return undefined
+    const bytes = buffer.subarray(start + cidLength, end)
+    if (!blockMatches(buffer, start, bytes)) this.fail('block does not match its cid')
+    return { key: sliceByteString(buffer, start, start + cidLength), bytes }
   }
 
   /** Releases the source. */
@@ -110,9 +136,13 @@ export class CarStream {
       this.fail('truncated')
     }
     const cursor: Cursor = { at: this.at }
-    const length = readVarint(this.buffer, cursor, this.buffer.length)
+    const length = this.readVarintAt(cursor)
     this.at = cursor.at
     return length
+  }
+
+  private readVarintAt(cursor: Cursor): number {
+    return readVarint(this.buffer, cursor, this.buffer.length)
   }
 
   /** Makes the next `wanted` bytes available in one piece; false when the source ends before them. */
