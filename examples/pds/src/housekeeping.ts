@@ -1,8 +1,8 @@
 import type { EventLog } from '@skywright/firehose'
-import { parseCid } from '@skywright/repo'
 import type { BlobStore } from './blobs/blob-store.ts'
 import { sweepBlobs } from './blobs/sweep-blobs.ts'
 import type { Logger } from './log.ts'
+import { isBlobReferenced } from './repos/repo-facts.ts'
 import type { RepoHost } from './repos/repo-host.ts'
 import type { SessionStore } from './sessions/session-store.ts'
 
@@ -32,8 +32,7 @@ export function startHousekeeping(options: {
     const nowMs = now()
     const swept = await sweepBlobs({
       blobs,
-      isReferenced: async (did, cid) =>
-        (await repos.store.blobReferences(did, parseCid(cid))).length > 0,
+      isReferenced: (did, cid) => isBlobReferenced(repos.store, did, cid),
       exclusively: repos.exclusively,
       nowMs,
     })

@@ -68,6 +68,7 @@ import { openPreferenceStore } from './preferences.ts'
 import { createProxyFallback } from './proxy/proxy-fallback.ts'
 import { createServiceProxy } from './proxy/service-proxy.ts'
 import { createRateLimits } from './rate-limits.ts'
+import { isBlobReferenced } from './repos/repo-facts.ts'
 import { createRepoHost } from './repos/repo-host.ts'
 import { createRecordWriter } from './repos/write-records.ts'
 import { loadSecrets } from './secrets.ts'
@@ -127,12 +128,6 @@ export async function startPds(
   const accounts = openAccountStore(database)
   const sessions = openSessionStore(database)
   const preferences = openPreferenceStore(database)
-  const blobs = openBlobStore({
-    database,
-    directory: join(dataDirectory, 'blobs'),
-    maxBytes: maxBlobBytes,
-    now,
-  })
   const events = resources.use(openSqliteEventLog({ database, now }))
   // Told when events became durable; what it does is known further down.
   let onPublished = (): void => undefined
@@ -146,6 +141,13 @@ export async function startPds(
   }
   const store = openSqliteRepoStore({ database, events: sink })
   resources.defer(() => store.close())
+  const blobs = openBlobStore({
+    database,
+    directory: join(dataDirectory, 'blobs'),
+    maxBytes: maxBlobBytes,
+    isReferenced: (account, cid) => isBlobReferenced(store, account, cid),
+    now,
+  })
   await settlePendingAccounts(accounts, { store })
 
   const http = await listen(config.host, config.port)

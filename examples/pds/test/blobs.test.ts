@@ -219,6 +219,18 @@ describe('the life of a blob', () => {
     expect(await fetchBlob(cid)).toMatchObject(missing)
   })
 
+  it('keeps its type once a record says what it is', async () => {
+    const bytes = Buffer.from(`plain words ${randomBytes(8).toString('hex')}`)
+    await upload(bytes, 'application/octet-stream')
+    const corrected = await upload(bytes, 'text/plain')
+    expect(corrected.mimeType).toBe('text/plain')
+    expect((await write({ blob: corrected }, 'typed')).status).toBe(200)
+    expect((await upload(bytes, 'text/html')).mimeType).toBe('text/plain')
+    expect((await fetchBlob(corrected.ref.$link)).headers.get('content-type')).toMatch(
+      /^text\/plain/,
+    )
+  })
+
   it('collects what nobody references after the grace period, not before', async () => {
     const kept = await upload(png())
     const dropped = await upload(png())

@@ -42,8 +42,8 @@ export interface BlobUpload {
  */
 export interface BlobStore {
   /**
-   * Takes in an upload, hashing as it streams. The same bytes again replace nothing but restart
-   * the time until collection.
+   * Takes in an upload, hashing as it streams. The same bytes again restart the time until collection,
+   * and may correct the type as long as no record says what it is.
    *
    * @throws {XrpcError} 413 `BlobTooLarge` beyond the size limit; 400 `InvalidRequest` when the body
    *   has another length than announced. Nothing is kept then.
@@ -72,12 +72,14 @@ export interface BlobStoreOptions {
   /** Folder of the files. */
   readonly directory: string
   readonly maxBytes: number
+  /** Whether a record references the blob. */
+  readonly isReferenced: (did: string, cid: string) => Promise<boolean>
   readonly now: () => number
 }
 
 /** Opens the blob table and folder. */
 export function openBlobStore(options: BlobStoreOptions): BlobStore {
-  const { database, directory, maxBytes, now } = options
+  const { database, directory, maxBytes, isReferenced, now } = options
   const incoming = join(directory, 'incoming')
   mkdirSync(incoming, { recursive: true, mode: 0o700 })
   database.exec(`
@@ -97,7 +99,7 @@ export function openBlobStore(options: BlobStoreOptions): BlobStore {
   const remove = database.prepare('DELETE FROM blob WHERE did = ? AND cid = ?')
   const removeAll = database.prepare('DELETE FROM blob WHERE did = ?')
   const count = database.prepare('SELECT count(*) AS count FROM blob WHERE did = ?')
-  const known = database.prepare('SELECT 1 FROM blob WHERE account_id = ? AND cid = ?')
+  const inFolder = database.prepare('SELECT 1 FROM blob WHERE account_id = ? AND cid = ?')
 
   const folderOf = (accountId: number): string => join(directory, String(accountId))
   const pathOf = (accountId: number, cid: string): string => join(folderOf(accountId), cid)
@@ -108,7 +110,11 @@ export function openBlobStore(options: BlobStoreOptions): BlobStore {
       try {
         const received = await receive(path, upload, maxBytes)
         const cid = createCid(RAW_CODEC, received.digest)
-        const mimeType = received.sniffed ?? upload.declaredType ?? 'application/octet-stream'
+        const known = select.get(upload.did, cid.toString())
+        const mimeType =
+          known !== undefined && (await isReferenced(upload.did, cid.toString()))
+            ? readInfo(known).mimeType
+            : (received.sniffed ?? upload.declaredType ?? 'application/octet-stream')
         // File and row change in one turn of the event loop: a sweep sees both or neither.
         mkdirSync(folderOf(upload.accountId), { recursive: true, mode: 0o700 })
         renameSync(path, pathOf(upload.accountId, cid.toString()))
@@ -148,7 +154,7 @@ export function openBlobStore(options: BlobStoreOptions): BlobStore {
       for (const folder of await readdir(directory)) {
         for (const name of await readdir(join(directory, folder))) {
           const path = join(directory, folder, name)
-          if (folder !== 'incoming' && known.get(Number(folder), name) !== undefined) continue
+          if (folder !== 'incoming' && inFolder.get(Number(folder), name) !== undefined) continue
           const found = await stat(path).catch(() => undefined)
           if (found === undefined || found.mtimeMs > beforeMs) continue
           await rm(path, { force: true })

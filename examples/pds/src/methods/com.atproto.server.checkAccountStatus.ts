@@ -4,7 +4,7 @@ import { atproto } from '@skywright/xrpc/lexicons'
 import { findIdentityProblem } from '../accounts/check-identity.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import type { PreferenceStore } from '../preferences.ts'
-import { countBlobs, countBlocks } from '../repos/count-repo.ts'
+import { countBlobs, countBlocks } from '../repos/repo-facts.ts'
 import type { RepoHost } from '../repos/repo-host.ts'
 import type { Auth } from '../sessions/auth.ts'
 

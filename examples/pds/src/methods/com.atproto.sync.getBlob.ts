@@ -1,9 +1,9 @@
-import { parseCid } from '@skywright/repo'
 import { defineMethod, reply, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { requireReadableRepo } from '../accounts/local-account.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
+import { isBlobReferenced } from '../repos/repo-facts.ts'
 import type { RepoHost } from '../repos/repo-host.ts'
 import type { Auth } from '../sessions/auth.ts'
 
@@ -20,9 +20,8 @@ export function getBlob(options: {
     async handler({ params, auth: session, error }) {
       const { did, id } = requireReadableRepo(accounts, params.did, session)
       const blob = blobs.get(did, params.cid)
-      const references =
-        blob === undefined ? [] : await repos.store.blobReferences(did, parseCid(params.cid))
-      const body = references.length === 0 ? undefined : await blobs.read(id, params.cid)
+      const isServed = blob !== undefined && (await isBlobReferenced(repos.store, did, params.cid))
+      const body = isServed ? await blobs.read(id, params.cid) : undefined
       if (blob === undefined || body === undefined) throw error('BlobNotFound', 'Blob not found')
       return reply(body, {
         encoding: blob.mimeType,

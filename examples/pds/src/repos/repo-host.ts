@@ -19,7 +19,7 @@ import { transact } from '../database.ts'
 import { createKeyedQueue, type KeyedQueue } from './keyed-queue.ts'
 
 /** Repos kept open, with what they remember of their trees. */
-const MAX_OPEN_REPOS = 1_000
+const MAX_OPEN_REPOS = 128
 
 /** The repositories of this server. Every commit and its event are one transaction of the store. */
 export interface RepoHost {

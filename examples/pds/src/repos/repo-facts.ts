@@ -1,4 +1,4 @@
-import { readCar, type Repo, type RepoStore } from '@skywright/repo'
+import { parseCid, readCar, type Repo, type RepoStore } from '@skywright/repo'
 
 const PAGE = 1_000
 
@@ -8,6 +8,15 @@ export async function countBlocks(repo: Repo): Promise<number> {
   let count = 0
   for await (const { bytes } of blocks) count += bytes.length > 0 ? 1 : 0
   return count
+}
+
+/** Whether a record of the repo references the blob. */
+export async function isBlobReferenced(
+  store: RepoStore,
+  did: string,
+  cid: string,
+): Promise<boolean> {
+  return (await store.blobReferences(did, parseCid(cid))).length > 0
 }
 
 /** Different blobs that records of a repo reference. */
