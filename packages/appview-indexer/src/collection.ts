@@ -1,4 +1,5 @@
 import type { Column, RecordObject } from './column.ts'
+import type { SqlValue } from './sql-value.ts'
 
 /** The declared columns of a collection. */
 export type Columns = Readonly<Record<string, Column>>
@@ -76,6 +77,22 @@ export interface GateDeclaration<C extends Columns> {
   readonly allow: (row: RowInput<C>, lookup: GateLookup) => boolean
 }
 
+/** Runs one statement inside the batch's transaction. Parameters are bound. */
+export type TransactionSql = (statement: string, parameters?: readonly SqlValue[]) => void
+
+/**
+ * Own tables, kept in the same transaction as everything else. `added` and `removed` are called for rows that begin and
+ * cease to count (an edit is both), so whatever adds up and takes back the same is as exact as the built-in counters.
+ */
+export interface DeriveDeclaration<C extends Columns> {
+  /** Idempotent DDL, run when the indexer opens: `CREATE TABLE IF NOT EXISTS …`. */
+  readonly tables: string
+  readonly added: (row: RowInput<C>, sql: TransactionSql) => void
+  readonly removed: (row: RowInput<C>, sql: TransactionSql) => void
+  /** Empties the tables: the declaration changed, and every row is going to be added again. */
+  readonly reset: (sql: TransactionSql) => void
+}
+
 /** A column of a composite index; `-` in front means descending. */
 export type IndexColumn<C extends Columns> =
   `${'' | '-'}${(keyof C & string) | 'did' | 'rkey' | 'sortAt' | 'indexedAt'}`
@@ -117,6 +134,8 @@ export interface CollectionOptions<C extends Columns> {
   readonly counters?: Readonly<Record<string, CounterDeclaration<C>>>
   /** Notifications a record causes; pure. Never to the author's own account. */
   readonly notify?: (row: RowInput<C>) => readonly NotificationInput[]
+  /** Own SQL and own tables inside the same transaction. */
+  readonly derive?: DeriveDeclaration<C>
   /** Which rows count, by what other records say; decided again whenever one of them arrives, changes or goes. */
   readonly gate?: GateDeclaration<C>
   /** `text` columns to search in, full-text. Layout `document` only. */
@@ -152,6 +171,12 @@ export interface AnyCollection {
   readonly gate?: {
     readonly dependsOn: readonly string[]
     readonly allow: (row: never, lookup: GateLookup) => boolean
+  }
+  readonly derive?: {
+    readonly tables: string
+    readonly added: (row: never, sql: TransactionSql) => void
+    readonly removed: (row: never, sql: TransactionSql) => void
+    readonly reset: (sql: TransactionSql) => void
   }
   readonly search?: readonly string[]
   readonly indexes?: readonly (readonly string[])[]

@@ -15,6 +15,7 @@ export type {
   ColumnValues,
   CounterDeclaration,
   Declarations,
+  DeriveDeclaration,
   GateDeclaration,
   GateLookup,
   IndexColumn,
@@ -22,6 +23,7 @@ export type {
   Row,
   RowBase,
   RowInput,
+  TransactionSql,
 } from './collection.ts'
 export {
   IndexerClosedError,
@@ -59,6 +61,7 @@ export type { RepoFetcherOptions } from './sources/repo-fetcher.ts'
 export { openIndexer } from './open-indexer.ts'
 export type {
   BackfillOptions,
+  BatchReport,
   BatchResult,
   DeadLetter,
   Indexer,
@@ -74,10 +77,10 @@ export type {
   BacklinkQuery,
   IndexReader,
   Notification,
-  SqlValue,
   TimelineQuery,
   TimelineRow,
 } from './query/index-reader.ts'
+export type { SqlValue } from './sql-value.ts'
 export type { Page, PageOptions } from './query/page.ts'
 export type { Comparison, Conditions, QueryColumn, QueryValue, Select } from './query/select.ts'
 export type { MaybePromise } from './stores/maybe-promise.ts'

@@ -29,10 +29,25 @@ export interface IndexerOptions<D extends Declarations> {
   ) => Promise<string | null | undefined>
   /** What happened, as values: nothing is logged. */
   readonly onIssue?: (issue: IndexIssue) => void
+  /** Told after each committed batch of events: for metrics. Must not throw. */
+  readonly onBatch?: (report: BatchReport) => void
   /** Waits between retries; tests hand in their own. @defaultValue a timer */
   readonly delay?: (delayMs: number, signal: AbortSignal) => Promise<void>
   /** Uniform in [0, 1), for sampling. @defaultValue Math.random */
   readonly random?: () => number
+}
+
+/** Figures of one committed batch. */
+export interface BatchReport {
+  /** The source, where the batch came from one. */
+  readonly source: string | undefined
+  /** The position stored with it. */
+  readonly cursor: number | undefined
+  readonly events: number
+  readonly records: number
+  readonly deadLetters: number
+  /** From handing in to committed, waiting for other transactions included, in milliseconds. */
+  readonly durationMs: number
 }
 
 /** Something an operator may want to know. Never fatal. */
@@ -49,6 +64,12 @@ export type IndexIssue =
       readonly did: string
       readonly rev: string
       readonly reason: string
+    }
+  | {
+      readonly kind: 'event-failed'
+      readonly did: string
+      readonly seq: number
+      readonly error: unknown
     }
   | { readonly kind: 'drift'; readonly did: string; readonly records: number }
   | { readonly kind: 'gap'; readonly did: string; readonly rev: string }

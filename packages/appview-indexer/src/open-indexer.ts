@@ -112,12 +112,21 @@ class DefaultIndexer extends Reader {
     const seq = last !== undefined && 'cursor' in last ? last.cursor : last?.seq
     const indexed = events.filter((event) => event.type !== 'position')
     const cursor = source === undefined || seq === undefined ? undefined : { source, seq }
+    const started = this.#now()
     const outcome = await this.#writer.transact((tx, context) =>
       applyEvents(context, tx, indexed, cursor),
     )
     this.#totals.batches++
     this.#totals.events += indexed.length
     this.#totals.records += outcome.records
+    this.#options.onBatch?.({
+      source,
+      cursor: seq,
+      events: indexed.length,
+      records: outcome.records,
+      deadLetters: outcome.failures.length,
+      durationMs: this.#now() - started,
+    })
     for (const { did, rev } of outcome.desynchronized) this.#onIssue({ kind: 'gap', did, rev })
     for (const { did, rev } of outcome.rejected)
       this.#onIssue({ kind: 'rejected', did, rev, reason: 'implausible rev' })

@@ -54,6 +54,34 @@ export async function runSource(options: RunOptions): Promise<void> {
   }
 }
 
+/**
+ * A batch failed for a reason that is not the database's: it is halved until the event is found. That event is set
+ * aside, its repo is fetched instead, and the stream goes on.
+ */
+async function isolate(
+  options: RunOptions,
+  events: readonly SourcedEvent[],
+  error: unknown,
+): Promise<void> {
+  const [event] = events
+  if (event === undefined) return
+  if (events.length > 1) {
+    const half = Math.ceil(events.length / 2)
+    await applyStubbornly(options, events.slice(0, half))
+    await applyStubbornly(options, events.slice(half))
+    return
+  }
+  if (event.type === 'position' || event.type === 'sync') throw error
+  const { seq, did } = event
+  options.onIssue({ kind: 'event-failed', did, seq, error })
+  const cursor = 'cursor' in event ? { cursor: event.cursor } : {}
+  const rev = event.type === 'commit' ? event.rev : LOWEST_REV
+  await applyStubbornly(options, [{ type: 'sync', seq, did, rev, ...cursor }])
+}
+
+/** Not above any rev: only the cursor moves. */
+const LOWEST_REV = '2222222222222'
+
 async function applyStubbornly(
   options: RunOptions,
   events: readonly SourcedEvent[],
@@ -64,7 +92,11 @@ async function applyStubbornly(
       await apply(events)
       return
     } catch (error) {
-      if (!(error instanceof StoreFailureError) || !error.retryable) throw error
+      if (!(error instanceof StoreFailureError)) {
+        await isolate(options, events, error)
+        return
+      }
+      if (!error.retryable) throw error
       onIssue({ kind: 'store-failed', error, attempt })
       await delay(backoffMs(attempt, FIRST_RETRY_MS, MAX_RETRY_MS), signal)
     }

@@ -4,6 +4,7 @@ import type {
   GateLookup,
   NotificationInput,
   RowInput,
+  TransactionSql,
 } from './collection.ts'
 import type { Column, ColumnKind, RecordObject } from './column.ts'
 import { InvalidDeclarationError } from './errors.ts'
@@ -72,6 +73,14 @@ export interface CollectionSchema {
   readonly coveredPaths: ReadonlySet<string>
   readonly counters: readonly CounterSchema[]
   readonly notify: ((row: RowInput) => readonly NotificationInput[]) | undefined
+  readonly derive:
+    | {
+        readonly tables: string
+        readonly added: (row: RowInput, sql: TransactionSql) => void
+        readonly removed: (row: RowInput, sql: TransactionSql) => void
+        readonly reset: (sql: TransactionSql) => void
+      }
+    | undefined
   readonly gate:
     | {
         readonly dependsOn: ReadonlySet<string>
@@ -225,9 +234,14 @@ function compileCollection(
             allow: declaration.gate.allow as (row: RowInput, lookup: GateLookup) => boolean,
           },
     feedsGates,
+    // Typed at the declaration, like the other functions.
+    derive: declaration.derive as CollectionSchema['derive'],
     search,
     indexes: declaration.indexes ?? [],
-    needsRow: notify !== undefined || counters.some((counter) => counter.where !== undefined),
+    needsRow:
+      notify !== undefined ||
+      declaration.derive !== undefined ||
+      counters.some((counter) => counter.where !== undefined),
     fingerprint: fingerprintOf(declaration, edge, columns, feedsGates),
   }
 }
@@ -298,6 +312,7 @@ function fingerprintOf(
     notify: declaration.notify !== undefined,
     search: declaration.search ?? [],
     gate: declaration.gate?.dependsOn,
+    derive: declaration.derive?.tables,
     feedsGates,
   })
 }

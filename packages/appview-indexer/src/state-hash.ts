@@ -2,7 +2,7 @@ import { cidForRaw } from '@skywright/repo'
 
 import type { Schema } from './schema.ts'
 import type { IndexStore } from './stores/port.ts'
-import type { SqlValue } from './query/index-reader.ts'
+import type { SqlValue } from './sql-value.ts'
 
 const PAGE = 5_000
 

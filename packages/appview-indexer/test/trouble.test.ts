@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openIndexer, StoreFailureError } from '../src/index.ts'
 import type { IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
+import type { IndexTransaction } from '../src/stores/transaction.ts'
 import { createFakeNetwork, fabricateRecord } from '../src/testing/index.ts'
 import { NSID, socialCollections, strongRef } from './social.ts'
 
@@ -83,6 +84,58 @@ it('loses nothing while the database refuses, says so, and goes on without a res
   expect(waits.length).toBe(failures.length)
   expect(Math.max(...waits)).toBeGreaterThan(Math.min(...waits))
 })
+
+it('sets aside an event it fails on, fetches its repo instead, and goes on', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob] = [network.account(), network.account()]
+  alice.create(NSID.POST, { text: 'one' })
+  const poison = bob.create(NSID.POST, { text: 'poison' }, 'p')
+  const after = alice.create(NSID.POST, { text: 'two' })
+  const issues: IndexIssue[] = []
+  let failing = true
+  const inner = openSqliteIndexStore(':memory:')
+  await using index = await openIndexer({
+    store: {
+      ...unreliable(inner, () => undefined),
+      transact: (work) =>
+        inner.transact((tx) =>
+          work({
+            ...bound(tx),
+            write: (changes) => {
+              if (failing && changes.rowPuts.some(({ row }) => row.rkey === 'p'))
+                throw new RangeError('a bug')
+              return tx.write(changes)
+            },
+          }),
+        ),
+    },
+    collections: socialCollections(),
+    now: () => network.now(),
+    fetchRepo: async (did, options) => {
+      failing = false
+      return network.fetchRepo(did, options)
+    },
+    onIssue: (issue) => issues.push(issue),
+  })
+  await index.run(network.source())
+  expect(issues.filter(({ kind }) => kind === 'event-failed')).toMatchObject([
+    { did: bob.did, seq: 2 },
+  ])
+  expect(await index.get('post', after)).toBeDefined()
+  expect(await index.cursor('memory:')).toBe(3)
+  await index.backfill({ repos: [bob.did] })
+  expect((await index.get('post', poison))?.text).toBe('poison')
+})
+
+/** A transaction whose methods can be spread: they live on its class. */
+function bound(tx: IndexTransaction): IndexTransaction {
+  const names = Object.getOwnPropertyNames(Object.getPrototypeOf(tx)) as (keyof IndexTransaction)[]
+  const methods = names.map((name) => [
+    name,
+    (tx[name] as (...args: unknown[]) => unknown).bind(tx),
+  ])
+  return Object.fromEntries(methods) as IndexTransaction
+}
 
 it('reports a locked database as a store failure and continues when it is free', async () => {
   const network = createFakeNetwork()

@@ -95,13 +95,15 @@ class EventBatch {
   *loadActors(events: readonly IndexEvent[]): Steps<void> {
     const create = new Set<string>()
     const find = new Set<string>()
-    const { allAccounts, schema } = this.#context
+    const { allAccounts, canFetch, schema } = this.#context
     for (const event of events) {
       const wanted =
         allAccounts ||
         (event.type === 'commit'
           ? event.ops.some((op) => schema.byNsid.has(op.collection))
           : (event.type === 'account' && !event.active) ||
+            // What it holds can only be told by fetching it.
+            (event.type === 'sync' && canFetch) ||
             (event.type === 'identity' && typeof event.handle === 'string'))
       ;(wanted ? create : find).add(event.did)
     }

@@ -18,6 +18,7 @@ export function createChangeSet(): ChangeSet {
     searchPuts: [],
     deadDeletes: [],
     deadPuts: [],
+    derived: [],
     gateTriggers: new Set(),
     gateDue: [],
     gateForget: [],
@@ -77,6 +78,8 @@ function contribute(
       reason: names.reason(reason),
       subject: names.target(subject),
     })
+  if (effects.derived !== undefined)
+    changes.derived.push({ collection, sign, row: effects.derived })
   if (effects.search !== undefined) {
     if (sign === 1) changes.searchPuts.push({ collection, id: row.id, texts: effects.search })
     else changes.searchDeletes.push({ collection, id: row.id })

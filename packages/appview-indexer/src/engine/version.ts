@@ -23,6 +23,8 @@ export interface EffectsText {
     readonly subject: string
   }[]
   readonly search: readonly string[] | undefined
+  /** The row spelled out, where the declaration derives own tables from it. */
+  readonly derived: RowInput | undefined
 }
 
 /** Derives all effects of a record. Pure; the same for the same record, which is what makes them undoable. */
@@ -64,6 +66,7 @@ export function deriveEffects(
       collection.notify === undefined || row === undefined
         ? []
         : notificationsOf(collection, collection.notify, row),
+    derived: collection.derive === undefined ? undefined : row,
     search:
       collection.search.length === 0
         ? undefined

@@ -1,4 +1,5 @@
 import type { ColumnsOf, Declarations, Row } from '../collection.ts'
+import type { SqlValue } from '../sql-value.ts'
 import type { Page, PageOptions } from './page.ts'
 import type { Select } from './select.ts'
 
@@ -102,6 +103,3 @@ export interface IndexReader<D extends Declarations> {
   /** Own SQL over the tables described in the README; parameters are bound, never interpolated. */
   sql<T>(statement: string, parameters?: readonly SqlValue[]): Promise<readonly T[]>
 }
-
-/** Values a SQL parameter may have. */
-export type SqlValue = string | number | bigint | Uint8Array | null

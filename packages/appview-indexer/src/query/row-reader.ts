@@ -1,7 +1,7 @@
 import type { Row } from '../collection.ts'
 import { decodeRecord, presentValue } from '../draft.ts'
 import type { CollectionSchema } from '../schema.ts'
-import type { SqlValue } from './index-reader.ts'
+import type { SqlValue } from '../sql-value.ts'
 import { cidFromBytes } from '@skywright/repo'
 import { formatRecordUri } from '../target.ts'
 import type { Identities } from './identities.ts'

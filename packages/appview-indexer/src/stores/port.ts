@@ -1,4 +1,4 @@
-import type { SqlValue } from '../query/index-reader.ts'
+import type { SqlValue } from '../sql-value.ts'
 import type { IndexTransaction } from './transaction.ts'
 import type { Schema } from '../schema.ts'
 

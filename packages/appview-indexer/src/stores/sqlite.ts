@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 
 import { runSteps } from '../engine/steps.ts'
 import { IndexerError, StoreFailureError } from '../errors.ts'
-import type { SqlValue } from '../query/index-reader.ts'
+import type { SqlValue } from '../sql-value.ts'
 import type { Schema } from '../schema.ts'
 import type { IndexStore } from './port.ts'
 import { layOut } from './sqlite-store/layout.ts'

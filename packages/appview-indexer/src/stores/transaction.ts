@@ -1,3 +1,4 @@
+import type { RowInput } from '../collection.ts'
 import type { CollectionSchema } from '../schema.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 
@@ -138,6 +139,12 @@ export interface ChangeSet {
   }[]
   readonly deadDeletes: { readonly repo: number; readonly nsid: number; readonly rkey: string }[]
   readonly deadPuts: DeadLetterRow[]
+  /** Rows that begin or cease to count, of collections that derive own tables; in order. */
+  readonly derived: {
+    readonly collection: CollectionSchema
+    readonly sign: 1 | -1
+    readonly row: RowInput
+  }[]
   /** What changed that gates may have looked at, as dependency keys. */
   readonly gateTriggers: Set<string>
   /** Gated rows that are new or changed. */

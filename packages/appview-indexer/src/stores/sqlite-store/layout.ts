@@ -123,6 +123,7 @@ function layOutCollection(
   } else if (stored['name'] !== collection.name || stored['fingerprint'] !== collection.fingerprint)
     setAside(database, collection, String(stored['name']), String(stored['fingerprint']), canFetch)
   createIndexes(database, collection)
+  if (collection.derive !== undefined) database.exec(collection.derive.tables)
 }
 
 /** Name of the table that holds rows to be derived again. */
@@ -186,6 +187,12 @@ function setAside(
   database.exec(
     `INSERT INTO ${kept} (repo, rkey, cid, bytes, indexedAt) ${rows} FROM ${quote(oldName)}`,
   )
+  if (collection.derive !== undefined) {
+    database.exec(collection.derive.tables)
+    collection.derive.reset((statement, parameters = []) => {
+      database.prepare(statement).run(...parameters)
+    })
+  }
   database.exec(`DROP TABLE ${quote(oldName)}`)
   createTables(database, collection)
   database

@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
+import type { TransactionSql } from '../../collection.ts'
 import type { CollectionSchema, Schema } from '../../schema.ts'
 import type {
   ActorState,
@@ -23,6 +24,7 @@ export class SqliteTransaction implements IndexTransaction {
   readonly #names: Interner
   readonly #statements: Readonly<Record<keyof typeof STATEMENTS, StatementSync>>
   readonly #database: DatabaseSync
+  readonly #own = new Map<string, StatementSync>()
   #deadLetters = 0
 
   constructor(database: DatabaseSync, schema: Schema) {
@@ -186,6 +188,8 @@ export class SqliteTransaction implements IndexTransaction {
       this.#table(collection).searchPut(id, texts)
     this.#writeDeadLetters(changes)
     this.#writeGates(changes)
+    for (const { collection, sign, row } of changes.derived)
+      collection.derive?.[sign === 1 ? 'added' : 'removed'](row, this.#sql)
   }
 
   setAside(): CollectionSchema[] {
@@ -266,6 +270,16 @@ export class SqliteTransaction implements IndexTransaction {
     for (const trigger of changes.gateTriggers) this.#statements.triggerGates.run(trigger)
   }
 
+  /** Runs statements of declarations, each prepared once. */
+  readonly #sql: TransactionSql = (text, parameters = []) => {
+    let statement = this.#own.get(text)
+    if (statement === undefined) {
+      if (this.#own.size >= MAX_OWN_STATEMENTS) this.#own.clear()
+      this.#own.set(text, (statement = this.#database.prepare(text)))
+    }
+    statement.run(...parameters)
+  }
+
   #writeDeadLetters(changes: ChangeSet): void {
     if (this.#deadLetters > 0)
       for (const { repo, nsid, rkey } of changes.deadDeletes)
@@ -283,6 +297,9 @@ export class SqliteTransaction implements IndexTransaction {
     return table
   }
 }
+
+/** Prepared statements of declarations kept; a declaration that interpolates values only slows itself down. */
+const MAX_OWN_STATEMENTS = 64
 
 const STATEMENTS = {
   actorByDid: 'SELECT * FROM ix_actor WHERE did = ?',
