@@ -39,8 +39,25 @@ export interface ConsumerCounts {
   info: number
 }
 
+/** Counts of nothing yet. */
+export function emptyCounts(): ConsumerCounts {
+  return {
+    received: 0,
+    delivered: 0,
+    filtered: 0,
+    rejected: 0,
+    discontinuous: 0,
+    parked: 0,
+    unknown: 0,
+    invalid: 0,
+    info: 0,
+  }
+}
+
 export interface ConsumerOptions {
   readonly source: string
+  /** Counted into. */
+  readonly counts: ConsumerCounts
   readonly cursor: number | undefined
   readonly cursors: CursorStore | undefined
   readonly verify: EventVerifier | false
@@ -67,17 +84,7 @@ const LAG_REPORT_MS = 30_000
  * cursor behind what is finished. Memory is bounded by the queue; when it is full, nothing more is read.
  */
 export class Consumer {
-  readonly counts: ConsumerCounts = {
-    received: 0,
-    delivered: 0,
-    filtered: 0,
-    rejected: 0,
-    discontinuous: 0,
-    parked: 0,
-    unknown: 0,
-    invalid: 0,
-    info: 0,
-  }
+  readonly counts: ConsumerCounts
   private readonly options: ConsumerOptions
   private readonly queue: KeyedQueue
   private readonly lowWater: LowWater
@@ -91,6 +98,7 @@ export class Consumer {
 
   constructor(options: ConsumerOptions) {
     this.options = options
+    this.counts = options.counts
     this.synchronizer = this.createSynchronizer()
     this.queue = new KeyedQueue(options.queue)
     this.lowWater = new LowWater(options.cursor)

@@ -1,5 +1,7 @@
 import { backoffMs } from './backoff.ts'
-import { Consumer, type ConsumerCounts, type Delivery } from './consume.ts'
+import { Consumer, emptyCounts, type ConsumerCounts, type Delivery } from './consume.ts'
+import { DisconnectedError } from './errors.ts'
+import { findCursor, type FoundCursor } from './find-cursor.ts'
 import { followFrames } from './follow.ts'
 import { openPlatformSocket } from './platform-socket.ts'
 import type { StreamEvent } from './stream-event.ts'
@@ -38,7 +40,7 @@ export interface RunReposOptions extends StreamOptions {
  * @throws {FutureCursorError} when the service does not know the cursor yet.
  */
 export async function runRepos(options: RunReposOptions): Promise<Readonly<ConsumerCounts>> {
-  const { handle, handlerAttempts = DEFAULT_HANDLER_ATTEMPTS, onIssue, service } = options
+  const { handle, handlerAttempts = DEFAULT_HANDLER_ATTEMPTS, onIssue } = options
   const { clock = systemClock } = options
   return await runStream(options, async ({ event, finish }, signal) => {
     for (let attempt = 1; ; attempt++) {
@@ -48,8 +50,8 @@ export async function runRepos(options: RunReposOptions): Promise<Readonly<Consu
         return
       } catch (error) {
         signal.throwIfAborted()
-        const { seq, did } = event
-        onIssue({ kind: 'handler-failed', source: service, seq, did, error, attempt })
+        const { seq, did, source } = event
+        onIssue({ kind: 'handler-failed', source, seq, did, error, attempt })
         if (attempt >= handlerAttempts) throw error
         await clock.sleep(backoffMs(attempt, options.backoff), signal)
       }
@@ -57,10 +59,79 @@ export async function runRepos(options: RunReposOptions): Promise<Readonly<Consu
   })
 }
 
-/** Runs a stream into `deliver` until the signal aborts or something fails. */
+/** How far before the newest handled event another service is followed, in milliseconds. */
+const FAILOVER_REWIND_MS = 120_000
+
+/** Runs a stream into `deliver` until the signal aborts or something fails, over as many services as there are. */
 export async function runStream(
   options: StreamOptions,
   deliver: (delivery: Delivery, signal: AbortSignal) => Promise<void>,
+): Promise<Readonly<ConsumerCounts>> {
+  const { service, onIssue, failoverAttempts = 3, maxAttempts = Infinity } = options
+  if (typeof service === 'string') return await runService({ ...options, service }, deliver)
+  if (service.length === 0) throw new TypeError('service must name at least one')
+  const total = emptyCounts()
+  let newestMs: number | undefined
+  let failures = 0
+  for (let turn = 0; ; turn++) {
+    const current = service[turn % service.length] ?? ''
+    let progressed = false
+    let missing: { readonly error: unknown } | undefined
+    const found = await cursorAfter(options, current, turn > 0 ? newestMs : undefined)
+    if (found?.gap === true)
+      onIssue({ kind: 'gap', source: current, message: 'the service does not reach back' })
+    const run = runService(
+      {
+        ...options,
+        service: current,
+        maxAttempts: failoverAttempts,
+        ...(found === undefined ? {} : { startAfter: found.cursor }),
+      },
+      async (delivery, signal) => {
+        progressed = true
+        const timeMs = Date.parse(delivery.event.time)
+        if (!Number.isNaN(timeMs)) newestMs = Math.max(newestMs ?? 0, timeMs)
+        await deliver(delivery, signal)
+      },
+      total,
+    )
+    try {
+      return await run
+    } catch (error) {
+      if (!(error instanceof DisconnectedError)) throw error
+      missing = { error }
+    }
+    failures = progressed ? 1 : failures + 1
+    if (failures * failoverAttempts >= maxAttempts) throw missing.error
+  }
+}
+
+/** Where to follow a service from that was not followed before: by time, as its numbers are its own. */
+async function cursorAfter(
+  { cursor, open = openPlatformSocket, signal }: StreamOptions,
+  service: string,
+  newestMs: number | undefined,
+): Promise<FoundCursor | undefined> {
+  if (newestMs === undefined) return undefined
+  if (typeof cursor === 'object' && (await cursor.get(service)) !== undefined) return undefined
+  return await findCursor({
+    service,
+    timeMs: newestMs - FAILOVER_REWIND_MS,
+    open,
+    signal: signal ?? new AbortController().signal,
+  })
+}
+
+interface ServiceOptions extends StreamOptions {
+  readonly service: string
+  /** Follow from here rather than from the cursor. */
+  readonly startAfter?: number
+}
+
+async function runService(
+  options: ServiceOptions,
+  deliver: (delivery: Delivery, signal: AbortSignal) => Promise<void>,
+  counts: ConsumerCounts = emptyCounts(),
 ): Promise<Readonly<ConsumerCounts>> {
   const {
     service,
@@ -81,10 +152,12 @@ export async function runStream(
   const failed = new AbortController()
   const signal =
     options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal])
-  const { cursor, cursors } = await startCursor(service, options.cursor)
+  const { cursor: stored, cursors } = await startCursor(service, options.cursor)
+  const cursor = options.startAfter ?? stored
   let failure: { readonly error: unknown } | undefined
   const consumer = new Consumer({
     source: service,
+    counts,
     cursor,
     cursors,
     verify: options.verify,

