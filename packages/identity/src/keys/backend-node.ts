@@ -1,5 +1,6 @@
 import type * as nodeCryptoModule from 'node:crypto'
 import type { VerifyBackend } from './backend.ts'
+import { decodeHex } from './hex.ts'
 import type { Curve } from './key.ts'
 
 type NodeCrypto = typeof nodeCryptoModule
@@ -10,61 +11,10 @@ export const OPENSSL_CURVES: Readonly<Record<Curve, string>> = {
   p256: 'prime256v1',
 }
 
-/** DER of a SubjectPublicKeyInfo with a 33-byte point, up to the point. */
+/** DER of a SubjectPublicKeyInfo with an uncompressed point, up to the point. */
 const SPKI_PREFIX: Readonly<Record<Curve, Uint8Array>> = {
-  k256: Uint8Array.of(
-    0x30,
-    0x36,
-    0x30,
-    0x10,
-    0x06,
-    0x07,
-    0x2a,
-    0x86,
-    0x48,
-    0xce,
-    0x3d,
-    0x02,
-    0x01,
-    0x06,
-    0x05,
-    0x2b,
-    0x81,
-    0x04,
-    0x00,
-    0x0a,
-    0x03,
-    0x22,
-    0x00,
-  ),
-  p256: Uint8Array.of(
-    0x30,
-    0x39,
-    0x30,
-    0x13,
-    0x06,
-    0x07,
-    0x2a,
-    0x86,
-    0x48,
-    0xce,
-    0x3d,
-    0x02,
-    0x01,
-    0x06,
-    0x08,
-    0x2a,
-    0x86,
-    0x48,
-    0xce,
-    0x3d,
-    0x03,
-    0x01,
-    0x07,
-    0x03,
-    0x22,
-    0x00,
-  ),
+  k256: decodeHex('3056301006072a8648ce3d020106052b8104000a034200'),
+  p256: decodeHex('3059301306072a8648ce3d020106082a8648ce3d030107034200'),
 }
 
 /**
@@ -81,10 +31,16 @@ export function createNodeBackend(crypto: NodeCrypto): VerifyBackend | undefined
   return {
     name: 'node',
     prepare(curve, bytes) {
-      const prefix = SPKI_PREFIX[curve]
-      const der = new Uint8Array(prefix.length + bytes.length)
-      der.set(prefix)
-      der.set(bytes, prefix.length)
+      // OpenSSL verifies a fifth slower, every time, with a key that was given compressed.
+      const point = crypto.ECDH.convertKey(
+        bytes,
+        OPENSSL_CURVES[curve],
+        undefined,
+        undefined,
+        'uncompressed',
+      )
+      // Without an output encoding it is bytes, whatever the declaration allows for.
+      const der = Uint8Array.from([...SPKI_PREFIX[curve], ...(point as Uint8Array)])
       // Node takes any view here; its type declarations name Buffer only.
       const key = crypto.createPublicKey({ key: der as Buffer, format: 'der', type: 'spki' })
       const options = { key, dsaEncoding: 'ieee-p1363' } as const

@@ -1,6 +1,7 @@
 import { InvalidKeyError } from '../errors.ts'
 import { nativeSecp256k1, sha256 } from './backends.ts'
 import { NOBLE_CURVES } from './backend-noble.ts'
+import { decodeHex } from './hex.ts'
 import type { Curve, JwtAlg, PrivateKey, PublicKey } from './key.ts'
 import { jwtAlgOf, publicKeyFromBytes } from './public-key.ts'
 import { createDigestSigner } from './sign-ecdsa.ts'
@@ -79,9 +80,5 @@ function derivePublicKey(curve: Curve, secret: Uint8Array): Uint8Array {
 
 function fromHex(hex: string): Uint8Array {
   if (!SECRET_HEX.test(hex)) throw new InvalidKeyError('secret is not 64 hexadecimal digits')
-  const bytes = new Uint8Array(SECRET_BYTES)
-  for (let i = 0; i < SECRET_BYTES; i++) {
-    bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)
-  }
-  return bytes
+  return decodeHex(hex)
 }

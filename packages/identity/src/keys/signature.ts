@@ -1,3 +1,4 @@
+import { decodeHex } from './hex.ts'
 import type { Curve } from './key.ts'
 
 /** Bytes of a compact signature: r and s, 32 each, big-endian. */
@@ -5,13 +6,13 @@ export const SIGNATURE_BYTES = 64
 const NUMBER_BYTES = 32
 
 const ORDER: Readonly<Record<Curve, Uint8Array>> = {
-  k256: fromHex('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'),
-  p256: fromHex('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'),
+  k256: decodeHex('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'),
+  p256: decodeHex('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'),
 }
 /** Half the order, rounded down: the largest low s. */
 const HALF_ORDER: Readonly<Record<Curve, Uint8Array>> = {
-  k256: fromHex('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0'),
-  p256: fromHex('7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8'),
+  k256: decodeHex('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0'),
+  p256: decodeHex('7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8'),
 }
 
 /**
@@ -58,10 +59,4 @@ function compare(bytes: Uint8Array, offset: number, bound: Uint8Array): number {
 function isZero(bytes: Uint8Array, offset: number): boolean {
   for (let i = offset; i < offset + NUMBER_BYTES; i++) if (bytes[i] !== 0) return false
   return true
-}
-
-function fromHex(hex: string): Uint8Array {
-  const bytes = new Uint8Array(hex.length / 2)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)
-  return bytes
 }
