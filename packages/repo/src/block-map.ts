@@ -1,10 +1,11 @@
-import { type Cid, cidFromKey, cidKey, type CidKey } from './cid.ts'
+import { type Cid, cidFromKey, cidKey } from './cid.ts'
 
 /** Blocks by CID, in the order they were put. */
 export class BlockMap {
-  private readonly blocks: Map<CidKey, Uint8Array>
+  /** By the bytes of the CID, one character each. */
+  private readonly blocks: Map<string, Uint8Array>
 
-  constructor(blocks: Map<CidKey, Uint8Array> = new Map<CidKey, Uint8Array>()) {
+  constructor(blocks: Map<string, Uint8Array> = new Map<string, Uint8Array>()) {
     this.blocks = blocks
   }
 

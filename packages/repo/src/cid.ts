@@ -2,7 +2,7 @@ import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
 import { Digest } from 'multiformats/hashes/digest'
 
-import { fromByteString, sliceByteString, toByteString } from './byte-string.ts'
+import { fromByteString, toByteString } from './byte-string.ts'
 import { InvalidCidError } from './errors.ts'
 import { MAX_CID_BYTES } from './limits.ts'
 import { sha256, sha256ByteString } from './sha256.ts'
@@ -28,8 +28,6 @@ export const BLESSED_CID_BYTES = 36
 
 /** The four bytes before the digest of a DAG-CBOR CID, as a byte string. */
 export const CBOR_CID_PREFIX = '\x01\x71\x12\x20'
-/** The four bytes before the digest of a raw CID, as a byte string. */
-export const RAW_CID_PREFIX = '\x01\x55\x12\x20'
 
 const MAX_CID_TEXT = 256
 const BASE32_CID = /^b[a-z2-7]+$/
@@ -145,11 +143,6 @@ export function formatCidKey(key: CidKey): string {
 /** Tells whether a key is a CIDv1 of a CBOR block with a SHA-256 digest. */
 export function isBlessedCborKey(key: CidKey): boolean {
   return key.length === BLESSED_CID_BYTES && key.startsWith(CBOR_CID_PREFIX)
-}
-
-/** Gives the key of the binary CID that begins at `start` and ends before `end`. */
-export function sliceCidKey(bytes: Uint8Array, start: number, end: number): CidKey {
-  return sliceByteString(bytes, start, end)
 }
 
 /** Tells whether two CIDs have the same bytes. */

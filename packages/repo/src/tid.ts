@@ -1,7 +1,5 @@
 import { InvalidSyntaxError } from './errors.ts'
 
-/** The lowest TID. */
-export const TID_ZERO = '2222222222222'
 /** The highest TID with the top bit clear, as the layout demands. */
 export const TID_MAX = 'bzzzzzzzzzzzz'
 

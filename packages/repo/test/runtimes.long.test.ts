@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 import { build } from 'tsup'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -75,8 +74,8 @@ describe('the portable suite', () => {
   })
 
   it('passes on workerd', async () => {
-    const require = createRequire(join(folder, 'package.json'))
-    const { Miniflare } = (await import(require.resolve('miniflare'))) as MiniflareModule
+    const entry = pathToFileURL(join(folder, 'node_modules/miniflare/dist/src/index.js'))
+    const { Miniflare } = (await import(entry.href)) as MiniflareModule
     const miniflare = new Miniflare({
       script: readFileSync(join(folder, 'bundle', 'worker.js'), 'utf8'),
       compatibilityDate: '2026-01-01',
