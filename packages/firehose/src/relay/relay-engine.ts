@@ -14,6 +14,9 @@ const DEFAULT_IDLE_AFTER_MS = 86_400_000
 const DEFAULT_CURSOR_INTERVAL_MS = 1_000
 /** Hosts read per step when starting. */
 const HOST_PAGE = 500
+/** Hosts connected to at once when starting, and the pause before the next ones, in milliseconds. */
+const START_BATCH = 100
+const START_PAUSE_MS = 250
 
 /** Makes a relay. Nothing happens before {@link Relay.start} or {@link Relay.follow}. */
 export function createRelay(options: RelayOptions): Relay {
@@ -27,6 +30,7 @@ class RelayEngine implements Relay {
   private readonly stopping = new AbortController()
   private readonly followers = new Map<string, HostFollower>()
   private readonly forFollowers: HostFollowerOptions
+  private starting: Promise<void> | undefined
   private saving: Promise<void> | undefined
 
   constructor(options: RelayOptions) {
@@ -50,6 +54,7 @@ class RelayEngine implements Relay {
 
   start(): void {
     const { store } = this.options
+    const followers: HostFollower[] = []
     let cursor: string | undefined
     do {
       const page = store.listHosts({
@@ -57,10 +62,11 @@ class RelayEngine implements Relay {
         ...(cursor === undefined ? {} : { cursor }),
       })
       for (const host of page.items) {
-        if (host.status !== 'banned') this.follower(host).start()
+        if (host.status !== 'banned') followers.push(this.follower(host))
       }
       ;({ cursor } = page)
     } while (cursor !== undefined)
+    this.starting ??= this.connect(followers)
     this.saving ??= this.saveCursors()
   }
 
@@ -120,6 +126,7 @@ class RelayEngine implements Relay {
     this.stopping.abort()
     const followers = [...this.followers.values()]
     await Promise.all(followers.map((follower) => follower.stop()))
+    await this.starting
     await this.saving
     await this.queue.idle().catch(() => undefined)
     await Promise.all(followers.map((follower) => follower.save()))
@@ -149,6 +156,19 @@ class RelayEngine implements Relay {
     const follower = new HostFollower(record, this.forFollowers)
     this.followers.set(record.hostname, follower)
     return follower
+  }
+
+  /** Thousands of handshakes in one moment would help nobody. */
+  private async connect(followers: readonly HostFollower[]): Promise<void> {
+    const { signal } = this.stopping
+    for (const [i, follower] of followers.entries()) {
+      if (i > 0 && i % START_BATCH === 0) {
+        await this.clock.sleep(START_PAUSE_MS, signal).catch(() => undefined)
+      }
+      if (signal.aborted) return
+      // Banned in the meantime: not ours any more.
+      if (this.followers.get(follower.record.hostname) === follower) follower.start()
+    }
   }
 
   private async storeHost(host: HostRecord): Promise<void> {
