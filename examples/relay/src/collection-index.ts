@@ -54,12 +54,23 @@ function shownCollections(
   }
   const emptied = new Set<string>()
   if (deleted.length === 0) return { present, emptied }
-  for (const { path, before, behind } of findNeighbours(blocks, data, deleted)) {
+  for (const { path, before, behind } of neighboursOf(blocks, data, deleted)) {
     const collection = collectionOf(path)
     const stillThere = [before, behind].some((other) => other?.startsWith(`${collection}/`))
     if (!stillThere) emptied.add(collection)
   }
   return { present, emptied }
+}
+
+/** A slice that should not reach as far as its proof did shows nothing; the index is not worth an event. */
+function neighboursOf(
+  ...slice: Parameters<typeof findNeighbours>
+): ReturnType<typeof findNeighbours> {
+  try {
+    return findNeighbours(...slice)
+  } catch {
+    return []
+  }
 }
 
 function collectionOf(path: string): string {

@@ -42,6 +42,12 @@ export function recordNotice(
       break
     case 'failure':
       logger.error({ hostname: notice.hostname, err: notice.error }, 'failure')
+      if (notice.hostname === undefined) break
+      reports.incident(notice.hostname, {
+        outcome: 'connection',
+        reason: 'internal',
+        detail: messageOf(notice.error),
+      })
   }
 }
 

@@ -82,7 +82,7 @@ export function createPages(sources: PageSources): Router {
             .countHostsByStatus()
             .map(({ status, count }) => ({ labels: { status }, value: count })),
         },
-        gauge('relay_accounts', 'Known accounts.', store.countAccounts()),
+        gauge('relay_accounts', 'Accounts that live at a host.', store.countAccounts()),
         gauge('relay_subscribers', 'Open subscribeRepos connections.', subscribers()),
         gauge('relay_first_seq', 'Oldest sequence number that can be replayed.', first),
         gauge('relay_last_seq', 'Newest sequence number.', last),

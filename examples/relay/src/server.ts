@@ -114,7 +114,7 @@ export async function startRelay(
       clock: { ...systemClock, now },
       onNotice: (notice) => {
         recordNotice(notice, { reports, logger, store })
-        if (notice.kind !== 'failure') return
+        if (notice.kind !== 'failure' || notice.hostname !== undefined) return
         problem = 'the relay cannot store events'
         failure.abort(notice.error)
       },
