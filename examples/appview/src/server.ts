@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { mkdir } from 'node:fs/promises'
 import express from 'express'
 import { type Logger, pino } from 'pino'
-import { openIndexer, type Indexer, type IndexerStatus } from '@skywright/appview-indexer'
+import {
+  createRepoFetcher,
+  type Indexer,
+  type IndexerStatus,
+  openIndexer,
+} from '@skywright/appview-indexer'
 import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
 import { createServiceDidDocument, type IdentityResolver } from '@skywright/identity'
 import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
@@ -22,8 +27,7 @@ import { createBlobSource } from './images/blob-source.ts'
 import { openDiskCache } from './images/disk-cache.ts'
 import { imageRoutes } from './images/routes.ts'
 import { createBlobUrls } from './images/url.ts'
-import { startIngest, type IngestStatus } from './ingest/ingest.ts'
-import { createRepoFetcher } from './ingest/repo-fetcher.ts'
+import { startIngest, type IngestStatus } from './ingest.ts'
 import { allMethods } from './methods/index.ts'
 
 /** A running AppView. Disposing stops the stream, finishes what is being written and closes the index. */
@@ -42,6 +46,9 @@ export interface AppViewStatus extends IndexerStatus {
   /** Bytes of images kept on disk. */
   readonly imageBytes: number
 }
+
+/** 256 MB, held in memory while it is proven, eight at a time. A larger repository is not backfilled. */
+const MAX_REPO_BYTES = 256_000_000
 
 /** Parts that a test or another server replaces. */
 export interface AppViewOptions {
@@ -72,7 +79,7 @@ export async function startAppView(
       store: openSqliteIndexStore(join(config.dataDirectory, 'index.sqlite')),
       collections: declareCollections((nsid, record) => atproto.validateRecord(nsid, record)),
       accounts: 'all',
-      fetchRepo: createRepoFetcher({ resolver, fetch }),
+      fetchRepo: createRepoFetcher({ resolver, fetch, maxBytes: MAX_REPO_BYTES }),
       resolveHandle: async (did, { signal }) => {
         const { handle, handleError } = await resolver.resolveIdentity(did, { signal })
         return handleError === undefined ? handle : null

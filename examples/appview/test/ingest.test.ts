@@ -5,7 +5,6 @@ import { commitEvent } from '@skywright/firehose'
 import { createMemoryResolver, type MemoryResolver } from '@skywright/identity/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type AppView, type AppViewConfig, devConfig, startAppView } from '../src/index.ts'
-import { createRelaySource } from '../src/ingest/relay-source.ts'
 import { type Resident, SmallPds } from './small-pds.ts'
 import { until } from './until.ts'
 
@@ -141,36 +140,6 @@ describe('the live stream', () => {
     expect(Object.keys(issues).filter((kind) => kind.startsWith('rejected:'))).toHaveLength(1)
   })
 
-  it('looks several accounts up at a time, and still applies events in order', async () => {
-    const accounts = 8
-    // Nobody is answered before everybody has asked.
-    let asked = 0
-    const everybody = Promise.withResolvers<void>()
-    const resolve = resolver.resolveDid.bind(resolver)
-    resolver.resolveDid = async (did, options) => {
-      if (++asked === accounts) everybody.resolve()
-      await everybody.promise
-      return resolve(did, options)
-    }
-    const writers: Resident[] = []
-    for (let i = 0; i < accounts; i++) writers.push(await pds.account(`writer${i}`))
-    for (const writer of writers) await pds.create(writer, POST, { text: 'hi' })
-    const source = createRelaySource({
-      service: pds.url,
-      resolver,
-      dev: true,
-      onIssue: () => undefined,
-      onOpen: () => undefined,
-    })
-    const seqs: number[] = []
-    const stop = new AbortController()
-    for await (const event of source.events({ cursor: 0, signal: stop.signal })) {
-      seqs.push(event.seq)
-      if (event.seq === pds.seq) stop.abort()
-    }
-    expect(seqs).toEqual(Array.from({ length: pds.seq }, (_, at) => at + 1))
-  })
-
   it('keeps a record that does not fit its lexicon out of the views, and goes on', async () => {
     const appView = await start(undefined, { backfill: false })
     const alice = await pds.account('alice')
@@ -238,7 +207,7 @@ describe('a restart', () => {
     await until(second.index, () => caughtUp(second))
     expect(await posts(second, alice)).toHaveLength(6)
     expect(await second.index.audit()).toEqual([])
-    expect((await second.status()).cursors).toMatchObject([{ source: pds.url, cursor: pds.seq }])
+    await until(second.index, async () => (await second.index.cursor(pds.url)) === pds.seq)
     expect(pds.fetched).toHaveLength(before)
   })
 

@@ -1,14 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { EventSource, Indexer } from '@skywright/appview-indexer'
+import {
+  type EventSource,
+  firehoseSource,
+  type Indexer,
+  listRepos,
+  type ListedRepo,
+} from '@skywright/appview-indexer'
 import { type FirehoseIssue, FutureCursorError } from '@skywright/firehose'
+import { createOpenWebSocket } from '@skywright/firehose/ws'
 import type { IdentityResolver } from '@skywright/identity'
-import type { AppCollections } from '../collections.ts'
-import type { AppViewConfig } from '../config.ts'
-import { listWantedRepos, type WantedRepos } from './list-repos.ts'
-import { createRelaySource } from './relay-source.ts'
+import type { AppCollections } from './collections.ts'
+import type { AppViewConfig } from './config.ts'
 
 const RETRY_MS = 1_000
+const MAX_RETRY_MS = 60_000
 /** Rejections that say nothing about the event: the repository is fetched instead of it. */
 const TRANSIENT_REJECTIONS = new Set(['unresolvable-identity', 'no-signing-key', 'internal'])
 
@@ -53,7 +59,8 @@ class RelayIngest implements Ingest {
   #backfill: IngestStatus['backfill']
   /** The relay has not come to the stored cursor: it was set up anew, and is followed from now on. */
   #startOver = false
-  #wanted: WantedRepos = 'unknown'
+  /** Nobody tells what happened since an earlier run: every repository is compared, not only unknown ones fetched. */
+  #behind = false
 
   constructor(options: IngestOptions) {
     this.#options = options
@@ -92,15 +99,16 @@ class RelayIngest implements Ingest {
   async #follow(): Promise<void> {
     const { config, index, resolver, logger } = this.#options
     const { signal } = this.#stop
-    const relay = createRelaySource({
+    const onOpen = (): void => {
+      this.#connected = true
+      this.#opened.abort()
+    }
+    const relay = firehoseSource({
       service: config.relay,
       resolver,
-      dev: config.dev,
+      allowHttp: config.dev,
       onIssue: (issue) => this.#onIssue(issue),
-      onOpen: () => {
-        this.#connected = true
-        this.#opened.abort()
-      },
+      open: createOpenWebSocket({ onOpen }),
     })
     const source: EventSource = {
       name: relay.name,
@@ -123,22 +131,33 @@ class RelayIngest implements Ingest {
     }
   }
 
+  /** Lists and fetches until it was done once without a failure. */
   async #fill(): Promise<void> {
-    const { config, index, fetch, logger } = this.#options
+    const { config, index, logger } = this.#options
     const { signal } = this.#stop
-    this.#backfill = 'running'
-    try {
-      // Without a cursor nobody tells what happened since an earlier run.
-      if ((await index.cursor(config.relay)) === undefined) this.#wanted = 'behind'
-      const wanted = (): WantedRepos => this.#wanted
-      const repos = listWantedRepos({ service: config.relay, index, wanted, fetch, signal })
-      const result = await index.backfill({ repos, signal })
-      this.#backfill = 'done'
-      logger.info(result, 'backfill')
-    } catch (error) {
-      this.#backfill = 'failed'
-      throw error
+    if ((await index.cursor(config.relay)) === undefined) this.#behind = true
+    for (let retryMs = RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+      signal.throwIfAborted()
+      this.#backfill = 'running'
+      try {
+        const result = await index.backfill({ repos: this.#listed(), signal })
+        this.#backfill = 'done'
+        logger.info(result, 'backfill')
+        return
+      } catch (error) {
+        this.#backfill = 'failed'
+        if (!signal.aborted) logger.error({ err: error }, 'backfill')
+      }
+      await delay(retryMs, undefined, { signal })
     }
+  }
+
+  async *#listed(): AsyncGenerator<ListedRepo, void, void> {
+    const { config, fetch } = this.#options
+    const { signal } = this.#stop
+    for await (const repo of listRepos({ service: config.relay, fetch, signal }))
+      // While the stream catches up, any revision of a known account will do.
+      yield this.#behind ? repo : { did: repo.did, rev: '' }
   }
 
   #onIssue(issue: FirehoseIssue): void {
@@ -153,7 +172,7 @@ class RelayIngest implements Ingest {
 
   /** Events were missed for good: only comparing with every repository tells what they were. */
   #lostTrack(): void {
-    this.#wanted = 'behind'
+    this.#behind = true
     if (this.#options.config.backfill && this.#backfill !== 'running') this.#run(() => this.#fill())
   }
 
