@@ -239,6 +239,32 @@ describe('resolveDid', () => {
     expect(requests.filter((url) => url.includes(OTHER))).toHaveLength(1)
   })
 
+  it('does not believe a mirror that says no while the first directory could not be asked', async () => {
+    const plcUrl = ['https://one.example.com', 'https://two.example.com']
+    const { resolver, pages } = setUp({ plcUrl })
+    pages.set(`${plcUrl[0]}/${DID}`, new Error('down'))
+    await expect(resolver.resolveDid(DID)).rejects.toMatchObject({
+      family: 'CouldNotAsk',
+      retryable: true,
+    })
+  })
+
+  it('verifies with the backend it was given', async () => {
+    const asked: string[] = []
+    const verifyBackend = {
+      name: 'mine',
+      prepare: (curve: string) => {
+        asked.push(curve)
+        return () => true
+      },
+    }
+    const { resolver, serve } = setUp({ verifyBackend })
+    serve(documentOf(DID))
+    const { signingKey } = await resolver.resolveDid(DID)
+    expect(signingKey?.verify(new Uint8Array(1), key.sign(new Uint8Array(2)))).toBe(true)
+    expect(asked).toEqual(['k256'])
+  })
+
   it('reports what it does', async () => {
     const { resolver, events, serve } = setUp()
     serve(documentOf(DID))
@@ -475,6 +501,17 @@ describe('resolveIdentity', () => {
     expect((await resolver.resolveIdentity(DID)).handle).toBe('handle.invalid')
     resolver.purge(DID)
     expect((await resolver.resolveIdentity(DID)).handle).toBe(handle)
+  })
+
+  it('refreshes the handle with the document when told to', async () => {
+    const { resolver, serve, txt, clock } = setUp()
+    serve(documentOf(DID, handle))
+    txt.set(`_atproto.${handle}`, [[`did=${DID}`]])
+    expect((await resolver.resolveIdentity(DID)).handle).toBe(handle)
+    txt.delete(`_atproto.${handle}`)
+    clock.ms += 120_000
+    expect((await resolver.resolveIdentity(DID)).handle).toBe(handle)
+    expect((await resolver.resolveIdentity(DID, { refresh: true })).handle).toBe('handle.invalid')
   })
 
   it('asks again for a document older than the handle that leads to it', async () => {

@@ -138,7 +138,9 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
         )
       } catch (error) {
         signal.throwIfAborted()
-        if (error instanceof IdentityError && error.family === 'NotFound') throw error
+        // A mirror may lag behind: its "no" proves nothing while the one before it could not be asked.
+        const isDefinite = error instanceof IdentityError && error.family === 'NotFound'
+        if (isDefinite && first === undefined) throw error
         first ??= error
       }
     }
@@ -172,15 +174,14 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   async function checkHandle(
     resolution: CachedDidResolution,
     handle: string,
-    signal: AbortSignal | undefined,
+    resolveOptions: ResolveOptions,
   ): Promise<Error | undefined> {
-    const signalOption = signal === undefined ? {} : { signal }
     const fetchedAtMs = now() - resolution.ageMs
-    let error = await tryHandle(resolution.did, handle, signalOption)
+    let error = await tryHandle(resolution.did, handle, resolveOptions)
     const attemptedAtMs = handles.attemptedAtMs(handle)
     if (error !== undefined && attemptedAtMs !== undefined && attemptedAtMs < fetchedAtMs) {
       handles.forget(handle)
-      error = await tryHandle(resolution.did, handle, signalOption)
+      error = await tryHandle(resolution.did, handle, resolveOptions)
     }
     return error
   }
@@ -207,7 +208,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     const handleError =
       claimed === undefined
         ? new HandleMismatchError(INVALID_HANDLE, did, 'document claims no handle')
-        : await checkHandle(resolution, claimed, resolveOptions.signal)
+        : await checkHandle(resolution, claimed, resolveOptions)
     return toIdentity(resolution, claimed, handleError)
   }
 
