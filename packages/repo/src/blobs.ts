@@ -1,5 +1,5 @@
-import { asCid, type Cid, cidKey, CODEC_RAW } from './cid.ts'
-import { InvalidDataError } from './errors.ts'
+import { asCid, type Cid, cidKey, CODEC_RAW, parseCid } from './cid.ts'
+import { InvalidCidError, InvalidDataError } from './errors.ts'
 import { MAX_NESTING } from './limits.ts'
 
 /** A blob as a record references it. @see {@link https://atproto.com/specs/data-model#blob-type} */
@@ -13,11 +13,11 @@ export interface Blob {
 
 /** Tells whether a data-model value is a well-formed blob. */
 export function isBlob(value: unknown): value is Blob {
-  return isTyped(value) && describeBadBlob(value) === undefined
+  return claimsToBeBlob(value) && describeBadBlob(value) === undefined
 }
 
 /** Tells whether a value claims to be a blob, well-formed or not. */
-function isTyped(value: unknown): value is Readonly<Record<string, unknown>> {
+function claimsToBeBlob(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && '$type' in value && value.$type === 'blob'
 }
 
@@ -31,6 +31,35 @@ export function describeBadBlob(value: Readonly<Record<string, unknown>>): strin
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
     return 'blob size is not a length'
   return undefined
+}
+
+/** What a blob of either form tells. */
+export interface BlobRef {
+  readonly ref: Cid
+  readonly mimeType: string
+  /** Bytes; undefined in the legacy form, which does not tell. */
+  readonly size: number | undefined
+}
+
+/**
+ * Reads a blob of today's form or of the legacy one (`cid` as text and `mimeType`, no `$type`). Only a lexicon tells where a
+ * blob is expected: ask this only there, because any record may have such fields. The legacy form is never to be written.
+ *
+ * Gives undefined when the value is neither.
+ */
+export function parseBlobRef(value: unknown): BlobRef | undefined {
+  if (isBlob(value)) return { ref: value.ref, mimeType: value.mimeType, size: value.size }
+  if (typeof value !== 'object' || value === null || '$type' in value) return undefined
+  if (!('cid' in value) || !('mimeType' in value)) return undefined
+  const { cid, mimeType } = value
+  if (typeof cid !== 'string' || typeof mimeType !== 'string' || mimeType.length === 0)
+    return undefined
+  try {
+    return { ref: parseCid(cid), mimeType, size: undefined }
+  } catch (error) {
+    if (error instanceof InvalidCidError) return undefined
+    throw error
+  }
 }
 
 /**
@@ -52,7 +81,7 @@ function collect(value: unknown, found: Map<string, Cid>, depth: number): void {
     return
   }
   if (asCid(value) !== undefined) return
-  if (isTyped(value)) {
+  if (claimsToBeBlob(value)) {
     const problem = describeBadBlob(value)
     if (problem !== undefined) throw new InvalidDataError(problem, '')
     const ref = asCid(value['ref'])

@@ -35,8 +35,8 @@ export {
   MAX_CAR_BYTES,
   MAX_SYNC_BLOCKS_BYTES,
 } from './limits.ts'
-export { collectBlobs, isBlob } from './blobs.ts'
-export type { Blob } from './blobs.ts'
+export { collectBlobs, isBlob, parseBlobRef } from './blobs.ts'
+export type { Blob, BlobRef } from './blobs.ts'
 export { BlockMap } from './block-map.ts'
 export { decodeCar, encodeCar, readCar, writeCar } from './car/car.ts'
 export type { Car, CarReader } from './car/car.ts'

@@ -14,6 +14,7 @@ import {
   jsonToLex,
   jsonToRecord,
   lexToJson,
+  parseBlobRef,
 } from '../src/index.ts'
 
 const link = cidForCbor(encodeCbor({ a: 1 }))
@@ -134,6 +135,30 @@ describe('the JSON mapping', () => {
   it('refuses to write keys that mean something else in JSON', () => {
     expect(() => lexToJson({ $link: 'x' })).toThrow(InvalidDataError)
     expect(() => lexToJson({ $bytes: 'x' })).toThrow(InvalidDataError)
+  })
+})
+
+describe('parseBlobRef', () => {
+  it('reads blobs of today and of old, and nothing else', () => {
+    expect(parseBlobRef(blob)).toEqual({ ref: blobRef, mimeType: 'image/png', size: 3 })
+    const old = { cid: blobRef.toString(), mimeType: 'image/png' }
+    const parsed = parseBlobRef(old)
+    expect([parsed?.ref.toString(), parsed?.mimeType, parsed?.size]).toEqual([
+      old.cid,
+      'image/png',
+      undefined,
+    ])
+    for (const value of [
+      null,
+      1,
+      {},
+      { ...old, $type: 'blob' },
+      { ...old, cid: 'x' },
+      { ...old, mimeType: '' },
+      { ...blob, size: -1 },
+    ]) {
+      expect(parseBlobRef(value)).toBe(undefined)
+    }
   })
 })
 
