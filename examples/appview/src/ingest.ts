@@ -61,6 +61,7 @@ class RelayIngest implements Ingest {
   #startOver = false
   /** Nobody tells what happened since an earlier run: every repository is compared, not only unknown ones fetched. */
   #behind = false
+  #listAgain = false
 
   constructor(options: IngestOptions) {
     this.#options = options
@@ -139,10 +140,12 @@ class RelayIngest implements Ingest {
     for (let retryMs = RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
       signal.throwIfAborted()
       this.#backfill = 'running'
+      this.#listAgain = false
       try {
         const result = await index.backfill({ repos: this.#listed(), signal })
-        this.#backfill = 'done'
         logger.info(result, 'backfill')
+        if (this.#listAgain) continue
+        this.#backfill = 'done'
         return
       } catch (error) {
         this.#backfill = 'failed'
@@ -173,7 +176,9 @@ class RelayIngest implements Ingest {
   /** Events were missed for good: only comparing with every repository tells what they were. */
   #lostTrack(): void {
     this.#behind = true
-    if (this.#options.config.backfill && this.#backfill !== 'running') this.#run(() => this.#fill())
+    // What is being listed may have been passed over already.
+    if (this.#backfill === 'running') this.#listAgain = true
+    else if (this.#backfill === 'done') this.#run(() => this.#fill())
   }
 
   /** An event could not be judged, so it was not indexed: the repository itself has what it said. */

@@ -223,6 +223,23 @@ describe('a restart', () => {
     expect(await posts(second, alice)).toHaveLength(3)
   })
 
+  it('goes on with a relay that was set up anew and counts from the start', async () => {
+    const directory = folder()
+    const [alice] = await populate()
+    const first = await start(directory)
+    const { did } = alice
+    const future = { type: 'account', seq: 1_000_000, did, active: true } as const
+    await first.index.apply([future], { source: pds.url })
+    await first[Symbol.asyncDispose]()
+    await pds.create(alice, POST, { text: 'unheard' })
+    const second = await start(directory)
+    await until(second.index, () => caughtUp(second))
+    await until(second.index, async () => (await second.status()).ingest.connected)
+    await pds.create(alice, POST, { text: 'heard' })
+    await until(second.index, () => caughtUp(second))
+    expect(await posts(second, alice)).toHaveLength(4)
+  })
+
   it('compares with every repository when the events in between were forgotten', async () => {
     const directory = folder()
     const [alice, bob] = await populate()
