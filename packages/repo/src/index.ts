@@ -1,5 +1,17 @@
 /**
- * Read, write, verify, diff and prove AT Protocol repositories.
+ * Read, write, verify, diff and prove AT Protocol repositories, without HTTP, keys or a runtime.
+ *
+ * *Terms*: a repo is a signed *commit* over the root of an *MST* (Merkle search tree) that maps *paths* (`collection/rkey`) to
+ * the CIDs of records. `rev` is the commit's revision, a TID; `data` the root of its tree, `prevData` the root before;
+ * *inversion* undoes the operations of a commit on the tree after it, which must give `prevData`; a *covering proof* is the
+ * nodes that takes.
+ *
+ * *Guarantees*: what is verified is verified completely (every hash, canonical encoding, every rule of the tree); a commit,
+ * its records and its events are stored together or not at all; what comes from outside is bounded before it is used.
+ *
+ * *Tricky parts*: a node that is missing is unknown, never absent ({@link MissingBlockError}, {@link ProofIncompleteError});
+ * what a block is depends on what refers to it, never on its looks; CIDs may be objects of another copy of multiformats: use
+ * {@link isCid} and {@link asCid}, not `instanceof`; byte arrays in results may be views of the input.
  *
  * @packageDocumentation
  */

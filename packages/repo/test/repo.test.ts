@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 import { describe, expect, it } from 'vitest'
@@ -10,6 +13,7 @@ import {
   decodeCar,
   encodeCar,
   encodeCbor,
+  type EventSink,
   HeadMovedError,
   importRepo,
   InvalidSwapError,
@@ -386,5 +390,75 @@ describe('Mst', () => {
     )
     const [from, to] = [sorted[33]!, sorted[77]!]
     expect([...tree.entries({ from, to })].map(([k]) => k)).toEqual(sorted.slice(33, 77))
+  })
+})
+
+describe('the SQLite store', () => {
+  it('lets commits that arrive together share one transaction', async () => {
+    let transactions = 0
+    const sink = new MemoryEventSink()
+    const events: EventSink = {
+      append: (of, encode) => sink.append(of, encode),
+      committed: () => {
+        transactions++
+        sink.committed()
+      },
+      rolledBack: () => sink.rolledBack(),
+    }
+    const store = openSqliteRepoStore({ database: ':memory:', events })
+    await Promise.all(
+      Array.from({ length: 50 }, (_, n) =>
+        Repo.create(store, {
+          did: `did:web:n${n}.example.com`,
+          signer: key,
+          events: ({ rev }) => [(seq) => encodeCbor({ seq, rev })],
+        }),
+      ),
+    )
+    expect(sink.durable.length).toBe(50)
+    expect(transactions).toBeLessThan(10)
+    await store.close()
+  })
+
+  it('lets several connections write one repo', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'skywright-shared-'))
+    try {
+      const stores = [1, 2, 3].map(() =>
+        openSqliteRepoStore({ database: join(folder, 'repo.sqlite') }),
+      )
+      await Repo.create(stores[0]!, { did, signer: key })
+      const repos = await Promise.all(stores.map((store) => Repo.open(store, { did, signer: key })))
+      await Promise.all(
+        Array.from({ length: 30 }, (_, n) => repos[n % 3]!.applyWrites([create(`k${n}`)])),
+      )
+      const verified = await verifyRepo(repos[1]!.export(), { did, key })
+      expect(verified.recordCount).toBe(30)
+      for (const store of stores) await store.close()
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  it('answers every list by an index, never by sorting or scanning', () => {
+    const database = new DatabaseSync(':memory:')
+    openSqliteRepoStore({ database })
+    const statements = [
+      'SELECT rkey FROM repo_record WHERE repo = ? AND collection = ? AND rkey > ? ORDER BY rkey LIMIT ?',
+      'SELECT rkey FROM repo_record WHERE repo = ? AND collection = ? AND rkey < ? ORDER BY rkey DESC LIMIT ?',
+      'SELECT collection FROM repo_record WHERE repo = ? AND collection > ? ORDER BY collection LIMIT 1',
+      'SELECT DISTINCT blob FROM repo_blob WHERE repo = ? AND blob > ? AND rev > ? ORDER BY blob LIMIT ?',
+      'SELECT collection, rkey FROM repo_blob WHERE repo = ? AND blob = ? ORDER BY collection, rkey',
+    ]
+    for (const statement of statements) {
+      const plan = database.prepare(`EXPLAIN QUERY PLAN ${statement}`).all(
+        ...statement
+          .split('?')
+          .slice(1)
+          .map(() => 1),
+      )
+      const details = plan.map(({ detail }) => String(detail)).join('; ')
+      expect([statement, details]).toEqual([statement, expect.stringMatching(/^SEARCH/)])
+      expect(details).not.toMatch(/TEMP B-TREE|SCAN/)
+    }
   })
 })

@@ -1,0 +1,9 @@
+import { expect, it } from 'vitest'
+
+import { compareTrees } from './support/compare-trees.ts'
+
+it('agrees with @atproto/repo over 10,000 random trees', async () => {
+  let edits = 0
+  for (let seed = 1; seed <= 10; seed++) edits += await compareTrees(1000, seed)
+  expect(edits).toBeGreaterThan(20_000)
+})
