@@ -15,7 +15,7 @@ import {
 } from './errors.ts'
 import { parsePath } from './path.ts'
 import type { CommitEvents } from './repo.ts'
-import type { RecordPut, RepoHead, RepoStore } from './repo-store.ts'
+import type { Block, RecordPut, RepoHead, RepoStore } from './repo-store.ts'
 import type { Signer, Verifier } from './signer.ts'
 import { runStepsPausing, type Steps } from './steps.ts'
 import { createTidClock, TID_MAX, type TidClock } from './tid.ts'
@@ -59,6 +59,8 @@ const RECORDS_A_STEP = 32
  * and records, and signs it with the account's key here under a rev above the CAR's, the store's and the clock. Blocks the
  * tree does not refer to are dropped. Nothing is stored when anything is refused.
  *
+ * Verifying pauses for the event loop; the store's transaction is one piece. The CAR and its records are held in memory.
+ *
  * @throws {InvalidSyntaxError} when the DID is malformed.
  * @throws what {@link verifyRepo} throws.
  * @throws {InvalidRecordError} when a record holds a malformed blob (strict mode).
@@ -81,9 +83,10 @@ export async function importRepo(
   })
   if (repo.rev >= TID_MAX) throw new InvalidCommitError('no rev is above the one of the car')
   const records = await runStepsPausing(prepareRecords(repo, mode), signal)
+  const nodes = await runStepsPausing(prepareNodes(repo), signal)
   for (let attempts = 1; ; attempts++) {
     try {
-      return await tryImport(store, repo, records, options)
+      return await tryImport(store, repo, nodes, records, options)
     } catch (error) {
       if (!(error instanceof HeadMovedError) || attempts >= MAX_ATTEMPTS) throw error
     }
@@ -93,6 +96,7 @@ export async function importRepo(
 async function tryImport(
   store: RepoStore,
   repo: VerifiedRepo,
+  putNodes: readonly Block[],
   records: readonly RecordPut[],
   { did, signer, clock = createTidClock(), events }: ImportRepoOptions,
 ): Promise<ImportRepoResult> {
@@ -122,7 +126,7 @@ async function tryImport(
     did,
     previous: current?.commit ?? null,
     head,
-    putNodes: [...repo.nodes()].map((node) => ({ cid: node.cid, bytes: node.bytes.slice() })),
+    putNodes,
     deleteNodes: [],
     putRecords: records,
     deleteRecords: [],
@@ -130,6 +134,16 @@ async function tryImport(
     events: events?.(commit) ?? [],
   })
   return { commit, head, recordCount }
+}
+
+/** Copies the nodes, so that the store does not hold on to the CAR. */
+function* prepareNodes(repo: VerifiedRepo): Steps<readonly Block[]> {
+  const nodes: Block[] = []
+  for (const { cid, bytes } of repo.nodes()) {
+    nodes.push({ cid, bytes: bytes.slice() })
+    if (nodes.length % RECORDS_A_STEP === 0) yield
+  }
+  return nodes
 }
 
 function* prepareRecords(repo: VerifiedRepo, mode: RecordMode): Steps<readonly RecordPut[]> {
