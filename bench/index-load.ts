@@ -147,7 +147,11 @@ export class HandWrittenIndex implements Disposable {
     )
   }
 
-  write(author: string, { collection: nsid, rkey, cid, record: bytes }: SnapshotRecord, seq: number): void {
+  write(
+    author: string,
+    { collection: nsid, rkey, cid, record: bytes }: SnapshotRecord,
+    seq: number,
+  ): void {
     const record = decodeCbor(bytes) as Record<string, unknown>
     const uriOf = `at://${author}/${nsid}/${rkey}`
     const now = new Date().toISOString()

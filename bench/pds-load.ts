@@ -1,11 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { Agent, createServer, request } from 'node:http'
+import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { createMemoryPlcStore, createPlcDirectory } from '@skywright/identity/plc-directory'
+import { servePlcDirectory, type PlcServer } from '@skywright/identity/node'
+import { createPlcDirectory } from '@skywright/identity/plc-directory'
 
 export interface PdsProcess extends AsyncDisposable {
   readonly url: string
@@ -15,28 +16,8 @@ export interface PdsProcess extends AsyncDisposable {
 }
 
 /** A PLC directory on a free port of loopback, in memory. */
-export async function startPlcDirectory(): Promise<{ url: string; close(): void }> {
-  const directory = createPlcDirectory({ store: createMemoryPlcStore() })
-  const server = createServer((incoming, outgoing) => {
-    void (async () => {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of incoming) chunks.push(chunk as Uint8Array)
-      const method = incoming.method ?? 'GET'
-      const response = await directory.fetch(
-        new Request(`http://localhost${incoming.url ?? '/'}`, {
-          method,
-          headers: { 'content-type': incoming.headers['content-type'] ?? 'application/json' },
-          ...(method === 'POST' ? { body: Buffer.concat(chunks) } : {}),
-        }),
-      )
-      outgoing.writeHead(response.status, Object.fromEntries(response.headers))
-      outgoing.end(Buffer.from(await response.arrayBuffer()))
-    })()
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no TCP address')
-  return { url: `http://localhost:${address.port}`, close: () => server.close() }
+export function startPlcDirectory(): Promise<PlcServer> {
+  return servePlcDirectory({ directory: createPlcDirectory({ rateLimits: false }) })
 }
 
 /** Our PDS from source, at full durability. */

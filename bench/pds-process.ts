@@ -11,21 +11,17 @@ const SETTLE_MS = 2000
 
 /** Starts each server a few times in turn; gives the median of one of its figures. */
 export async function measureProcesses(figure: 'startMs' | 'rssMb'): ReturnType<Row['measure']> {
-  const plc = await startPlcDirectory()
-  try {
-    const ours: number[] = []
-    const rival: number[] = []
-    for (let i = 0; i < STARTS; i++) {
-      ours.push(await take(figure, () => startOurPds(plc.url)))
-      rival.push(await take(figure, () => startReferencePds(plc.url)))
-    }
-    return {
-      ours: median(ours),
-      rival: median(rival),
-      note: `median of ${STARTS} starts; ours from TypeScript source`,
-    }
-  } finally {
-    plc.close()
+  await using plc = await startPlcDirectory()
+  const ours: number[] = []
+  const rival: number[] = []
+  for (let i = 0; i < STARTS; i++) {
+    ours.push(await take(figure, () => startOurPds(plc.url)))
+    rival.push(await take(figure, () => startReferencePds(plc.url)))
+  }
+  return {
+    ours: median(ours),
+    rival: median(rival),
+    note: `median of ${STARTS} starts; ours from TypeScript source`,
   }
 }
 

@@ -14,16 +14,14 @@ export const row: Row = {
   async measure() {
     const stream = new RecordStream()
     const repos = new Map(
-      stream.accounts
-        .slice(0, REPOS)
-        .map((did) => [
+      stream.accounts.slice(0, REPOS).map((did) => [
+        did,
+        {
           did,
-          {
-            did,
-            rev: stream.tid(),
-            records: Array.from({ length: RECORDS }, () => stream.record(did)),
-          },
-        ]),
+          rev: stream.tid(),
+          records: Array.from({ length: RECORDS }, () => stream.record(did)),
+        },
+      ]),
     )
     const ours: number[] = []
     const rival: number[] = []

@@ -16,28 +16,21 @@ export const row: Row = {
   unit: '/s',
   rivalName: '@atproto/pds',
   async measure() {
-    const plc = await startPlcDirectory()
-    try {
-      await using ours = await startOurPds(plc.url)
-      await using reference = await startReferencePds(plc.url)
-      const ourAccounts = await createAccounts(ours.url, ACCOUNTS)
-      const theirAccounts = await createAccounts(reference.url, ACCOUNTS)
-      const rates = await race(
-        {
-          run: () => createPosts(ours.url, ourAccounts, POSTS_PER_RUN, CONCURRENCY),
-          roundMs: 2000,
-        },
-        {
-          run: () => createPosts(reference.url, theirAccounts, POSTS_PER_RUN, CONCURRENCY),
-          roundMs: 2000,
-        },
-      )
-      return {
-        ...rates,
-        note: `${CONCURRENCY} requests in flight over ${ACCOUNTS} accounts; ours synchronous=FULL, theirs as it comes (NORMAL)`,
-      }
-    } finally {
-      plc.close()
+    await using plc = await startPlcDirectory()
+    await using ours = await startOurPds(plc.url)
+    await using reference = await startReferencePds(plc.url)
+    const ourAccounts = await createAccounts(ours.url, ACCOUNTS)
+    const theirAccounts = await createAccounts(reference.url, ACCOUNTS)
+    const rates = await race(
+      { run: () => createPosts(ours.url, ourAccounts, POSTS_PER_RUN, CONCURRENCY), roundMs: 2000 },
+      {
+        run: () => createPosts(reference.url, theirAccounts, POSTS_PER_RUN, CONCURRENCY),
+        roundMs: 2000,
+      },
+    )
+    return {
+      ...rates,
+      note: `${CONCURRENCY} requests in flight over ${ACCOUNTS} accounts; ours synchronous=FULL, theirs as it comes (NORMAL)`,
     }
   },
 }
