@@ -7,9 +7,6 @@ export const MAX_COMMIT_BLOCKS_BYTES = 2_000_000
 /** Largest `blocks` field of a `#sync`, in bytes (com.atproto.sync.subscribeRepos lexicon). */
 export const MAX_SYNC_BLOCKS_BYTES = 10_000
 
-/** Largest record on the wire, in bytes ({@link https://atproto.com/specs/sync#limits}). */
-export const MAX_RECORD_BYTES = 1_000_000
-
 /** Most operations in one `#commit` (com.atproto.sync.subscribeRepos lexicon). */
 export const MAX_COMMIT_OPS = 200
 
@@ -24,6 +21,3 @@ export const MAX_DID_LENGTH = 2048
 
 /** Longest repository path accepted: NSID 317, slash, record key 512. */
 export const MAX_PATH_LENGTH = 830
-
-/** Longest `time` string kept from an event: it is informal and never trusted. */
-export const MAX_TIME_LENGTH = 64

@@ -75,7 +75,9 @@ class Thread {
   constructor() {
     const isSource = import.meta.url.endsWith('.ts')
     this.worker = new Worker(
-      new URL(isSource ? './prove-worker.ts' : './prove-worker.js', import.meta.url),
+      isSource
+        ? new URL('./prove-worker.ts', import.meta.url)
+        : new URL('./prove-worker.js', import.meta.url),
       isSource ? { execArgv: ['--conditions=@skywright/source', '--no-warnings'] } : {},
     )
     this.worker.unref()
