@@ -34,7 +34,6 @@ export interface IngestOptions {
   readonly config: AppViewConfig
   readonly index: Indexer<AppCollections>
   readonly resolver: IdentityResolver
-  readonly fetch: typeof globalThis.fetch
   readonly logger: Logger
 }
 
@@ -156,9 +155,9 @@ class RelayIngest implements Ingest {
   }
 
   async *#listed(): AsyncGenerator<ListedRepo, void, void> {
-    const { config, fetch } = this.#options
+    const { config } = this.#options
     const { signal } = this.#stop
-    for await (const repo of listRepos({ service: config.relay, fetch, signal }))
+    for await (const repo of listRepos({ service: config.relay, signal }))
       // While the stream catches up, any revision of a known account will do.
       yield this.#behind ? repo : { did: repo.did, rev: '' }
   }

@@ -133,7 +133,7 @@ export async function startAppView(
     response.type('text/plain').send(`An AppView of the AT Protocol: ${did}\n`)
   })
 
-  const ingest = started.use(startIngest({ config, index, resolver, fetch, logger }))
+  const ingest = started.use(startIngest({ config, index, resolver, logger }))
   logger.info({ url, did, relay: config.relay }, 'listening')
 
   const running = started.move()
