@@ -116,3 +116,4 @@ export type {
   RateLimitState,
   RateLimitStore,
 } from './rate-limit.ts'
+export type { ServerSocket, UpgradeWebSocket } from './web-socket.ts'

@@ -14,6 +14,8 @@ import { errorResponse, fromWebResponse, outputResponse, toWebResponse } from '.
 import { subscriptionFrames } from './subscription.ts'
 import type { Subscription } from './subscription.ts'
 import { fromWebRequest } from './web-request.ts'
+import { pumpToSocket, withSignal } from './web-socket.ts'
+import type { UpgradeWebSocket } from './web-socket.ts'
 
 const PREFIX = '/xrpc/'
 const HEALTH = '_health'
@@ -57,6 +59,11 @@ export interface RouterOptions<R> {
 export interface FetchInfo {
   /** Address of the caller, if the runtime tells. */
   readonly ip?: string
+  /**
+   * Makes a WebSocket of an upgrade request, in the way of the runtime: `Deno.upgradeWebSocket`, or a `WebSocketPair` on
+   * Workers. Without it subscriptions answer 426.
+   */
+  readonly upgrade?: UpgradeWebSocket
 }
 
 /** Serves XRPC methods: give it requests by `fetch`, or through an adapter. */
@@ -150,7 +157,18 @@ class XrpcRouter {
   }
 
   async fetch(request: Request, info: FetchInfo = {}): Promise<Response> {
-    return toWebResponse(await this.handle(fromWebRequest(request, info.ip)))
+    const { ip, upgrade } = info
+    const call = fromWebRequest(request, ip)
+    const wanted = request.headers.get('upgrade')?.toLowerCase()
+    if (wanted !== 'websocket' || upgrade === undefined) {
+      return toWebResponse(await this.handle(call))
+    }
+    const gone = new AbortController()
+    const answer = await this.subscribe(withSignal(call, gone.signal))
+    if (!('frames' in answer)) return toWebResponse(answer)
+    const { socket, response } = upgrade(request)
+    void pumpToSocket(socket, answer, gone)
+    return response
   }
 
   async handle(request: XrpcRequest): Promise<XrpcResponse> {

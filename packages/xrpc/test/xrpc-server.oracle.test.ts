@@ -22,7 +22,7 @@ if (!installed) {
 
 type ReferenceHandler = (call: {
   readonly params: Readonly<Record<string, unknown>>
-  readonly input: { readonly body: unknown } | undefined
+  readonly input: { readonly body: unknown }
 }) => Promise<unknown>
 
 interface ReferenceModule {
@@ -67,12 +67,12 @@ async function theirs(): Promise<RequestListener> {
     return json(params)
   })
   server.method('com.example.putThing', async ({ input }) => {
-    const { note } = input?.body as { note: unknown }
+    const { note } = input.body as { note: unknown }
     return json({ echo: { note } })
   })
   server.method('com.example.upload', async ({ input }) => {
     let size = 0
-    for await (const chunk of input?.body as AsyncIterable<Uint8Array>) size += chunk.length
+    for await (const chunk of input.body as AsyncIterable<Uint8Array>) size += chunk.length
     return json({ size })
   })
   server.method('com.example.ping', async () => undefined)

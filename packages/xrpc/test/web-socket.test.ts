@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest'
+import { XrpcError } from '../src/errors.ts'
+import { decodeFrame } from '../src/frame.ts'
+import type { Frame } from '../src/frame.ts'
+import { createRouter } from '../src/router.ts'
+import type { Router } from '../src/router.ts'
+import type { ServerSocket } from '../src/web-socket.ts'
+import { examples } from './documents.ts'
+import type { ExampleDocuments } from './documents.ts'
+
+/** A standard socket that keeps what is sent through it. */
+class FakeSocket extends EventTarget implements ServerSocket {
+  readyState = 0
+  bufferedAmount = 0
+  readonly frames: Frame[] = []
+  closed: [number | undefined, string | undefined] | undefined
+
+  send(data: Uint8Array): void {
+    this.frames.push(decodeFrame(data))
+  }
+
+  close(code?: number, reason?: string): void {
+    this.closed = [code, reason]
+    this.readyState = 3
+    this.dispatchEvent(new Event('close'))
+  }
+
+  open(): void {
+    this.readyState = 1
+    this.dispatchEvent(new Event('open'))
+  }
+}
+
+async function connect(
+  router: Router<ExampleDocuments>,
+  path = '/xrpc/com.example.listen?cursor=3',
+): Promise<{ socket: FakeSocket; response: Response }> {
+  const socket = new FakeSocket()
+  const request = new Request(`http://localhost${path}`, { headers: { upgrade: 'websocket' } })
+  const response = await router.fetch(request, {
+    upgrade: () => ({ socket, response: new Response(null, { headers: { 'x-upgraded': '1' } }) }),
+  })
+  return { socket, response }
+}
+
+describe('router.fetch with upgrade', () => {
+  it('sends frames once the socket is open, and closes as the stream ends', async () => {
+    const router = createRouter({ lexicons: examples }).add('com.example.listen', {
+      handler: async function* ({ params }) {
+        yield { $type: '#tick', seq: params.cursor }
+        throw new XrpcError(400, 'FutureCursor')
+      },
+    })
+    const { socket, response } = await connect(router)
+    expect(response.headers.get('x-upgraded')).toBe('1')
+    expect(socket.frames).toEqual([])
+    socket.open()
+    await expect.poll(() => socket.closed).toEqual([1008, 'FutureCursor'])
+    expect(socket.frames).toEqual([
+      { op: 1, type: '#tick', body: { seq: 3 } },
+      { op: -1, error: 'FutureCursor', message: 'FutureCursor' },
+    ])
+  })
+
+  it('waits while the socket is full, and aborts the handler when it closes', async () => {
+    let produced = 0
+    let ended = false
+    const router = createRouter({ lexicons: examples }).add('com.example.listen', {
+      handler: async function* ({ signal }) {
+        while (!signal.aborted) {
+          produced++
+          yield { $type: '#tock' }
+        }
+        ended = true
+      },
+    })
+    const { socket } = await connect(router)
+    socket.bufferedAmount = 2_000_000
+    socket.open()
+    await expect.poll(() => produced).toBe(1)
+    socket.bufferedAmount = 0
+    await expect.poll(() => produced).toBeGreaterThan(10)
+    socket.close()
+    await expect.poll(() => ended).toBe(true)
+  })
+
+  it('refuses before it upgrades', async () => {
+    const router = createRouter({ lexicons: examples })
+    const { response } = await connect(router)
+    expect(response.status).toBe(501)
+    expect(response.headers.get('x-upgraded')).toBeNull()
+  })
+})
