@@ -51,8 +51,8 @@ export interface ImportRepoResult {
 
 /** How often the head is read anew because somebody else wrote. */
 const MAX_ATTEMPTS = 8
-/** Records prepared between two places to pause. */
-const RECORDS_A_STEP = 32
+/** Nodes prepared between two places to pause. */
+const NODES_A_STEP = 64
 
 /**
  * Takes over a repo from a CAR: verifies everything, then replaces what the store holds for the account by the CAR's tree
@@ -141,7 +141,7 @@ function* prepareNodes(repo: VerifiedRepo): Steps<readonly Block[]> {
   const nodes: Block[] = []
   for (const { cid, bytes } of repo.nodes()) {
     nodes.push({ cid, bytes: bytes.slice() })
-    if (nodes.length % RECORDS_A_STEP === 0) yield
+    if (nodes.length % NODES_A_STEP === 0) yield
   }
   return nodes
 }
@@ -157,7 +157,7 @@ function* prepareRecords(repo: VerifiedRepo, mode: RecordMode): Steps<readonly R
         throw new InvalidRecordError(path, cause.message, { cause })
       throw cause
     }
-    if (records.length % RECORDS_A_STEP === 0) yield
+    yield
   }
   return records
 }

@@ -86,18 +86,23 @@ export function verifyRepoSync(bytes: Uint8Array, options: VerifyRepoOptions = {
   return runSteps(verifySteps(bytes, options))
 }
 
-/** Blocks read between two places to pause. */
+/** Blocks, and bytes of them, read between two places to pause. */
 const BLOCKS_A_STEP = 128
+const BYTES_A_STEP = 262_144
 
 function* parseSteps(bytes: Uint8Array, limits: CarLimits): Steps<ParsedCar> {
   const { maxBlocks = MAX_CAR_BLOCKS } = limits
   const { roots, start } = openCar(bytes, limits)
   const blocks = new Map<CidKey, Uint8Array>()
   const cursor: Cursor = { at: start }
+  let paused = start
   for (let count = 1; cursor.at < bytes.length; count++) {
     if (count > maxBlocks) throw new LimitExceededError('carBlocks', maxBlocks, count)
     readSection(bytes, cursor, limits, blocks)
-    if (count % BLOCKS_A_STEP === 0) yield
+    if (count % BLOCKS_A_STEP === 0 || cursor.at - paused > BYTES_A_STEP) {
+      paused = cursor.at
+      yield
+    }
   }
   return { roots, blocks }
 }

@@ -17,7 +17,7 @@ interface Frame {
 }
 
 /**
- * Walks a whole tree in key order, checking every node against its place; pausing points between nodes. Nodes are let go
+ * Walks a whole tree in key order, checking every node against its place; pausing points between nodes and entries. Nodes are let go
  * once they are behind, so that memory stays that of one path.
  *
  * @throws {MissingBlockError} when a block is absent.
@@ -37,7 +37,10 @@ export function* walkTree(
     if (index > 0) {
       const key = keys[index - 1]
       const value = values[index - 1]
-      if (key !== undefined && value !== undefined) visitor.entry(key, value)
+      if (key !== undefined && value !== undefined) {
+        visitor.entry(key, value)
+        yield
+      }
     }
     if (index > keys.length) {
       stack.pop()
