@@ -2,7 +2,7 @@ import type { CursorStore } from './cursor-store.ts'
 import { decodeEvent } from './codec.ts'
 import { InvalidFrameError, UnknownFrameError } from './errors.ts'
 import type { CommitEvent, RepoEvent, SyncEvent } from './event.ts'
-import { createFrameFilter, type EventFilter } from './filter.ts'
+import { createFrameFilter, createScope, type EventFilter } from './filter.ts'
 import type { ReceivedFrame } from './follow.ts'
 import { LowWater } from './low-water.ts'
 import { KeyedQueue, type KeyedQueueOptions } from './queue.ts'
@@ -89,6 +89,7 @@ export class Consumer {
   private readonly queue: KeyedQueue
   private readonly lowWater: LowWater
   private readonly wanted: ReturnType<typeof createFrameFilter>
+  private readonly inScope: ReturnType<typeof createScope>
   private stored: number | undefined
   private storing: Promise<void> | undefined
   private laggedAtMs = -Infinity
@@ -103,6 +104,7 @@ export class Consumer {
     this.queue = new KeyedQueue(options.queue)
     this.lowWater = new LowWater(options.cursor)
     this.wanted = createFrameFilter(options.filter)
+    this.inScope = createScope(options.filter)
     this.stored = options.cursor
   }
 
@@ -143,8 +145,8 @@ export class Consumer {
       done()
       this.storeSoon()
     }
-    // With a verifier every commit is looked at, wanted or not: the account's chain has to be followed.
-    if (verify === false && !this.wanted(peek)) {
+    // With a verifier every commit of an account is looked at, wanted or not: its chain has to be followed.
+    if (!(verify === false ? this.wanted(peek) : this.inScope(peek))) {
       this.counts.filtered++
       finish()
       return

@@ -36,13 +36,21 @@ export function createCollectionMatcher(
     exact.has(collection) || prefixes.some((prefix) => collection.startsWith(prefix))
 }
 
+/** Whether a frame is of an account the consumer follows; what other accounts do need not even be verified. */
+export function createScope(filter: EventFilter | undefined): (peek: FramePeek) => boolean {
+  if (filter?.dids === undefined) return () => true
+  const dids = new Set(filter.dids)
+  return ({ did }) => did === undefined || dids.has(did)
+}
+
 /** Whether a frame can matter to a consumer, from its peek alone. */
 export function createFrameFilter(filter: EventFilter | undefined): (peek: FramePeek) => boolean {
-  const dids = filter?.dids === undefined ? undefined : new Set(filter.dids)
+  const inScope = createScope(filter)
   const matches =
     filter?.collections === undefined ? undefined : createCollectionMatcher(filter.collections)
-  return ({ type, did, paths }) => {
-    if (dids !== undefined && did !== undefined && !dids.has(did)) return false
+  return (peek) => {
+    if (!inScope(peek)) return false
+    const { type, paths } = peek
     if (type !== '#commit' || matches === undefined) return true
     return paths.some((path) => {
       const slash = path.indexOf('/')

@@ -7,7 +7,14 @@ import { runRepos } from '../src/run.ts'
 import type { OpenStream } from '../src/socket.ts'
 import type { FirehoseIssue, StreamEvent } from '../src/stream-event.ts'
 import { subscribeRepos } from '../src/subscribe.ts'
-import { createFakeClock, createLoopback, identityAppend } from '../src/testing/index.ts'
+import {
+  createFakeClock,
+  createLoopback,
+  identityAppend,
+  SimulatedNetwork,
+} from '../src/testing/index.ts'
+import { createMemoryChainStore } from '../src/verify/chain-store.ts'
+import { createEventVerifier } from '../src/verify/verifier.ts'
 
 const service = 'wss://relay.test'
 const did = (n: number) => `did:plc:${String(n).padStart(24, 'a')}`
@@ -267,6 +274,52 @@ describe('subscribeRepos', () => {
       if (seen.length === 2) break
     }
     expect(seen).toEqual([2, 4])
+  })
+})
+
+describe('a filter over verified commits', () => {
+  it('follows the chain of what it does not deliver, and does not look at other accounts at all', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 4, seed: 21 })
+    for (let i = 0; i < 200; i++) await network.step()
+    const identity = network.identitySource()
+    const one = network.accounts[0]!.did
+    const stop = new AbortController()
+    const { last } = network.hosts[0]!.log.bounds()
+    const marker = await network.send(
+      network.accounts[0]!,
+      network.identityEvent(network.accounts[0]!),
+    )
+    const collections = new Set<string>()
+    const issues: FirehoseIssue[] = []
+    const counts = await runRepos({
+      service: 'https://pds0.test',
+      cursor: 0,
+      open: network.loopback.open,
+      signal: stop.signal,
+      verify: createEventVerifier({
+        identity,
+        chain: createMemoryChainStore(),
+        policy: 'relay',
+        now: network.now,
+      }),
+      filter: { dids: [one], collections: ['app.bsky.graph.*'] },
+      lagMs: Infinity,
+      onIssue: (issue) => issues.push(issue),
+      handle: (event) => {
+        expect(event.did).toBe(one)
+        if (event.type === 'commit') {
+          expect(event.verified).toBe(true)
+          for (const op of event.ops) collections.add(op.collection)
+        }
+        if (event.seq === marker) stop.abort()
+      },
+    })
+    expect([...collections]).toEqual(['app.bsky.graph.follow'])
+    // Nothing was discontinuous although most commits were not delivered.
+    expect(issues).toEqual([])
+    expect(identity.resolutions).toBeLessThanOrEqual(2)
+    expect(counts.filtered).toBeGreaterThan(150)
+    expect(counts.received).toBe(last + 1)
   })
 })
 
