@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { generatePrivateKey } from '@skywright/identity/keys'
 import { createMemoryResolver } from '@skywright/identity/testing'
 import { createMemoryRepoStore, Repo } from '@skywright/repo'
@@ -96,6 +99,37 @@ describe('vendor', () => {
     } finally {
       rmSync(from, { recursive: true })
       rmSync(out, { recursive: true })
+    }
+  })
+})
+
+describe('the command', () => {
+  const main = fileURLToPath(new URL('../src/adapters/vendor/main.ts', import.meta.url))
+  const flags = ['--conditions=@skywright/source', '--experimental-strip-types']
+  const execute = promisify(execFile)
+
+  it('writes modules, and says how it is used', async () => {
+    const folder = temporaryFolder()
+    try {
+      const source = join(folder, 'thing.json')
+      writeFileSync(source, JSON.stringify(examples.get('com.example.thing')))
+      const out = join(folder, 'out')
+      const { stdout } = await execute(process.execPath, [
+        ...flags,
+        main,
+        'vendor',
+        source,
+        '--out',
+        out,
+      ])
+      expect(stdout).toContain('2 files written')
+      expect(readdirSync(out)).toEqual(['com.example.thing.ts', 'index.ts'])
+      await expect(execute(process.execPath, [...flags, main])).rejects.toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('xrpc vendor SOURCE') as unknown,
+      })
+    } finally {
+      rmSync(folder, { recursive: true })
     }
   })
 })
