@@ -1,6 +1,6 @@
 /**
  * Events a second live, records a second in backfill, bytes on disk a like. Run:
- * `node --conditions=@skywright/source packages/appview-indexer/bench/index-speed.ts [live|backfill|bytes]`
+ * `node --conditions=@skywright/source packages/appview-indexer/bench/index-speed.ts [live|backfill|bytes|reads]`
  */
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -142,6 +142,61 @@ async function bytes(): Promise<void> {
   })
 }
 
+/** Reads over a big index: time line pages of an account that follows 500 of 5,000, and backlink counts. */
+async function reads(): Promise<void> {
+  const rows = Number(process.env['ROWS'] ?? 300_000)
+  const folder = mkdtempSync(join(tmpdir(), 'index-speed-'))
+  const authors = accounts.slice(0, 5_000)
+  const viewer = accounts[19_999] ?? ''
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(join(folder, 'index.db')),
+    collections,
+  })
+  const put = (author: string, made: SnapshotRecord): IndexEvent => ({
+    type: 'commit',
+    seq: 1,
+    did: author,
+    rev: tid(),
+    ops: [{ action: 'create', ...made }],
+  })
+  for (let n = 0; n < 500; n++)
+    await index.apply([put(viewer, fabricateRecord(FOLLOW, tid(), { subject: authors[n * 10] }))])
+  for (let at = 0; at < rows; at += 1_000)
+    await index.apply(
+      Array.from({ length: 1_000 }, (_, n) => {
+        const author = authors[random(authors.length)] ?? ''
+        return put(author, makeRecord(author, n % 10 === 0 ? 0 : 90))
+      }),
+    )
+  await measure(`time line page of 50 over ${rows} rows`, 300, async () => {
+    let cursor: string | undefined
+    for (let page = random(4); page >= 0; page--)
+      ({ cursor } = await index.timeline({
+        from: ['post'],
+        authors: { of: viewer, edge: 'follow', column: 'subject' },
+        limit: 50,
+        cursor,
+      }))
+  })
+  await measure('count of backlinks', 1_000, async () => {
+    const target = posts[random(posts.length)] ?? ''
+    await index.countBacklinks({ target, from: 'like', path: 'subject' })
+  })
+  rmSync(folder, { recursive: true })
+}
+
+async function measure(name: string, times: number, work: () => Promise<void>): Promise<void> {
+  const taken: number[] = []
+  for (let n = 0; n < times; n++) {
+    const started = performance.now()
+    await work()
+    taken.push(performance.now() - started)
+  }
+  taken.sort((left, right) => left - right)
+  const at = (share: number): string => (taken[Math.floor(times * share)] ?? 0).toFixed(2)
+  process.stdout.write(`${name}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms\n`)
+}
+
 async function timed(
   name: string,
   count: number,
@@ -151,16 +206,18 @@ async function timed(
   const folder = mkdtempSync(join(tmpdir(), 'index-speed-'))
   const path = join(folder, 'index.db')
   const started = performance.now()
+  const before = process.cpuUsage()
   await work(path)
   const seconds = (performance.now() - started) / 1000
+  const { user, system } = process.cpuUsage(before)
   const size = statSync(path).size
   rmSync(folder, { recursive: true })
   process.stdout.write(
-    `${name}: ${Math.round(count / seconds)} ${unit}/s, ${(size / count).toFixed(1)} bytes each, rss ${Math.round(process.memoryUsage().rss / 1e6)} MB\n`,
+    `${name}: ${Math.round(count / seconds)} ${unit}/s (${Math.round((count / (user + system)) * 1e6)} a CPU second), ${(size / count).toFixed(1)} bytes each, rss ${Math.round(process.memoryUsage().rss / 1e6)} MB\n`,
   )
 }
 
-const all: Record<string, () => Promise<void>> = { live, backfill, bytes }
+const all: Record<string, () => Promise<void>> = { live, backfill, bytes, reads }
 const wanted = process.argv.slice(2)
 for (const [name, run] of Object.entries(all))
   if (wanted.length === 0 || wanted.includes(name)) await run()

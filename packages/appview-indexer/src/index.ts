@@ -1,6 +1,16 @@
 /**
  * Index AT Protocol records without losing, inventing or doubling one.
  *
+ * *Terms*: a *declaration* says how one collection is indexed; a *row* is an indexed record; a row *counts* unless it is a
+ * shadowed duplicate, of a hidden account, or kept out by its gate; a *target* is an at-uri or DID that links point to; a
+ * *dead letter* is a record that could not be indexed; a *snapshot* is a verified copy of a whole repo at one rev.
+ *
+ * *Guarantees*: a batch of events is one transaction with the cursor of its source; events at or below the indexed rev
+ * of their repo change nothing; the state depends on the records alone, not on the order they came in.
+ *
+ * *Tricky parts*: declared functions must be pure, because what a record did is taken back by computing it again; when one
+ * changes, raise `version`. `sortAt` and `indexedAt` are local observations and differ between two indexes.
+ *
  * @packageDocumentation
  */
 export { boolean, datetime, did, integer, json, text, uri } from './column.ts'

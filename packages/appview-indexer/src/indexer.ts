@@ -1,3 +1,5 @@
+import type { LexiconCatalog } from '@skywright/xrpc'
+
 import type { Declarations } from './collection.ts'
 import type { EventSource, RepoFetcher, RepoSnapshot, SourcedEvent } from './event.ts'
 import type { IndexReader } from './query/index-reader.ts'
@@ -10,6 +12,11 @@ export interface IndexerOptions<D extends Declarations> {
   readonly store: IndexStore
   /** Declared collections by short name; the name is the table name and the name in queries. */
   readonly collections: D
+  /**
+   * Lexicons, e.g. `atproto` of `@skywright/xrpc/lexicons` or a `createCatalog(…)` of one's own: records of declared
+   * collections that the catalog knows must match, or become dead letters. @defaultValue only `validate` decides
+   */
+  readonly lexicons?: Pick<LexiconCatalog, 'hasRecord' | 'validateRecord'>
   /** Unix milliseconds. @defaultValue Date.now */
   readonly now?: () => number
   /** Most events in one transaction. @defaultValue 500 */

@@ -49,12 +49,30 @@ const QUEUE_PART = 1_000
 export async function openIndexer<const D extends Declarations>(
   options: IndexerOptions<D>,
 ): Promise<Indexer<D>> {
-  const schema = compileSchema(options.collections)
+  const schema = compileSchema(withLexicons(options.collections, options.lexicons))
   await options.store.prepare(schema, { canFetch: options.fetchRepo !== undefined })
   const indexer = new DefaultIndexer(options, schema)
   await indexer.resume()
   // The reader checks every name at run time; the declared types are put back on here, once.
   return indexer as unknown as Indexer<D>
+}
+
+/** The declarations with records also checked against their lexicon, where there is one. */
+function withLexicons(
+  collections: Declarations,
+  lexicons: IndexerOptions<Declarations>['lexicons'],
+): Declarations {
+  if (lexicons === undefined) return collections
+  const checked = Object.entries(collections).map(([name, declaration]) => {
+    const { nsid, validate } = declaration
+    if (!lexicons.hasRecord(nsid)) return [name, declaration] as const
+    const both: typeof validate = (record, rkey) => {
+      lexicons.validateRecord(nsid, record, { legacyBlobs: true })
+      return validate?.(record, rkey)
+    }
+    return [name, { ...declaration, validate: both }] as const
+  })
+  return Object.fromEntries(checked)
 }
 
 class DefaultIndexer extends Reader {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { openIndexer } from '../src/index.ts'
+import { createCatalog } from '@skywright/xrpc'
+import { collection, openIndexer, text } from '../src/index.ts'
 import type { Indexer, IndexIssue } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { createFakeNetwork } from '../src/testing/index.ts'
@@ -151,6 +152,39 @@ describe('live indexing', () => {
     expect((await index.deadLetters()).length).toBe(2)
     expect((await index.get('post', wrongType))?.text).toBe('seven')
   })
+})
+
+it('checks records against lexicons', async () => {
+  const lexicons = createCatalog({
+    lexicon: 1,
+    id: 'com.example.note',
+    defs: {
+      main: {
+        type: 'record',
+        key: 'tid',
+        record: {
+          type: 'object',
+          required: ['title'],
+          properties: { title: { type: 'string', maxLength: 5 } },
+        },
+      },
+    },
+  })
+  const network = createFakeNetwork()
+  const alice = network.account()
+  alice.create('com.example.note', { title: 'short' })
+  alice.create('com.example.note', { title: 'too long' })
+  alice.create('com.example.note', {})
+  const index = await openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections: { note: collection('com.example.note', { columns: { title: text('title') } }) },
+    lexicons,
+    now: () => network.now(),
+  })
+  opened.push(index)
+  await index.apply(network.events)
+  expect((await index.select('note').page()).rows.map(({ title }) => title)).toEqual(['short'])
+  expect((await index.deadLetters()).map(({ reason }) => reason).join()).toMatch(/title/)
 })
 
 describe('backfill', () => {

@@ -17,19 +17,3 @@ export function runSteps<T>(steps: Steps<T>): T {
   }
   return step.value
 }
-
-/** Runs steps, waiting where an answer is a promise. */
-export async function runStepsAsync<T>(steps: Steps<T>): Promise<T> {
-  let step = steps.next()
-  while (step.done !== true) {
-    let value: unknown
-    try {
-      value = await step.value
-    } catch (error) {
-      step = steps.throw(error)
-      continue
-    }
-    step = steps.next(value)
-  }
-  return step.value
-}

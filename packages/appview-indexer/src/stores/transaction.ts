@@ -7,7 +7,6 @@ export const REPO_LIVE = 0
 export const REPO_QUEUED = 1
 export const REPO_FETCHING = 2
 export const REPO_SYNCHRONIZED = 3
-export const REPO_FAILED = 4
 
 /** Why a row does not count. A row counts ("is active") when its state is 0. Bits, combined. */
 export const STATE_SHADOW = 1
