@@ -6,6 +6,7 @@ import type { RecordIds, RecordOf } from './infer.ts'
 import type { LexiconDocument } from './lexicon-document.ts'
 import { LexiconStore } from './lexicon-store.ts'
 import type { DocumentSource } from './lexicon-store.ts'
+import { checkUnknownValues } from './unknown-values.ts'
 import { unwrapBlobs, wrapBlobs } from './validation.ts'
 
 /** The registry type of a list of documents: NSID to document. */
@@ -151,9 +152,11 @@ class Catalog {
     options: ValidateRecordOptions = {},
   ): Record<string, unknown> {
     if (!this.hasRecord(collection)) throw new InvalidLexiconError(collection, 'no such record')
-    return validated(record, options.legacyBlobs ?? false, (value) =>
-      this.#store.assertValidRecord(collection, value),
-    )
+    return validated(record, options.legacyBlobs ?? false, (value) => {
+      const checked = this.#store.assertValidRecord(collection, value)
+      checkUnknownValues(this.#store, this.#store.getDef(collection), value, 'Record')
+      return checked
+    })
   }
 
   validateObject(definition: string, value: unknown): Record<string, unknown> {

@@ -2,6 +2,7 @@ import type { Lexicons } from '@atproto/lexicon'
 import { fromJson, MAX_INPUT_DEPTH, MAX_OUTPUT_DEPTH } from './data-model.ts'
 import { ValidationError } from './errors.ts'
 import { compileParams } from './params.ts'
+import { checkUnknownValues } from './unknown-values.ts'
 import { unwrapBlobs, wrapBlobs } from './validation.ts'
 
 /** A method of a catalog, ready to serve or to call. */
@@ -66,7 +67,11 @@ export function compileMethod(lexicons: Lexicons, nsid: string): CompiledMethod 
     decodeParams: (query) => params.decode(query),
     encodeParams: (values) => params.encode(values),
     readInput: (json) =>
-      read(json, MAX_INPUT_DEPTH, (value) => lexicons.assertValidXrpcInput(uri, value)),
+      read(json, MAX_INPUT_DEPTH, (value) => {
+        const checked = lexicons.assertValidXrpcInput(uri, value)
+        checkUnknownValues(lexicons, input?.schema, value, 'Input')
+        return checked
+      }),
     readOutput: (json) =>
       read(json, MAX_OUTPUT_DEPTH, (value) => lexicons.assertValidXrpcOutput(uri, value)),
     readMessage: (message) =>

@@ -8,6 +8,8 @@ import { examples } from './documents.ts'
 import type { ExampleDocuments } from './documents.ts'
 
 const ORIGIN = 'http://localhost'
+const LINK = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
+const BLOB = { $type: 'blob', ref: { $link: LINK }, mimeType: 'image/png', size: 3 }
 
 function router(options: Partial<RouterOptions<ExampleDocuments>> = {}): {
   router: Router<ExampleDocuments>
@@ -233,6 +235,10 @@ describe('procedures', () => {
     ['a link with a sibling', { name: 'a', record: { x: { $link: 'x', y: 1 } } }, {}, 400],
     ['malformed bytes', { name: 'a', record: { x: { $bytes: '_' } } }, {}, 400],
     ['a malformed blob', { name: 'a', record: { x: { $type: 'blob' } } }, {}, 400],
+    ['a list for an object', { name: 'a', record: [] }, {}, 400],
+    ['a link for an object', { name: 'a', record: { $link: LINK } }, {}, 400],
+    ['bytes for an object', { name: 'a', record: { $bytes: 'AQID' } }, {}, 400],
+    ['a blob for an object', { name: 'a', record: BLOB }, {}, 400],
     ['an empty $type', { name: 'a', record: { $type: '' } }, {}, 400],
     [
       'nesting without end',
