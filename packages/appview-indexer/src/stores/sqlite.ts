@@ -100,7 +100,7 @@ class SqliteIndexStore implements IndexStore {
         this.#writer.exec('COMMIT')
         return result
       } catch (error) {
-        if (this.#writer.isTransaction) this.#writer.exec('ROLLBACK')
+        this.#rollBack()
         transaction.reset()
         throw error
       }
@@ -127,6 +127,15 @@ class SqliteIndexStore implements IndexStore {
     this.#closed = true
     if (this.#reader !== this.#writer) this.#reader.close()
     this.#writer.close()
+  }
+
+  /** SQLite has rolled back by itself after some failures; then there is nothing left to end. */
+  #rollBack(): void {
+    try {
+      this.#writer.exec('ROLLBACK')
+    } catch (error) {
+      if (!isSqliteError(error)) throw error
+    }
   }
 
   #guard<T>(work: () => T): T {

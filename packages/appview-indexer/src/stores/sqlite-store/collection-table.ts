@@ -29,7 +29,8 @@ export class CollectionTable {
     const list = columns.map(quote).join(', ')
     const prepare = (sql: string): StatementSync => {
       const statement = database.prepare(sql)
-      statement.setReturnArrays(true)
+      // Rows as arrays are faster, where Node has them (22.16); see `valuesOf`.
+      if ('setReturnArrays' in statement) statement.setReturnArrays(true)
       return statement
     }
     if (collection.edge) {
@@ -72,9 +73,8 @@ export class CollectionTable {
   }
 
   read(key: RowKey): StoredRow | undefined {
-    // setReturnArrays was set: rows are arrays in the order of the column list.
-    const row = this.#read.get(key.repo, key.rkey) as unknown as SqlRow | undefined
-    return row === undefined ? undefined : decodeRow(this.collection, row)
+    const row = this.#read.get(key.repo, key.rkey)
+    return row === undefined ? undefined : decodeRow(this.collection, valuesOf(row))
   }
 
   put(row: StoredRow): void {
@@ -94,8 +94,8 @@ export class CollectionTable {
   }
 
   keys(repo: number, after: string, limit: number): StoredKey[] {
-    const rows = this.#keys.all(repo, after, limit) as unknown as SqlRow[]
-    return rows.map(([rkey, cid, state]) => ({
+    const rows = this.#keys.all(repo, after, limit)
+    return rows.map(valuesOf).map(([rkey, cid, state]) => ({
       rkey: String(rkey),
       cid: cid as Uint8Array,
       state: Number(state),
@@ -109,12 +109,12 @@ export class CollectionTable {
     limit: number,
     path: (column: string) => number,
   ): string[] {
-    let rows: unknown
+    let rows: readonly unknown[]
     if (uniqueByLink(this.collection)) {
       const stored = path(uniqueColumns(this.collection)[0] ?? '') * 2
       rows = this.#candidates.all(values[0] ?? null, stored, stored + 1, repo, limit)
     } else rows = this.#candidates.all(repo, ...values, limit)
-    return (rows as SqlRow[]).map(([rkey]) => String(rkey))
+    return rows.map(valuesOf).map(([rkey]) => String(rkey))
   }
 
   searchPut(id: number, texts: readonly string[]): void {
@@ -127,6 +127,12 @@ export class CollectionTable {
 }
 
 type SqlRow = readonly (string | number | Uint8Array | null)[]
+
+/** The values of a row in the order of the column list, whether Node gave an array or an object. */
+function valuesOf(row: unknown): SqlRow {
+  // Statements of this file give these types only.
+  return (Array.isArray(row) ? row : Object.values(row as object)) as SqlRow
+}
 
 /** Reads the columns in the order the statements list them. The casts restate the table's own types. */
 function decodeRow(collection: CollectionSchema, row: SqlRow): StoredRow {
