@@ -138,7 +138,7 @@ export interface CollectionOptions<C extends Columns> {
   readonly derive?: DeriveDeclaration<C>
   /** Which rows count, by what other records say; decided again whenever one of them arrives, changes or goes. */
   readonly gate?: GateDeclaration<C>
-  /** `text` columns to search in, full-text. Layout `document` only. */
+  /** `text` columns to search in, full-text. Layout `document` only. On SQLite this needs Node ≥ 22.16. */
   readonly search?: readonly (keyof C & string)[]
   /** Composite indexes for the queries you make, e.g. `['did', '-sortAt']`. */
   readonly indexes?: readonly (readonly IndexColumn<C>[])[]
