@@ -1,3 +1,5 @@
+import { toString } from 'uint8arrays/to-string'
+
 import { asCid, parseCid } from './cid.ts'
 import { describeBadBlob } from './blobs.ts'
 import { InvalidCidError, InvalidDataError } from './errors.ts'
@@ -69,7 +71,7 @@ function fromJson(json: unknown, path: string, depth: number): unknown {
 
 function toJson(value: unknown, path: string, depth: number): Json {
   if (value === null || typeof value !== 'object') return scalar(value, path)
-  if (value instanceof Uint8Array) return { $bytes: encodeBase64(value) }
+  if (value instanceof Uint8Array) return { $bytes: toString(value, 'base64') }
   const cid = asCid(value)
   if (cid !== undefined) return { $link: cid.toString() }
   if (depth >= MAX_NESTING) throw new InvalidDataError('nested too deeply', path)
@@ -171,15 +173,4 @@ function decodeBase64(text: string, path: string): Uint8Array {
   }
   const binary = atob(unpadded)
   return Uint8Array.from(binary, (character) => character.charCodeAt(0))
-}
-
-/** Characters handed to `String.fromCharCode` at once. */
-const CHUNK = 4096
-
-function encodeBase64(bytes: Uint8Array): string {
-  let binary = ''
-  for (let at = 0; at < bytes.length; at += CHUNK) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK))
-  }
-  return btoa(binary).replace(/=+$/, '')
 }
