@@ -1,6 +1,7 @@
 import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
 import { Digest } from 'multiformats/hashes/digest'
+import { equals } from 'uint8arrays/equals'
 
 import { fromByteString, toByteString } from './byte-string.ts'
 import { InvalidCidError } from './errors.ts'
@@ -147,7 +148,7 @@ export function isBlessedCborKey(key: CidKey): boolean {
 
 /** Tells whether two CIDs have the same bytes. */
 export function equalCids(a: Cid, b: Cid): boolean {
-  return a === b || cidKey(a) === cidKey(b)
+  return a === b || equals(a.bytes, b.bytes)
 }
 
 function describeUnblessed(bytes: Uint8Array): string | undefined {

@@ -1,4 +1,4 @@
-import { toString } from 'uint8arrays/to-string'
+import { base64 } from 'multiformats/bases/base64'
 
 import { asCid, parseCid } from './cid.ts'
 import { describeBadBlob } from './blobs.ts'
@@ -71,7 +71,7 @@ function fromJson(json: unknown, path: string, depth: number): unknown {
 
 function toJson(value: unknown, path: string, depth: number): Json {
   if (value === null || typeof value !== 'object') return scalar(value, path)
-  if (value instanceof Uint8Array) return { $bytes: toString(value, 'base64') }
+  if (value instanceof Uint8Array) return { $bytes: base64.baseEncode(value) }
   const cid = asCid(value)
   if (cid !== undefined) return { $link: cid.toString() }
   if (depth >= MAX_NESTING) throw new InvalidDataError('nested too deeply', path)

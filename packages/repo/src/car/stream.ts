@@ -1,3 +1,4 @@
+import { concat } from 'uint8arrays/concat'
 import { sliceByteString } from '../byte-string.ts'
 import { BLESSED_CID_BYTES, type CidKey } from '../cid.ts'
 import { InvalidCarError, LimitExceededError } from '../errors.ts'
@@ -201,19 +202,6 @@ export class CarStream {
   }
 }
 
-function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const filled = parts.filter((part) => part.length > 0)
-  const [only] = filled
-  if (only !== undefined && filled.length === 1) return only
-  const joined = new Uint8Array(length)
-  let at = 0
-  for (const part of filled) {
-    joined.set(part, at)
-    at += part.length
-  }
-  return joined
-}
-
 /**
  * Gathers a source into one array.
  *
@@ -227,5 +215,6 @@ export async function gatherBytes(source: ByteSource, maxBytes: number): Promise
     if (length > maxBytes) throw new LimitExceededError('carBytes', maxBytes, length)
     parts.push(part)
   }
-  return joinBytes(parts, length)
+  const [only] = parts
+  return only !== undefined && parts.length === 1 ? only : concat(parts, length)
 }
