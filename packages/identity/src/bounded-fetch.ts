@@ -32,7 +32,7 @@ export interface BoundedResponse {
 export async function fetchBounded(url: string, request: BoundedRequest): Promise<BoundedResponse> {
   const { fetch, timeoutMs, maxBytes, redirect, accept, method = 'GET', json, signal } = request
   return withDeadline(signal, timeoutMs, async (deadline) => {
-    const response = await fetch(url, {
+    const answered = fetch(url, {
       method,
       redirect,
       signal: deadline,
@@ -42,6 +42,8 @@ export async function fetchBounded(url: string, request: BoundedRequest): Promis
       },
       ...(json === undefined ? {} : { body: JSON.stringify(json) }),
     })
+    // Not every fetch heeds its signal.
+    const response = await untilAborted(answered, deadline)
     const text = await untilAborted(readBounded(url, response, maxBytes), deadline)
     return { status: response.status, headers: response.headers, text }
   })

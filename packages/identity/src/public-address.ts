@@ -5,6 +5,8 @@ const SPECIAL_IPV4: readonly (readonly [number, number])[] = (
     ['10.0.0.0', 8],
     ['100.64.0.0', 10],
     ['127.0.0.0', 8],
+    // Azure's platform services, which every machine there can reach.
+    ['168.63.129.16', 32],
     ['169.254.0.0', 16],
     ['172.16.0.0', 12],
     ['192.0.0.0', 24],

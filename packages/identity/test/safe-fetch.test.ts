@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -35,6 +36,7 @@ describe('isPublicAddress', () => {
     '100.64.0.1',
     '127.0.0.1',
     '127.255.255.255',
+    '168.63.129.16',
     '169.254.169.254',
     '172.16.0.1',
     '172.31.255.255',
@@ -310,6 +312,26 @@ describe('createSafeFetch', () => {
     await expect(impatient(`${base}/slow`).then((response) => response.text())).rejects.toThrow(
       Error,
     )
+  })
+
+  it('fails when a server switches protocols unasked', async () => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.once('data', () => {
+        socket.write(
+          'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+        )
+      })
+    }).listen(0, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      const { port } = server.address() as AddressInfo
+      await expect(createSafeFetch({ dev: true })(`http://127.0.0.1:${port}/`)).rejects.toThrow(
+        'without an answer',
+      )
+    } finally {
+      server.close()
+    }
   })
 
   it('fails on broken compression, refused connections and aborts', async () => {

@@ -68,8 +68,12 @@ export function createPinnedFetch(options: PinnedFetchOptions): typeof globalThi
         headers: { 'accept-encoding': 'gzip, deflate, br', ...Object.fromEntries(request.headers) },
       })
       outgoing.once('response', resolve)
-      outgoing.once('error', (error) => {
+      outgoing.on('error', (error) => {
         reject(request.signal.aborted ? request.signal.reason : error)
+      })
+      // A server that switches protocols unasked gets neither a response nor an error out of Node.
+      outgoing.once('close', () => {
+        reject(new Error('connection closed without an answer'))
       })
       if (request.body === null) outgoing.end()
       // Node and the Web describe the same stream with two type declarations.
