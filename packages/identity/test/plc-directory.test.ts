@@ -278,6 +278,17 @@ describe('PLC directory', () => {
     ])
   })
 
+  it('keeps maps that look like a CID link maps', async () => {
+    const { client, create, rotation, signing } = setUp(createMemoryPlcStore())
+    const { did, operation } = await create()
+    await client.submit(did, operation)
+    const key = signing.didKey
+    const change = { verificationMethods: { '/': key, bytes: key } }
+    await client.submit(did, await updatePlcOperation(operation, change, rotation))
+    const { data } = verifyAuditLog(did, await client.auditLog(did))
+    expect(data?.verificationMethods).toEqual(change.verificationMethods)
+  })
+
   it('answers health, unknown routes, methods and bodies that are too large', async () => {
     const { directory, client } = setUp(createMemoryPlcStore())
     const status = async (path: string, init?: RequestInit) =>

@@ -1,6 +1,7 @@
 import type * as nodeCryptoModule from 'node:crypto'
+import { concat } from 'uint8arrays/concat'
+import { fromString } from 'uint8arrays/from-string'
 import type { VerifyBackend } from './backend.ts'
-import { decodeHex } from './hex.ts'
 import type { Curve } from './key.ts'
 
 type NodeCrypto = typeof nodeCryptoModule
@@ -13,8 +14,8 @@ export const OPENSSL_CURVES: Readonly<Record<Curve, string>> = {
 
 /** DER of a SubjectPublicKeyInfo with an uncompressed point, up to the point. */
 const SPKI_PREFIX: Readonly<Record<Curve, Uint8Array>> = {
-  k256: decodeHex('3056301006072a8648ce3d020106052b8104000a034200'),
-  p256: decodeHex('3059301306072a8648ce3d020106082a8648ce3d030107034200'),
+  k256: fromString('3056301006072a8648ce3d020106052b8104000a034200', 'base16'),
+  p256: fromString('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'base16'),
 }
 
 /**
@@ -40,7 +41,7 @@ export function createNodeBackend(crypto: NodeCrypto): VerifyBackend | undefined
         'uncompressed',
       )
       // Without an output encoding it is bytes, whatever the declaration allows for.
-      const der = Uint8Array.from([...SPKI_PREFIX[curve], ...(point as Uint8Array)])
+      const der = concat([SPKI_PREFIX[curve], point as Uint8Array])
       // Node takes any view here; its type declarations name Buffer only.
       const key = crypto.createPublicKey({ key: der as Buffer, format: 'der', type: 'spki' })
       const options = { key, dsaEncoding: 'ieee-p1363' } as const

@@ -1,5 +1,6 @@
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 } from '@noble/hashes/sha2.js'
+import { concatBytes } from '@noble/hashes/utils.js'
 
 const NUMBER_BYTES = 32
 
@@ -14,17 +15,12 @@ export function* deterministicNonces(
   secret: Uint8Array,
   digest: Uint8Array,
 ): Generator<Uint8Array, never, void> {
-  const seed = new Uint8Array(2 * NUMBER_BYTES)
-  seed.set(secret)
-  seed.set(digest, NUMBER_BYTES)
+  // Secrets stay out of shared memory, so not by uint8arrays, whose results may come from Node's buffer pool.
+  const seed = concatBytes(secret, digest)
   let value: Uint8Array = new Uint8Array(NUMBER_BYTES).fill(1)
   let key: Uint8Array = new Uint8Array(NUMBER_BYTES)
   const stir = (separator: number, data: Uint8Array): void => {
-    const input = new Uint8Array(NUMBER_BYTES + 1 + data.length)
-    input.set(value)
-    input[NUMBER_BYTES] = separator
-    input.set(data, NUMBER_BYTES + 1)
-    key = hmac(sha256, key, input)
+    key = hmac(sha256, key, concatBytes(value, Uint8Array.of(separator), data))
     value = hmac(sha256, key, value)
   }
   stir(0, seed)

@@ -1,4 +1,5 @@
 import { base58btc } from 'multiformats/bases/base58'
+import { concat } from 'uint8arrays/concat'
 import { InvalidKeyError } from '../errors.ts'
 import type { Curve } from './key.ts'
 
@@ -9,16 +10,13 @@ export const COMPRESSED_POINT_BYTES = 33
 
 const DID_KEY_PREFIX = 'did:key:'
 /** Multicodec varints: `secp256k1-pub` is 0xe7, `p256-pub` is 0x1200. */
-const CODEC_K256 = [0xe7, 0x01] as const
-const CODEC_P256 = [0x80, 0x24] as const
+const CODEC_K256 = Uint8Array.of(0xe7, 0x01)
+const CODEC_P256 = Uint8Array.of(0x80, 0x24)
 
 /** `z…` text of a compressed point. */
 export function formatMultikey(curve: Curve, bytes: Uint8Array): string {
   const codec = curve === 'k256' ? CODEC_K256 : CODEC_P256
-  const prefixed = new Uint8Array(codec.length + bytes.length)
-  prefixed.set(codec)
-  prefixed.set(bytes, codec.length)
-  return base58btc.encode(prefixed)
+  return base58btc.encode(concat([codec, bytes]))
 }
 
 /** `did:key:` text of a `z…` multikey. */

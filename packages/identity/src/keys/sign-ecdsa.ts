@@ -1,4 +1,5 @@
 import { mod, invert } from '@noble/curves/abstract/modular.js'
+import { concatBytes } from '@noble/hashes/utils.js'
 import { NOBLE_CURVES } from './backend-noble.ts'
 import { OPENSSL_CURVES } from './backend-node.ts'
 import { nodeCrypto } from './backends.ts'
@@ -41,10 +42,7 @@ export function createDigestSigner(curve: Curve, secret: Uint8Array): SignDigest
       const inverse = invert(mod(k * blind, order), order)
       const s = mod(inverse * mod(blind * (message + mod(r * secretScalar, order)), order), order)
       if (s === 0n) continue
-      const signature = new Uint8Array(2 * NUMBER_BYTES)
-      signature.set(toBytes(r))
-      signature.set(toBytes(s > order >> 1n ? order - s : s), NUMBER_BYTES)
-      return signature
+      return concatBytes(toBytes(r), toBytes(s > order >> 1n ? order - s : s))
     }
     throw new Error('nonces do not end')
   }

@@ -1,4 +1,4 @@
-import { decodeHex } from './hex.ts'
+import { fromString } from 'uint8arrays/from-string'
 import type { Curve } from './key.ts'
 
 /** Bytes of a compact signature: r and s, 32 each, big-endian. */
@@ -6,13 +6,13 @@ export const SIGNATURE_BYTES = 64
 const NUMBER_BYTES = 32
 
 const ORDER: Readonly<Record<Curve, Uint8Array>> = {
-  k256: decodeHex('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'),
-  p256: decodeHex('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'),
+  k256: fromString('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141', 'base16'),
+  p256: fromString('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551', 'base16'),
 }
 /** Half the order, rounded down: the largest low s. */
 const HALF_ORDER: Readonly<Record<Curve, Uint8Array>> = {
-  k256: decodeHex('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0'),
-  p256: decodeHex('7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8'),
+  k256: fromString('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'base16'),
+  p256: fromString('7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8', 'base16'),
 }
 
 /**

@@ -1,6 +1,8 @@
-import { encode } from '@ipld/dag-cbor'
+import { encodeOptions } from '@ipld/dag-cbor'
+import { encode } from 'cborg'
 import { base32 } from 'multiformats/bases/base32'
 import { base64url } from 'multiformats/bases/base64'
+import { concat } from 'uint8arrays/concat'
 import { sha256 } from '../keys/backends.ts'
 import { InvalidPlcOperationError } from '../errors.ts'
 import type { AnyPlcOperation, LegacyPlcCreate, PlcOperation } from './operation.ts'
@@ -15,29 +17,35 @@ const CID_PREFIX = Uint8Array.of(0x01, 0x71, 0x12, 0x20)
  */
 const SIGNATURE_TEXT = /^[A-Za-z0-9_-]{85}[AQgw]$/
 
+/**
+ * DAG-CBOR without CID links: operations name CIDs as text, and a map of theirs with the keys `/` and `bytes` must not
+ * be taken for a link.
+ */
+const OPTIONS = {
+  ...encodeOptions,
+  typeEncoders: { ...encodeOptions.typeEncoders, Object: () => null },
+}
+
 /** DAG-CBOR of an operation as given, with its signature if it has one. */
 export function encodePlcOperation(operation: object): Uint8Array {
-  return encode(operation)
+  return encode(operation, OPTIONS)
 }
 
 /** The bytes that are signed: the operation without `sig`. */
 export function plcSigningBytes(operation: object): Uint8Array {
   const unsigned: Record<string, unknown> = { ...operation }
   delete unsigned['sig']
-  return encode(unsigned)
+  return encodePlcOperation(unsigned)
 }
 
 /** CID text of a signed operation, in the form it was signed in. */
 export function plcOperationCid(operation: AnyPlcOperation): string {
-  const cid = new Uint8Array(CID_PREFIX.length + 32)
-  cid.set(CID_PREFIX)
-  cid.set(sha256(encode(operation)), CID_PREFIX.length)
-  return base32.encode(cid)
+  return base32.encode(concat([CID_PREFIX, sha256(encodePlcOperation(operation))]))
 }
 
 /** The DID a genesis operation creates: the start of the hash of its signed form. */
 export function plcGenesisDid(genesis: PlcOperation | LegacyPlcCreate): string {
-  return `did:plc:${base32.baseEncode(sha256(encode(genesis))).slice(0, DID_HASH_CHARS)}`
+  return `did:plc:${base32.baseEncode(sha256(encodePlcOperation(genesis))).slice(0, DID_HASH_CHARS)}`
 }
 
 /** base64url of a signature, as `sig` holds it. */
