@@ -43,6 +43,7 @@ if (values.list === true) {
 
 function runRows(ids: readonly string[]): void {
   installRivals()
+  checkTypes()
   const results: Recorded[] = []
   for (const id of ids) {
     const result = runRow(id)
@@ -82,6 +83,16 @@ function installRivals(): void {
   })
   if (result.status !== 0) throw new Error('could not install the rivals in bench/')
   writeFileSync(stamp, lock)
+}
+
+/** The rows' types can only be checked once the rivals are there. */
+function checkTypes(): void {
+  const tsc = join(root, 'node_modules', '.bin', 'tsc')
+  const result = spawnSync(tsc, ['-p', bench], {
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  })
+  if (result.status !== 0) throw new Error('the types in bench/ do not fit')
 }
 
 function runRow(id: string): Recorded | undefined {

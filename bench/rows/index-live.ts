@@ -31,8 +31,10 @@ export const row: Row = {
           using index = new HandWrittenIndex(path)
           for (const event of events) {
             if (event.type !== 'commit') continue
-            for (const op of event.ops)
-              if (op.action !== 'delete') index.write(event.did, op, event.seq)
+            for (const { collection, rkey, cid, record } of event.ops) {
+              if (cid === undefined || record === undefined) throw new Error('creates only')
+              index.write(event.did, { collection, rkey, cid, record }, event.seq)
+            }
           }
         }),
       )
