@@ -1,3 +1,4 @@
+import { concat } from 'uint8arrays/concat'
 import type { CompiledMethod } from './compiled-method.ts'
 import { InvalidDataError, InvalidRequestError, ValidationError, XrpcError } from './errors.ts'
 import type { XrpcRequest } from './request.ts'
@@ -77,14 +78,7 @@ export async function collect(body: AsyncIterable<Uint8Array>): Promise<Uint8Arr
     chunks.push(chunk)
     length += chunk.length
   }
-  if (chunks.length === 1 && chunks[0] !== undefined) return chunks[0]
-  const bytes = new Uint8Array(length)
-  let offset = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset)
-    offset += chunk.length
-  }
-  return bytes
+  return concat(chunks, length)
 }
 
 function checkedInput(method: CompiledMethod, json: unknown): unknown {

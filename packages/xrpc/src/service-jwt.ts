@@ -1,4 +1,5 @@
 import type { SigningKey } from '@skywright/identity/keys'
+import { toString } from 'uint8arrays/to-string'
 import { decodeBase64Url, encodeBase64Url } from './base64.ts'
 import { AuthRequiredError } from './errors.ts'
 
@@ -42,7 +43,10 @@ export interface ServiceJwtOptions {
  */
 export async function createServiceJwt(options: ServiceJwtOptions): Promise<string> {
   const { iss, aud, lxm, key, kid, lifetimeSeconds = DEFAULT_LIFETIME_SECONDS } = options
-  const { now = Date.now, jti = randomHex(NONCE_BYTES) } = options
+  const {
+    now = Date.now,
+    jti = toString(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)), 'hex'),
+  } = options
   if (!/^did:[a-z]+:[^#]+$/.test(iss)) throw new TypeError('iss must be a DID without a fragment')
   if (!/^did:[a-z]+:[^#]+(?:#[^#]+)?$/.test(aud)) throw new TypeError('aud must be a DID or did#id')
   if (lxm === '') throw new TypeError('lxm must name a method')
@@ -108,9 +112,4 @@ function decodePart(text: string): Record<string, unknown> {
     throw badJwt('not a JSON object')
   }
   return value as Record<string, unknown>
-}
-
-function randomHex(length: number): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(length))
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

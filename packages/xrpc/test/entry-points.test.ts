@@ -28,9 +28,19 @@ function reach(entry: string): { files: Set<string>; foreign: Set<string> } {
 
 describe('entry points', () => {
   it.each<[string, string[]]>([
-    ['index.ts', ['@atproto/lexicon', '@skywright/identity', '@skywright/repo/cbor']],
+    [
+      'index.ts',
+      [
+        '@atproto/lexicon',
+        '@skywright/identity',
+        '@skywright/repo/cbor',
+        'uint8arrays/concat',
+        'uint8arrays/from-string',
+        'uint8arrays/to-string',
+      ],
+    ],
     ['frame.ts', ['@skywright/repo/cbor']],
-    ['lexicons.ts', ['@atproto/lexicon']],
+    ['lexicons.ts', ['@atproto/lexicon', 'uint8arrays/from-string', 'uint8arrays/to-string']],
   ])('%s imports nothing but %j', (entry, expected) => {
     const { files, foreign } = reach(entry)
     expect(files.size).toBeGreaterThan(1)

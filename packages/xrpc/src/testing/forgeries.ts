@@ -163,6 +163,10 @@ function forgedShapes(options: ForgeryOptions): Forgery[] {
     { name: 'header altered after signing', token: `${none}.${payload}.${signature}` },
     { name: 'two parts', token: `${header}.${payload}` },
     { name: 'four parts', token: `${header}.${payload}.${signature}.${signature}` },
+    {
+      name: 'another spelling of the signature',
+      token: `${header}.${payload}.${signature.slice(0, -1)}${nextLetter(signature.slice(-1))}`,
+    },
     { name: 'padded base64', token: `${header}.${payload}.${signature}==` },
     { name: 'parts swapped', token: `${payload}.${header}.${signature}` },
     { name: 'claims that are a list', token: list },
@@ -170,6 +174,11 @@ function forgedShapes(options: ForgeryOptions): Forgery[] {
     { name: 'empty', token: '' },
     { name: 'endless', token: `${header}.${payload.repeat(1_000)}.${signature}` },
   ]
+}
+
+/** The letter after this one in base64url. At the end of a signature it differs in bits that no byte takes. */
+function nextLetter(letter: string): string {
+  return String.fromCharCode(letter.charCodeAt(0) + 1)
 }
 
 function headerOf({ key }: ForgeryOptions): Claims {
