@@ -53,7 +53,7 @@ export class InvalidRequestError extends XrpcError {
   }
 }
 
-/** 401. Credentials are missing or not good; carries `www-authenticate` when sent. */
+/** 401. Credentials are missing or not good. Sent with `www-authenticate: Bearer` unless its headers say otherwise. */
 export class AuthRequiredError extends XrpcError {
   override readonly name: string = 'AuthRequiredError'
   constructor(message: string, options: NamedXrpcErrorOptions = {}) {

@@ -6,6 +6,8 @@ import type { XrpcResponse } from './request.ts'
 
 const JSON_TYPE = 'application/json'
 const JSON_HEADERS = { 'content-type': JSON_TYPE }
+/** What every 401 has to say; errors with a better challenge of their own bring it. */
+const CHALLENGE = { 'www-authenticate': 'Bearer' }
 const NO_HEADERS = {}
 
 /** The answer to a failed call. Only an {@link XrpcError} below 500, or one that names itself, tells its message. */
@@ -15,7 +17,8 @@ export function errorResponse(error: unknown): XrpcResponse {
   const body = known
     ? { error: error.error, message: error.message }
     : { error: 'InternalServerError', message: 'internal server error' }
-  const headers = known ? { ...JSON_HEADERS, ...error.headers } : JSON_HEADERS
+  const challenge = status === 401 ? CHALLENGE : NO_HEADERS
+  const headers = known ? { ...JSON_HEADERS, ...challenge, ...error.headers } : JSON_HEADERS
   return { status, headers, body: JSON.stringify(body) }
 }
 
@@ -48,7 +51,8 @@ function concreteType(encoding: string | undefined): string | undefined {
   return encoding === undefined || encoding.includes('*') ? undefined : encoding
 }
 
-function isBytes(value: unknown): value is Uint8Array | AsyncIterable<Uint8Array> {
+/** Whether an output is raw: bytes, or a stream of them. */
+export function isBytes(value: unknown): value is Uint8Array | AsyncIterable<Uint8Array> {
   if (typeof value !== 'object' || value === null) return false
   return value instanceof Uint8Array || Symbol.asyncIterator in value
 }

@@ -10,7 +10,13 @@ import { XrpcReply } from './method.ts'
 import { consumeAll } from './rate-limit.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { XrpcRequest, XrpcResponse } from './request.ts'
-import { errorResponse, fromWebResponse, outputResponse, toWebResponse } from './response.ts'
+import {
+  errorResponse,
+  fromWebResponse,
+  isBytes,
+  outputResponse,
+  toWebResponse,
+} from './response.ts'
 import { subscriptionFrames } from './subscription.ts'
 import type { Subscription } from './subscription.ts'
 import { fromWebRequest } from './web-request.ts'
@@ -28,7 +34,7 @@ export type FallbackHandler = (
   call: CallContext,
 ) => Promise<XrpcReply | XrpcResponse | Response | undefined>
 
-/** Runs around every call that reaches a method or the fallback. */
+/** Runs around every call that reaches a method or the fallback. Subscriptions that are opened pass it by. */
 export type Middleware = (
   call: CallContext,
   next: () => Promise<XrpcResponse>,
@@ -43,7 +49,10 @@ export interface RouterOptions<R> {
   readonly middleware?: readonly Middleware[]
   /** Limits on all calls, proxied ones included, checked before anything else. */
   readonly limits?: readonly RateLimit[]
-  /** Checks what handlers return against the lexicon, failing with 500. @defaultValue false */
+  /**
+   * Checks what handlers return against the lexicon, failing with 500. Text, bytes and streams pass as they are.
+   * @defaultValue false
+   */
   readonly validateOutput?: boolean
   /** Longest JSON input in bytes, after decompression. @defaultValue 1,048,576 */
   readonly maxJsonBytes?: number
@@ -199,6 +208,7 @@ class XrpcRouter {
       if (route.compiled.type !== 'subscription') {
         throw new InvalidRequestError('this method is not a subscription')
       }
+      if (request.method !== 'GET') throw wrongVerb('GET')
       const { limits } = this.#options
       if (limits !== undefined) await consumeAll(limits, call)
       const context = await authorize(route, call, query)
@@ -382,5 +392,6 @@ function notImplemented(nsid: string): XrpcError {
 function checkOutput(method: CompiledMethod, output: unknown): void {
   if (output instanceof Response) return
   const body = output instanceof XrpcReply ? output.body : output
-  if (method.hasOutputSchema && typeof body !== 'string') method.readOutput(body)
+  if (!method.hasOutputSchema || typeof body === 'string' || isBytes(body)) return
+  method.readOutput(body)
 }

@@ -227,9 +227,5 @@ function bearerToken(call: AuthContext): string {
 }
 
 function refused(error: string, message: string, cause?: unknown): AuthRequiredError {
-  return new AuthRequiredError(message, {
-    error,
-    cause,
-    headers: { 'www-authenticate': 'Bearer' },
-  })
+  return new AuthRequiredError(message, { error, cause })
 }

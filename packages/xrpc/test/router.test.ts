@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { AuthRequiredError, XrpcError } from '../src/errors.ts'
 import type { BlobRef } from '../src/infer.ts'
 import { reply } from '../src/method.ts'
+import type { XrpcReply } from '../src/method.ts'
 import { createRouter } from '../src/router.ts'
 import type { Router, RouterOptions } from '../src/router.ts'
 import { examples } from './documents.ts'
@@ -364,6 +365,39 @@ describe('router', () => {
     expect((await made.fetch(new Request(path))).status).toBe(200)
     expect((await bad.fetch(new Request(path))).status).toBe(500)
     expect(errors).toEqual([])
+  })
+
+  it('does not check outputs that are streams, bytes or text', async () => {
+    const json = '{"name":"from elsewhere"}'
+    const bytes = new TextEncoder().encode(json)
+    const stream = (): ReadableStream<Uint8Array> => new Blob([json]).stream()
+    for (const output of [stream(), reply(stream()), bytes, reply(bytes), reply(json)]) {
+      const made = createRouter({ lexicons: examples, validateOutput: true })
+      made.add('com.example.getThing', { handler: () => output as XrpcReply })
+      const response = await made.fetch(new Request(`${ORIGIN}/xrpc/com.example.getThing?name=a`))
+      expect(response.headers.get('content-type')).toBe('application/json')
+      expect(await response.text()).toBe(json)
+    }
+  })
+
+  it('sends a challenge with every 401', async () => {
+    const challenge = async (error: Error): Promise<string | null> => {
+      const made = createRouter({ lexicons: examples })
+      made.add('com.example.ping', {
+        handler: () => {
+          throw error
+        },
+      })
+      const request = new Request(`${ORIGIN}/xrpc/com.example.ping`, { method: 'POST' })
+      return (await made.fetch(request)).headers.get('www-authenticate')
+    }
+    expect(await challenge(new AuthRequiredError('who?'))).toBe('Bearer')
+    expect(await challenge(new XrpcError(401, 'ExpiredToken'))).toBe('Bearer')
+    const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"' }
+    expect(await challenge(new AuthRequiredError('nonce', { headers }))).toBe(
+      headers['www-authenticate'],
+    )
+    expect(await challenge(new XrpcError(403, 'Forbidden'))).toBeNull()
   })
 
   it('refuses methods twice and methods it has no lexicon for', () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
+import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { serveNode } from '../src/adapters/node.ts'
@@ -16,6 +17,7 @@ import type { ExampleDocuments } from './documents.ts'
 
 interface Running extends AsyncDisposable {
   readonly url: string
+  readonly http: Server
   readonly attached: AttachedSubscriptions
   readonly errors: unknown[]
 }
@@ -43,6 +45,7 @@ async function start(handler: Handler, options: AttachOptions = {}): Promise<Run
   if (attached === undefined) throw new Error('not attached')
   return {
     url: server.url.replace('http', 'ws'),
+    http: server.server,
     attached,
     errors,
     [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
@@ -64,6 +67,32 @@ async function listenTo(url: string): Promise<Seen> {
   })
   const [code, reason] = (await once(socket, 'close')) as [number, Buffer]
   return { frames, code, reason: reason.toString() }
+}
+
+/** Sends bytes and gives everything that comes back until the server closes. Never closes its own side. */
+async function rawAnswer(url: string, request: string): Promise<{ status: number; body: string }> {
+  const { port, hostname } = new URL(url)
+  const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
+  socket.write(request)
+  let text = ''
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  await once(socket, 'end')
+  socket.destroy()
+  const [head = '', body = ''] = text.split('\r\n\r\n')
+  return { status: Number(/^HTTP\/1\.1 ([0-9]+) [A-Z]/.exec(head)?.[1]), body }
+}
+
+const HANDSHAKE = {
+  host: 'localhost',
+  connection: 'Upgrade',
+  upgrade: 'websocket',
+  'sec-websocket-version': '13',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+}
+
+function upgradeRequest(path: string, headers: Readonly<Record<string, string>> = {}): string {
+  const lines = Object.entries({ ...HANDSHAKE, ...headers })
+  return `${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
 }
 
 async function refused(url: string): Promise<number | undefined> {
@@ -120,6 +149,43 @@ describe('attachSubscriptions', () => {
   ])('refuses an upgrade of %s with %i', async (path, status) => {
     await using server = await start(async function* () {})
     expect(await refused(server.url + path)).toBe(status)
+  })
+
+  it.each([
+    ['GET /xrpc/com.example.listen?cursor=x', {}, 400, 'InvalidRequest'],
+    ['GET /xrpc/com.example.listen?cursor=1&cursor=2', {}, 400, 'InvalidRequest'],
+    ['GET /xrpc/com.example.listen', { 'sec-websocket-key': 'short' }, 400, 'InvalidRequest'],
+    ['GET /xrpc/com.example.listen', { 'sec-websocket-version': '7' }, 400, 'InvalidRequest'],
+    ['GET /xrpc/com.example.listen', { 'sec-websocket-protocol': ',,' }, 400, 'InvalidRequest'],
+    ['POST /xrpc/com.example.listen', { 'content-length': '0' }, 405, 'InvalidRequest'],
+    ['GET /xrpc/com.example.nope', {}, 501, 'MethodNotImplemented'],
+    ['GET /elsewhere', {}, 404, 'NotFound'],
+  ])('tells why it refuses %s with %j', async (path, headers, status, error) => {
+    await using server = await start(async function* () {})
+    const answer = await rawAnswer(server.url, upgradeRequest(path, headers))
+    expect(answer.status).toBe(status)
+    expect(JSON.parse(answer.body)).toMatchObject({ error, message: expect.any(String) as string })
+  })
+
+  it('closes a refused socket whose other side stays half open', async () => {
+    await using server = await start(async function* () {})
+    const closed = new Promise((resolve) => {
+      server.http.once('connection', (socket) => socket.once('close', resolve))
+    })
+    const { port, hostname } = new URL(server.url)
+    const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
+    socket.write(upgradeRequest('GET /elsewhere'))
+    await closed
+    socket.destroy()
+  })
+
+  it('serves a request that offers another protocol as if it had not', async () => {
+    await using server = await start(async function* () {})
+    const answer = await rawAnswer(
+      server.url,
+      upgradeRequest('GET /xrpc/_health', { upgrade: 'h2c', connection: 'close, Upgrade' }),
+    )
+    expect(answer.status).toBe(200)
   })
 
   it('aborts the handler when the client goes away', async () => {

@@ -3,11 +3,14 @@
  *
  * @packageDocumentation
  */
+import { STATUS_CODES } from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { InvalidRequestError } from '../errors.ts'
 import type { XrpcResponse } from '../request.ts'
+import { errorResponse } from '../response.ts'
 import type { Router } from '../router.ts'
 import { isXrpcPath } from '../router.ts'
 import { NodeRequest } from './node-request.ts'
@@ -72,6 +75,9 @@ export function attachSubscriptions(
     maxPayload: MAX_CLIENT_FRAME_BYTES,
     perMessageDeflate: false,
   })
+  sockets.on('wsClientError', (error, socket) => {
+    refuse(socket, errorResponse(new InvalidRequestError(error.message)))
+  })
   const running = new Set<Promise<void>>()
   const stopping = new AbortController()
 
@@ -103,6 +109,7 @@ export function attachSubscriptions(
     })
   }
   server.on('upgrade', onUpgrade)
+  if (otherwise === undefined) declineOtherProtocols(server)
   const heartbeat = startHeartbeat(sockets, pingIntervalMs)
 
   return {
@@ -146,7 +153,18 @@ async function closeOf(connection: WebSocket): Promise<void> {
   await new Promise<void>((resolve) => connection.once('close', () => resolve()))
 }
 
+/**
+ * Some clients offer `h2c` with every request. Where Node lets us, they are served as if they had not, instead of losing
+ * their request to the upgrade listener.
+ */
+function declineOtherProtocols(server: Server & { shouldUpgradeCallback?: unknown }): void {
+  if (server.shouldUpgradeCallback === undefined) return
+  server.shouldUpgradeCallback = ({ headers }: IncomingMessage): boolean =>
+    headers.upgrade?.toLowerCase() === 'websocket' && server.listenerCount('upgrade') > 0
+}
+
 function refuse(socket: Duplex, answer: XrpcResponse): void {
+  const { status } = answer
   const body = typeof answer.body === 'string' ? answer.body : ''
   const headers = Object.entries({
     ...answer.headers,
@@ -154,5 +172,7 @@ function refuse(socket: Duplex, answer: XrpcResponse): void {
     'content-length': String(Buffer.byteLength(body)),
   })
   const lines = headers.map(([name, value]) => `${name}: ${value.replaceAll(/[\r\n]/g, ' ')}\r\n`)
-  socket.end(`HTTP/1.1 ${answer.status} Refused\r\n${lines.join('')}\r\n${body}`)
+  // Node keeps such sockets half open, for as long as the other side likes.
+  socket.once('finish', () => socket.destroy())
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`)
 }
