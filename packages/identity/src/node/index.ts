@@ -6,6 +6,7 @@
 export { createNodeResolveTxt, createNodeResolver } from './node-resolver.ts'
 export { servePlcDirectory } from './plc-server.ts'
 export type { PlcServer, PlcServerOptions } from './plc-server.ts'
+export type { UpgradeServer, UpgradedSocket } from './plc-stream-sockets.ts'
 export type { ResolveAddresses } from './pinned-fetch.ts'
 export { createSafeFetch } from './safe-fetch.ts'
 export type { SafeFetchOptions } from './safe-fetch.ts'

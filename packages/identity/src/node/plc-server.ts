@@ -4,6 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
+import { createPlcStreamSockets } from './plc-stream-sockets.ts'
+import type { UpgradeServer } from './plc-stream-sockets.ts'
 import type { PlcDirectory } from '../plc-directory/directory.ts'
 
 /** Options of {@link servePlcDirectory}. */
@@ -16,6 +18,16 @@ export interface PlcServerOptions {
   readonly port?: number
   /** @defaultValue `127.0.0.1` */
   readonly host?: string
+  /**
+   * Serves `/export/stream`: `new WebSocketServer({ noServer: true, maxPayload: 4096 })` of the `ws` package. Without
+   * it that path answers 426.
+   */
+  readonly webSocketServer?: UpgradeServer
+  /**
+   * A reader of the stream that takes nothing for this long is cut off (`ConsumerTooSlow`), in milliseconds.
+   * @defaultValue 30000
+   */
+  readonly streamStallMs?: number
 }
 
 /** A directory that listens; dispose to stop it. */
@@ -24,12 +36,28 @@ export interface PlcServer extends AsyncDisposable {
   readonly url: string
 }
 
-/** Serves a PLC directory over plain HTTP. For TLS put it behind a proxy, or mount `directory.fetch` in your server. */
+/** What requests under way get to end when the server stops. */
+const CLOSE_GRACE_MS = 1000
+
+/**
+ * Serves a PLC directory over plain HTTP, and `/export/stream` over WebSockets when it is
+ * given what makes them.
+ * For TLS put it behind a proxy, or mount `directory.fetch` in your server.
+ */
 export async function servePlcDirectory(options: PlcServerOptions): Promise<PlcServer> {
-  const { directory, port = 0, host = '127.0.0.1' } = options
+  const { directory, port = 0, host = '127.0.0.1', webSocketServer, streamStallMs } = options
   const server = createServer((message, response) => {
     answer(directory, message, response).catch(() => response.destroy())
   })
+  const sockets =
+    webSocketServer === undefined
+      ? undefined
+      : createPlcStreamSockets(directory, webSocketServer, streamStallMs)
+  if (sockets !== undefined) {
+    server.on('upgrade', (request, socket, head) => {
+      sockets.upgrade(request, socket, head)
+    })
+  }
   server.listen(port, host)
   await once(server, 'listening')
   const address = server.address()
@@ -41,7 +69,12 @@ export async function servePlcDirectory(options: PlcServerOptions): Promise<PlcS
       const closed = once(server, 'close')
       server.close()
       server.closeIdleConnections()
+      await sockets?.[Symbol.asyncDispose]()
+      const grace = setTimeout(() => {
+        server.closeAllConnections()
+      }, CLOSE_GRACE_MS)
       await closed
+      clearTimeout(grace)
     },
   }
 }
@@ -51,9 +84,10 @@ async function answer(
   message: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { method = 'GET', url = '/', headers } = message
+  const { method = 'GET', url = '/' } = message
   const hasBody = method !== 'GET' && method !== 'HEAD'
-  const request = new Request(new URL(url, `http://${headers.host ?? 'localhost'}`), {
+  // Only the path counts; what the client calls this host is its own affair.
+  const request = new Request(new URL(url, 'http://localhost'), {
     method,
     // Node and the Web describe the same stream with two type declarations.
     ...(hasBody

@@ -1,4 +1,8 @@
-import { InvalidPlcOperationError, ResponseTooLargeError } from '../errors.ts'
+import {
+  InvalidPlcOperationError,
+  PlcRequestFailedError,
+  ResponseTooLargeError,
+} from '../errors.ts'
 import { isPlcDid } from '../did.ts'
 import { verifyNextPlcOperation } from '../plc/audit-log.ts'
 import { plcDidDocument } from '../plc/did-document.ts'
@@ -6,6 +10,8 @@ import { PLC_DIRECTORY_LIMITS, checkPlcLimits } from '../plc/limits.ts'
 import type { PlcLimits } from '../plc/limits.ts'
 import { parsePlcOperation, plcOperationData } from '../plc/operation.ts'
 import type { AnyPlcOperation } from '../plc/operation.ts'
+import { sequencedLine, streamExport } from './export-stream.ts'
+import type { PlcStreamOptions } from './export-stream.ts'
 import { createMemoryPlcStore } from './memory-store.ts'
 import { DEFAULT_PLC_RATE_LIMITS, plcRateLimitWaitMs } from './rate-limit.ts'
 import type { PlcRateLimits } from './rate-limit.ts'
@@ -26,6 +32,11 @@ export interface PlcDirectoryOptions {
   /** @defaultValue {@link PLC_DIRECTORY_LIMITS} */
   readonly limits?: PlcLimits
   /**
+   * How old the first entry after a stream's cursor may be, in milliseconds; older ones are for `/export`.
+   * @defaultValue 7 days
+   */
+  readonly streamWindowMs?: number
+  /**
    * What `/_health` reports.
    * @defaultValue `0.0.0`
    */
@@ -38,8 +49,17 @@ export interface PlcDirectoryOptions {
 export interface PlcDirectory {
   /** Answers one request. Never rejects. */
   fetch(request: Request): Promise<Response>
+  /**
+   * What `/export/stream` sends, one JSON text a message: the entries after `cursor` in order of seq, then the ones
+   * this directory accepts, without end. `servePlcDirectory` sends it over WebSockets; so can you.
+   *
+   * Throws {@link PlcRequestFailedError} whose `reason` is the one to close the connection with: `FutureCursor` or
+   * `OutdatedCursor`.
+   */
+  exportStream(options?: PlcStreamOptions): AsyncGenerator<string, void, void>
 }
 
+const DEFAULT_STREAM_WINDOW_MS = 7 * 24 * 3_600_000
 /** Largest `count` of an export page. */
 const MAX_EXPORT_COUNT = 1000
 
@@ -72,9 +92,12 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
     now = Date.now,
     rateLimits = DEFAULT_PLC_RATE_LIMITS,
     limits = PLC_DIRECTORY_LIMITS,
+    streamWindowMs = DEFAULT_STREAM_WINDOW_MS,
     version = '0.0.0',
     onError,
   } = options
+
+  let appended = Promise.withResolvers<void>()
 
   async function entriesOf(did: string): Promise<readonly SequencedPlcEntry[]> {
     const entries = await store.entries(did)
@@ -122,6 +145,8 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
       { expectedLength: entries.length, nullify: nullified },
     )
     if (seq === undefined) throw new Refusal(409, 'prev does not match the most recent operation')
+    appended.resolve()
+    appended = Promise.withResolvers()
     return new Response('OK', {
       status: 200,
       headers: { 'content-type': 'text/plain; charset=utf-8', ...CORS },
@@ -176,6 +201,7 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
       return json(entries.filter(({ nullified }) => !nullified).map(({ operation }) => operation))
     }
     if (path === 'log/audit') return json((await entriesOf(did)).map(auditLine))
+    if (did === 'export' && path === 'stream') throw new Refusal(426, 'upgrade required')
     if (path === 'log/last') return json(await lastOf(did))
     throw new Refusal(404, 'no such route')
   }
@@ -194,6 +220,16 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
         for (const [name, value] of Object.entries(refusal.headers))
           response.headers.set(name, value)
         return response
+      }
+    },
+    async *exportStream(streamOptions = {}) {
+      const oldest = new Date(now() - streamWindowMs).toISOString()
+      const source = { store, oldest, nextAppend: () => appended.promise }
+      try {
+        yield* streamExport(source, streamOptions)
+      } catch (error) {
+        if (!(error instanceof PlcRequestFailedError)) onError?.(error)
+        throw error
       }
     },
   }
@@ -223,10 +259,6 @@ function parseAfter(after: string | undefined): string | undefined {
 
 function auditLine({ did, operation, cid, nullified, createdAt }: SequencedPlcEntry): object {
   return { did, operation, cid, nullified, createdAt }
-}
-
-function sequencedLine({ did, operation, cid, createdAt, seq }: SequencedPlcEntry): object {
-  return { type: 'sequenced_op', seq, did, operation, cid, createdAt }
 }
 
 function decodeSegment(segment: string): string {
