@@ -1,7 +1,7 @@
 // Everything that proves a checkout: types, lint, format, then every test. Ends with `N passed, N failed`.
 //
 //   npm test            all of that
-//   pnpm check          the same, then unused code (knip), builds, and package checks (publint, attw)
+//   pnpm check          the same, then unused code (knip), builds, package checks (publint, attw), and the packed packages
 //   pnpm test:long      only the long proofs (*.long.test.ts)
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -47,6 +47,7 @@ if (check) {
   step('unused code', 'knip', [])
   step('builds', 'pnpm', ['-r', '--filter', './packages/*', 'build'])
   step('package checks', 'pnpm', ['-r', '--filter', './packages/*', 'check:package'])
+  step('packed packages', process.execPath, [join(root, 'scripts', 'check-packed.ts')])
 }
 
 const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : ''
@@ -55,7 +56,8 @@ if (tally.failed > 0) process.exitCode = 1
 
 function step(name: string, program: string, programArgs: readonly string[]): void {
   const started = performance.now()
-  const command = program === 'pnpm' ? program : join(bin, program)
+  const ours = program !== 'pnpm' && program !== process.execPath
+  const command = ours ? join(bin, program) : program
   const result = spawnSync(command, programArgs, {
     cwd: root,
     encoding: 'utf8',
