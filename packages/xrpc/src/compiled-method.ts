@@ -20,6 +20,8 @@ export interface CompiledMethod {
   readonly errors: readonly string[]
   /** Full `$type` of each message of a subscription. */
   readonly messageTypes: readonly string[]
+  /** Framing that the lexicon names for a subscription when client and server agree on no other. */
+  readonly subprotocol: string | undefined
   /**
    * Reads and checks a query string (without question mark), filling in defaults.
    * @throws {InvalidRequestError} when it does not match the lexicon
@@ -64,6 +66,7 @@ export function compileMethod(lexicons: Lexicons, nsid: string): CompiledMethod 
     hasOutputSchema: output?.schema !== undefined,
     errors: (definition.errors ?? []).map(({ name }) => name),
     messageTypes: type === 'subscription' ? messageTypesOf(definition.message?.schema) : [],
+    subprotocol: subprotocolOf(definition),
     decodeParams: (query) => params.decode(query),
     encodeParams: (values) => params.encode(values),
     readInput: (json) =>
@@ -93,6 +96,12 @@ function read(json: unknown, maxDepth: number, validate: (value: unknown) => unk
 function messageTypesOf(schema: { readonly type: string } | undefined): readonly string[] {
   const { refs = [] } = (schema ?? {}) as { readonly refs?: readonly string[] }
   return refs.map((ref) => ref.replace(/^lex:/, ''))
+}
+
+/** A field of the draft; the library's own types do not have it yet. */
+function subprotocolOf(definition: object): string | undefined {
+  const { subprotocol } = definition as { readonly subprotocol?: unknown }
+  return typeof subprotocol === 'string' ? subprotocol : undefined
 }
 
 function encodingsOf(encoding: string | undefined): readonly string[] {

@@ -71,7 +71,8 @@ export type {
 } from './method.ts'
 export { createRouter, defineMethod, isXrpcPath } from './router.ts'
 export type { FallbackHandler, FetchInfo, Middleware, Router, RouterOptions } from './router.ts'
-export { encodeMessage } from './subscription.ts'
+export { encodeMessage } from './subprotocol.ts'
+export type { FrameData, Subprotocol } from './subprotocol.ts'
 export type { StreamEnd, Subscription } from './subscription.ts'
 export { createClient } from './client.ts'
 export type {

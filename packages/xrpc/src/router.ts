@@ -17,7 +17,9 @@ import {
   outputResponse,
   toWebResponse,
 } from './response.ts'
-import { subscriptionFrames } from './subscription.ts'
+import { CBOR_SUBPROTOCOL, negotiate, supported } from './subprotocol.ts'
+import type { Subprotocol } from './subprotocol.ts'
+import { openSubscription } from './subscription.ts'
 import type { Subscription } from './subscription.ts'
 import { fromWebRequest } from './web-request.ts'
 import { pumpToSocket, withSignal } from './web-socket.ts'
@@ -60,6 +62,12 @@ export interface RouterOptions<R> {
   readonly maxBinaryBytes?: number
   /** Sends CORS headers that allow any origin, and answers preflights. @defaultValue true */
   readonly cors?: boolean
+  /**
+   * Frontier: offers subscriptions as `xrpc.v1.json` too, to clients that ask for it. After proposal 0015 in its draft
+   * of 2026-06-18, and changing with it.
+   * @defaultValue false
+   */
+  readonly jsonSubscriptions?: boolean
   /** Body of `/xrpc/_health`. @defaultValue `{}` */
   readonly health?: () => object | Promise<object>
 }
@@ -80,7 +88,8 @@ export interface Router<R> {
   readonly lexicons: LexiconCatalog<R>
   /**
    * Adds a method made with {@link defineMethod}.
-   * @throws {TypeError} when the method is already served, or no method of the catalog
+   * @throws {TypeError} when the method is already served, no method of the catalog, or a subscription that is only spoken
+   * with {@link RouterOptions.jsonSubscriptions}
    */
   add(method: XrpcMethod): this
   /** Adds a method typed by its lexicon. */
@@ -131,6 +140,8 @@ function erase(nsid: string, method: unknown): XrpcMethod {
 
 interface Route extends XrpcMethod {
   readonly compiled: CompiledMethod
+  /** Of a subscription when the client asks for none that is spoken. */
+  readonly subprotocol: Subprotocol
 }
 
 class XrpcRouter {
@@ -138,12 +149,14 @@ class XrpcRouter {
   readonly #options: RouterOptions<unknown>
   readonly #routes = new Map<string, Route>()
   readonly #cors: boolean
+  readonly #subprotocols: readonly Subprotocol[]
   #fallback: FallbackHandler | undefined
 
   constructor(options: RouterOptions<unknown>) {
     this.lexicons = options.lexicons
     this.#options = options
     this.#cors = options.cors ?? true
+    this.#subprotocols = supported(options.jsonSubscriptions ?? false)
   }
 
   add(first: string | XrpcMethod, options?: unknown): this {
@@ -152,7 +165,12 @@ class XrpcRouter {
     const compiled = this.lexicons.method(nsid)
     if (compiled === undefined) throw new TypeError(`no such method in the catalog; nsid=${nsid}`)
     if (this.#routes.has(nsid)) throw new TypeError(`method added twice; nsid=${nsid}`)
-    this.#routes.set(nsid, { ...method, compiled })
+    const { subprotocol: named = CBOR_SUBPROTOCOL } = compiled
+    const subprotocol = this.#subprotocols.find((name) => name === named)
+    if (subprotocol === undefined) {
+      throw new TypeError(`subprotocol not spoken; nsid=${nsid}, name=${named}`)
+    }
+    this.#routes.set(nsid, { ...method, compiled, subprotocol })
     return this
   }
 
@@ -175,7 +193,11 @@ class XrpcRouter {
     const gone = new AbortController()
     const answer = await this.subscribe(withSignal(call, gone.signal))
     if (!('frames' in answer)) return toWebResponse(answer)
-    const { socket, response } = upgrade(request)
+    const { subprotocol } = answer
+    const { socket, response } = upgrade(
+      request,
+      subprotocol === undefined ? {} : { protocol: subprotocol },
+    )
     void pumpToSocket(socket, answer, gone)
     return response
   }
@@ -213,8 +235,10 @@ class XrpcRouter {
       if (limits !== undefined) await consumeAll(limits, call)
       const context = await authorize(route, call, query)
       if (route.limits !== undefined) await consumeAll(route.limits, context)
+      const offers = request.headers.get('sec-websocket-protocol')
+      const agreed = negotiate(offers, this.#subprotocols, route.subprotocol)
       const items = route.handler(context) as AsyncIterable<unknown>
-      return { frames: subscriptionFrames(nsid, items, (error) => this.#report(error, call)) }
+      return openSubscription(nsid, items, agreed, (error) => this.#report(error, call))
     } catch (error) {
       return this.#failed(error, call)
     }

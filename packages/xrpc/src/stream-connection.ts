@@ -1,4 +1,5 @@
 import { StreamClosedError } from './errors.ts'
+import type { FrameData } from './subprotocol.ts'
 
 /** What a connection is opened with. */
 export interface OpenStreamOptions {
@@ -8,14 +9,16 @@ export interface OpenStreamOptions {
   readonly maxMessageBytes: number
   /** Longest time without a message or a ping before the connection counts as dead; 0 for no limit. */
   readonly idleTimeoutMs: number
+  /** Subprotocols to offer. Text messages are accepted only with some. @defaultValue none */
+  readonly protocols?: readonly string[]
 }
 
 /**
- * Connects to a WebSocket and gives its binary messages. The iteration ends when the server closes normally.
+ * Connects to a WebSocket and gives its messages, bytes or text. The iteration ends when the server closes normally.
  *
  * @throws {StreamClosedError} when the connection could not be opened, broke, or carried what it must not
  */
-export type OpenStream = (url: string, options: OpenStreamOptions) => AsyncIterable<Uint8Array>
+export type OpenStream = (url: string, options: OpenStreamOptions) => AsyncIterable<FrameData>
 
 /** Bytes received and not yet taken, above which a connection that cannot be paused is given up. */
 const MAX_QUEUED_BYTES = 33_554_432
@@ -24,22 +27,22 @@ const MAX_QUEUED_BYTES = 33_554_432
 export function openPlatformStream(
   url: string,
   options: OpenStreamOptions,
-): AsyncGenerator<Uint8Array, void, void> {
+): AsyncGenerator<FrameData, void, void> {
   return readSocket(url, options)
 }
 
 async function* readSocket(
   url: string,
-  { signal, maxMessageBytes, idleTimeoutMs }: OpenStreamOptions,
-): AsyncGenerator<Uint8Array, void, void> {
+  { signal, maxMessageBytes, idleTimeoutMs, protocols = [] }: OpenStreamOptions,
+): AsyncGenerator<FrameData, void, void> {
   signal.throwIfAborted()
-  const queue: Uint8Array[] = []
+  const queue: FrameData[] = []
   let queuedBytes = 0
   let failure: StreamClosedError | undefined
   let ended = false
   let wake = (): void => undefined
   let idle: ReturnType<typeof setTimeout> | undefined
-  const socket = new WebSocket(url)
+  const socket = new WebSocket(url, [...protocols])
   socket.binaryType = 'arraybuffer'
 
   const stop = (error?: StreamClosedError): void => {
@@ -59,11 +62,14 @@ async function* readSocket(
   socket.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
     alive()
     if (ended) return
-    if (!(data instanceof ArrayBuffer)) return stop(new StreamClosedError('a text message'))
-    queuedBytes += data.byteLength
-    if (data.byteLength > maxMessageBytes) return stop(new StreamClosedError('a message too long'))
+    const message = data instanceof ArrayBuffer ? new Uint8Array(data) : String(data)
+    if (typeof message === 'string' && protocols.length === 0) {
+      return stop(new StreamClosedError('a text message'))
+    }
+    queuedBytes += message.length
+    if (message.length > maxMessageBytes) return stop(new StreamClosedError('a message too long'))
     if (queuedBytes > MAX_QUEUED_BYTES) return stop(new StreamClosedError('reader too slow'))
-    queue.push(new Uint8Array(data))
+    queue.push(message)
     wake()
   })
   socket.addEventListener('error', () => stop(new StreamClosedError('could not connect')))

@@ -10,6 +10,7 @@ import { decodeFrame, MAX_FRAME_BYTES } from './frame.ts'
 import type { Frame } from './frame.ts'
 import type { MessageOf, MethodIds, ParamsOf } from './infer.ts'
 import { waitFor } from './retry.ts'
+import { decodeJsonFrame, supported } from './subprotocol.ts'
 import { openPlatformStream } from './stream-connection.ts'
 import type { OpenStream } from './stream-connection.ts'
 
@@ -60,6 +61,12 @@ export interface SubscribeOptions<R, N extends string> {
   readonly idleTimeoutMs?: number
   /** Checks messages against the lexicon. @defaultValue true */
   readonly validateMessages?: boolean
+  /**
+   * Frontier: asks for `xrpc.v1.json` and takes whichever framing the server agrees to. After proposal 0015 in its draft
+   * of 2026-06-18, and changing with it.
+   * @defaultValue false
+   */
+  readonly jsonFrames?: boolean
   /** Waits before a reconnect. @defaultValue timers */
   readonly wait?: (ms: number, signal: AbortSignal | undefined) => Promise<void>
   /** From 0 up to 1. @defaultValue `Math.random` */
@@ -130,10 +137,15 @@ async function* messages<R, N extends string>(
   url.protocol = url.protocol.replace('http', 'ws')
   url.pathname = `/xrpc/${nsid}`
   url.search = method.encodeParams(params)
-  for await (const bytes of open(url.href, { signal, maxMessageBytes, idleTimeoutMs })) {
-    const frame = decodeFrame(bytes, { maxBytes: maxMessageBytes })
+  const limits = { signal, maxMessageBytes, idleTimeoutMs }
+  const protocols = options.jsonFrames === true ? { protocols: supported(true) } : {}
+  for await (const data of open(url.href, { ...limits, ...protocols })) {
+    const isJson = typeof data === 'string'
+    const bounds = { maxBytes: maxMessageBytes }
+    const frame = isJson ? decodeJsonFrame(data, bounds) : decodeFrame(data, bounds)
     if (frame.op === -1) throw new XrpcError(400, frame.error, frame.message)
-    const $type = frame.op === 1 ? nsid + frame.type : ''
+    // JSON frames carry whole names.
+    const $type = frame.op === 1 ? (isJson ? '' : nsid) + frame.type : ''
     if (frame.op !== 1 || (validateMessages && !method.messageTypes.includes($type))) {
       onIssue?.({ kind: 'unknown-frame', frame })
       continue

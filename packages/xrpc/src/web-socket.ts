@@ -1,5 +1,5 @@
-import { encodeErrorFrame } from './frame.ts'
 import type { HeaderReader, XrpcRequest } from './request.ts'
+import type { FrameData } from './subprotocol.ts'
 import type { StreamEnd, Subscription } from './subscription.ts'
 
 /** The part of a standard `WebSocket` that subscriptions are sent through. */
@@ -7,16 +7,24 @@ export interface ServerSocket {
   readonly readyState: number
   /** Absent where the runtime does not tell, as on Workers; then nothing slows the stream down. */
   readonly bufferedAmount?: number
-  send(data: Uint8Array<ArrayBuffer>): void
+  send(data: Uint8Array<ArrayBuffer> | string): void
   close(code?: number, reason?: string): void
   addEventListener(type: 'open' | 'close' | 'error', listener: () => void): void
 }
 
-/** Turns an upgrade request into a socket and the response that completes the handshake. */
-export type UpgradeWebSocket = (request: Request) => {
+/**
+ * Turns an upgrade request into a socket and the response that completes the handshake, which names `protocol` as its
+ * subprotocol when there is one.
+ */
+export type UpgradeWebSocket = (
+  request: Request,
+  options: { readonly protocol?: string },
+) => {
   readonly socket: ServerSocket
   readonly response: Response
 }
+
+type SendData = Parameters<ServerSocket['send']>[0]
 
 const CONNECTING = 0
 const OPEN = 1
@@ -38,7 +46,7 @@ export function withSignal(request: XrpcRequest, signal: AbortSignal): XrpcReque
 /** Sends the frames of a subscription through a standard socket. Never rejects. */
 export async function pumpToSocket(
   socket: ServerSocket,
-  { frames }: Subscription,
+  { frames, encodeError }: Subscription,
   gone: AbortController,
 ): Promise<void> {
   const closed = new Promise<undefined>((resolve) => {
@@ -51,16 +59,16 @@ export async function pumpToSocket(
   })
   try {
     if (socket.readyState === CONNECTING) await Promise.race([opened(socket), closed])
-    let step: IteratorResult<Uint8Array, StreamEnd> = await frames.next()
+    let step: IteratorResult<FrameData, StreamEnd> = await frames.next()
     let sent = 0
     while (!gone.signal.aborted && socket.readyState === OPEN) {
       if (step.done === true) {
         socket.close(step.value.closeCode, step.value.reason)
         return
       }
-      socket.send(step.value as Uint8Array<ArrayBuffer>)
+      socket.send(step.value as SendData)
       if (!(await drained(socket, gone.signal))) {
-        socket.send(encodeErrorFrame('ConsumerTooSlow') as Uint8Array<ArrayBuffer>)
+        socket.send(encodeError('ConsumerTooSlow') as SendData)
         socket.close(CLOSE_POLICY, 'ConsumerTooSlow')
         return
       }

@@ -4,6 +4,7 @@ import { decodeFrame } from '../src/frame.ts'
 import type { Frame } from '../src/frame.ts'
 import { createRouter } from '../src/router.ts'
 import type { Router } from '../src/router.ts'
+import { decodeJsonFrame } from '../src/subprotocol.ts'
 import type { ServerSocket } from '../src/web-socket.ts'
 import { examples } from './documents.ts'
 import type { ExampleDocuments } from './documents.ts'
@@ -15,8 +16,8 @@ class FakeSocket extends EventTarget implements ServerSocket {
   readonly frames: Frame[] = []
   closed: [number | undefined, string | undefined] | undefined
 
-  send(data: Uint8Array): void {
-    this.frames.push(decodeFrame(data))
+  send(data: Uint8Array | string): void {
+    this.frames.push(typeof data === 'string' ? decodeJsonFrame(data) : decodeFrame(data))
   }
 
   close(code?: number, reason?: string): void {
@@ -82,6 +83,28 @@ describe('router.fetch with upgrade', () => {
     await expect.poll(() => produced).toBeGreaterThan(10)
     socket.close()
     await expect.poll(() => ended).toBe(true)
+  })
+
+  it('names the subprotocol it agreed to, in the way of Deno', async () => {
+    const router = createRouter({ lexicons: examples, jsonSubscriptions: true })
+    router.add('com.example.listen', {
+      handler: async function* () {
+        yield { $type: '#tick', seq: 1 }
+      },
+    })
+    const socket = new FakeSocket()
+    const headers = { upgrade: 'websocket', 'sec-websocket-protocol': 'soap, xrpc.v1.json' }
+    let protocol: string | undefined
+    await router.fetch(new Request('http://localhost/xrpc/com.example.listen', { headers }), {
+      upgrade: (_request, options) => {
+        protocol = options.protocol
+        return { socket, response: new Response() }
+      },
+    })
+    socket.open()
+    await expect.poll(() => socket.closed).toEqual([1000, ''])
+    expect(protocol).toBe('xrpc.v1.json')
+    expect(socket.frames).toEqual([{ op: 1, type: 'com.example.listen#tick', body: { seq: 1 } }])
   })
 
   it('refuses before it upgrades', async () => {

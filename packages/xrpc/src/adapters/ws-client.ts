@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws'
 import { StreamClosedError } from '../errors.ts'
 import type { OpenStreamOptions } from '../stream-connection.ts'
+import type { FrameData } from '../subprotocol.ts'
 
 const HANDSHAKE_TIMEOUT_MS = 15_000
 /** Messages received and not yet taken, above which the socket is not read. */
@@ -15,16 +16,16 @@ const MAX_QUEUED_BYTES = 4_194_304
  */
 export async function* openWebSocket(
   url: string,
-  { signal, maxMessageBytes, idleTimeoutMs }: OpenStreamOptions,
-): AsyncGenerator<Uint8Array, void, void> {
+  { signal, maxMessageBytes, idleTimeoutMs, protocols = [] }: OpenStreamOptions,
+): AsyncGenerator<FrameData, void, void> {
   signal.throwIfAborted()
-  const queue: Uint8Array[] = []
+  const queue: FrameData[] = []
   let queuedBytes = 0
   let failure: StreamClosedError | undefined
   let ended = false
   let wake = (): void => undefined
   let idle: NodeJS.Timeout | undefined
-  const socket = new WebSocket(url, {
+  const socket = new WebSocket(url, [...protocols], {
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
@@ -47,12 +48,13 @@ export async function* openWebSocket(
   socket.on('ping', alive)
   socket.on('message', (data: Buffer, isBinary) => {
     alive()
-    if (!isBinary) {
+    if (!isBinary && protocols.length === 0) {
       stop(new StreamClosedError('a text message'))
       return
     }
-    queue.push(data)
-    queuedBytes += data.length
+    const message = isBinary ? data : data.toString()
+    queue.push(message)
+    queuedBytes += message.length
     if (queue.length >= MAX_QUEUED_MESSAGES || queuedBytes >= MAX_QUEUED_BYTES) socket.pause()
     wake()
   })

@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import { encodeErrorFrame } from '../frame.ts'
+import type { FrameData } from '../subprotocol.ts'
 import type { StreamEnd, Subscription } from '../subscription.ts'
 
 const CLOSE_POLICY = 1008
@@ -11,7 +11,7 @@ export interface PumpLimits {
   readonly slowConsumerTimeoutMs: number
 }
 
-type Step = IteratorResult<Uint8Array, StreamEnd>
+type Step = IteratorResult<FrameData, StreamEnd>
 
 /**
  * Sends the frames of a subscription, no faster than the network takes them, and closes the connection when they end.
@@ -19,7 +19,7 @@ type Step = IteratorResult<Uint8Array, StreamEnd>
  */
 export async function pump(
   connection: WebSocket,
-  { frames }: Subscription,
+  { frames, encodeError }: Subscription,
   limits: PumpLimits,
   stopping: AbortSignal,
 ): Promise<void> {
@@ -61,12 +61,12 @@ export async function pump(
         connection.close(step.value.closeCode, step.value.reason)
         return
       }
-      connection.send(step.value, { binary: true }, onSent)
+      connection.send(step.value, onSent)
       if (connection.bufferedAmount <= limits.maxBufferedBytes) continue
       await flushed()
       drained = undefined
       if (!over() && connection.bufferedAmount > limits.maxBufferedBytes) {
-        connection.send(encodeErrorFrame('ConsumerTooSlow', 'frames are not read fast enough'))
+        connection.send(encodeError('ConsumerTooSlow', 'frames are not read fast enough'))
         connection.close(CLOSE_POLICY, 'ConsumerTooSlow')
         return
       }

@@ -70,10 +70,13 @@ export function attachSubscriptions(
     otherwise,
   } = options
   const limits = { maxBufferedBytes, slowConsumerTimeoutMs }
+  const agreed = new WeakMap<IncomingMessage, string>()
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_CLIENT_FRAME_BYTES,
     perMessageDeflate: false,
+    // Left alone, ws would agree to the client's first offer, whatever it is.
+    handleProtocols: (_offers, request) => agreed.get(request) ?? false,
   })
   sockets.on('wsClientError', (error, socket) => {
     refuse(socket, errorResponse(new InvalidRequestError(error.message)))
@@ -100,6 +103,7 @@ export function attachSubscriptions(
         refuse(socket, answer)
         return
       }
+      if (answer.subprotocol !== undefined) agreed.set(request, answer.subprotocol)
       sockets.handleUpgrade(request, socket, head, (connection) => {
         sockets.emit('connection', connection, request)
         const pumping = pump(connection, answer, limits, stopping.signal)
