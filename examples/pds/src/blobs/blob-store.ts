@@ -52,7 +52,7 @@ export interface BlobStore {
     upload: BlobUpload,
   ): Promise<{ readonly cid: Cid; readonly mimeType: string; readonly size: number }>
   get(did: string, cid: string): BlobInfo | undefined
-  /** The bytes as a stream; `undefined` when there is no file. */
+  /** The bytes as a stream, which opens the file only when it is read; `undefined` when there is no file. */
   read(accountId: number, cid: string): Promise<AsyncIterable<Uint8Array> | undefined>
   /** Blobs uploaded at or before a moment, for collection. */
   listUploadedBefore(
@@ -115,10 +115,13 @@ export function openBlobStore(options: BlobStoreOptions): BlobStore {
           known !== undefined && (await isReferenced(upload.did, cid.toString()))
             ? readInfo(known).mimeType
             : (received.sniffed ?? upload.declaredType ?? 'application/octet-stream')
+        const folder = folderOf(upload.accountId)
         // File and row change in one turn of the event loop: a sweep sees both or neither.
-        mkdirSync(folderOf(upload.accountId), { recursive: true, mode: 0o700 })
-        renameSync(path, pathOf(upload.accountId, cid.toString()))
+        const created = mkdirSync(folder, { recursive: true, mode: 0o700 })
+        renameSync(path, join(folder, cid.toString()))
         upsert.run(upload.did, cid.toString(), upload.accountId, mimeType, received.size, now())
+        if (created !== undefined) await syncFolder(directory)
+        await syncFolder(folder)
         return { cid, mimeType, size: received.size }
       } catch (error) {
         await rm(path, { force: true })
@@ -132,7 +135,7 @@ export function openBlobStore(options: BlobStoreOptions): BlobStore {
     async read(accountId, cid) {
       const path = pathOf(accountId, cid)
       const found = await stat(path).catch(() => undefined)
-      return found === undefined ? undefined : createReadStream(path)
+      return found === undefined ? undefined : readFrom(path)
     },
     listUploadedBefore: (beforeMs) =>
       before.all(beforeMs).map((row) => ({
@@ -151,7 +154,9 @@ export function openBlobStore(options: BlobStoreOptions): BlobStore {
     count: (did) => count.get(did)?.['count'] as number,
     async removeStrayFiles(beforeMs) {
       let removed = 0
-      for (const folder of await readdir(directory)) {
+      for (const entry of await readdir(directory, { withFileTypes: true })) {
+        if (!entry.isDirectory()) continue
+        const folder = entry.name
         for (const name of await readdir(join(directory, folder))) {
           const path = join(directory, folder, name)
           if (folder !== 'incoming' && inFolder.get(Number(folder), name) !== undefined) continue
@@ -166,13 +171,18 @@ export function openBlobStore(options: BlobStoreOptions): BlobStore {
   }
 }
 
+/** A stream that nobody reads (the answer to a HEAD request) holds no file open. */
+async function* readFrom(path: string): AsyncGenerator<Uint8Array, void, void> {
+  yield* createReadStream(path) as AsyncIterable<Uint8Array>
+}
+
 interface Received {
   readonly digest: Uint8Array
   readonly size: number
   readonly sniffed: string | undefined
 }
 
-/** Streams the body into a file and flushes it; afterwards the file is durable. */
+/** Streams the body into a file and flushes it; afterwards the bytes are durable, their name is not yet. */
 async function receive(path: string, upload: BlobUpload, maxBytes: number): Promise<Received> {
   const { body, declaredBytes, signal } = upload
   if (declaredBytes !== undefined && declaredBytes > maxBytes) throw tooLarge(maxBytes)
@@ -203,6 +213,17 @@ async function receive(path: string, upload: BlobUpload, maxBytes: number): Prom
     await file.close()
   }
   return { digest: hash.digest(), size, sniffed: sniffMimeType(Buffer.concat(start)) }
+}
+
+/** Makes the names in a folder durable. Windows does that by itself, and cannot open folders. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const folder = await open(path)
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
 }
 
 function tooLarge(maxBytes: number): XrpcError {
