@@ -1,8 +1,9 @@
-import { MAX_COMMIT_OPS, parseCid, type TidClock } from '@skywright/repo'
+import { MAX_COMMIT_OPS, type TidClock } from '@skywright/repo'
 import { defineMethod, InvalidRequestError, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import { requireOwnRepo } from '../accounts/local-account.ts'
 import { literalKey } from '../repos/check-record.ts'
+import { readSwap } from '../repos/read-swap.ts'
 import type { WriteRecords, WriteRequest, WriteResult } from '../repos/write-records.ts'
 import type { Auth } from '../sessions/auth.ts'
 
@@ -37,7 +38,7 @@ export function applyWrites(options: {
       })
       const { commit, results } = await write(account, requests, {
         validate,
-        swapCommit: swapCommit === undefined ? undefined : parseCid(swapCommit),
+        swapCommit: readSwap(swapCommit),
       })
       return {
         ...(commit === undefined

@@ -1,8 +1,9 @@
-import { parseCid, type TidClock } from '@skywright/repo'
+import type { TidClock } from '@skywright/repo'
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import { requireOwnRepo } from '../accounts/local-account.ts'
 import { literalKey } from '../repos/check-record.ts'
+import { readSwap } from '../repos/read-swap.ts'
 import { viewCommit } from '../repos/view-commit.ts'
 import type { WriteRecords } from '../repos/write-records.ts'
 import type { Auth } from '../sessions/auth.ts'
@@ -23,7 +24,7 @@ export function createRecord(options: {
       const { commit, results } = await write(
         account,
         [{ action: 'create', collection, rkey, record }],
-        { validate, swapCommit: swapCommit === undefined ? undefined : parseCid(swapCommit) },
+        { validate, swapCommit: readSwap(swapCommit) },
       )
       return viewCommit(commit, results[0])
     },

@@ -1,7 +1,7 @@
-import { parseCid } from '@skywright/repo'
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import { requireOwnRepo } from '../accounts/local-account.ts'
+import { readSwap } from '../repos/read-swap.ts'
 import type { WriteRecords } from '../repos/write-records.ts'
 import type { Auth } from '../sessions/auth.ts'
 
@@ -23,10 +23,10 @@ export function deleteRecord(options: {
             action: 'delete',
             collection,
             rkey,
-            ...(swapRecord === undefined ? {} : { swapRecord: parseCid(swapRecord) }),
+            swapRecord: readSwap(swapRecord),
           },
         ],
-        { swapCommit: swapCommit === undefined ? undefined : parseCid(swapCommit) },
+        { swapCommit: readSwap(swapCommit) },
       )
       if (commit === undefined) return {}
       return { commit: { cid: commit.cid.toString(), rev: commit.rev } }

@@ -1,7 +1,7 @@
-import { parseCid } from '@skywright/repo'
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import { requireOwnRepo } from '../accounts/local-account.ts'
+import { readSwap } from '../repos/read-swap.ts'
 import { viewCommit } from '../repos/view-commit.ts'
 import type { WriteRecords } from '../repos/write-records.ts'
 import type { Auth } from '../sessions/auth.ts'
@@ -25,12 +25,10 @@ export function putRecord(options: {
             collection,
             rkey,
             record,
-            ...(swapRecord === undefined
-              ? {}
-              : { swapRecord: swapRecord === null ? null : parseCid(swapRecord) }),
+            swapRecord: swapRecord === null ? null : readSwap(swapRecord),
           },
         ],
-        { validate, swapCommit: swapCommit === undefined ? undefined : parseCid(swapCommit) },
+        { validate, swapCommit: readSwap(swapCommit) },
       )
       return viewCommit(commit, results[0])
     },
