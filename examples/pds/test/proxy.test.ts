@@ -234,12 +234,14 @@ describe('proxying', () => {
       status: 401,
       body: { error: 'AuthMissing' },
     })
-    const guarded = await call(server.url, 'com.atproto.server.updateEmail', {
-      token: alice.accessJwt,
-      json: {},
-      headers: { 'atproto-proxy': `${APPVIEW_DID}#bsky_appview` },
-    })
-    expect(guarded.status).toBeGreaterThanOrEqual(400)
+    for (const method of ['updateEmail', 'resetPassword', 'revokeAppPassword']) {
+      const guarded = await call(server.url, `com.atproto.server.${method}`, {
+        token: alice.accessJwt,
+        json: {},
+        headers: { 'atproto-proxy': `${APPVIEW_DID}#bsky_appview` },
+      })
+      expect(guarded.status).toBeGreaterThanOrEqual(400)
+    }
     expect(appView.seen).toHaveLength(before)
   })
 

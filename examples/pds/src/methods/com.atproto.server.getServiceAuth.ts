@@ -1,7 +1,12 @@
 import { importPrivateKey } from '@skywright/identity/keys'
-import { createServiceJwt, defineMethod, ForbiddenError, type XrpcMethod } from '@skywright/xrpc'
+import {
+  createServiceJwt,
+  defineMethod,
+  ForbiddenError,
+  isProtectedMethod,
+  type XrpcMethod,
+} from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
-import { PROTECTED_METHODS } from '../proxy/protected-methods.ts'
 import type { Auth } from '../sessions/auth.ts'
 
 /** Longest life of a token for one method, seconds. */
@@ -27,7 +32,7 @@ export function getServiceAuth(options: {
       if (lxm === undefined) {
         throw error('InvalidRequest', 'lxm must name a method: services refuse tokens without one')
       }
-      if (PROTECTED_METHODS.has(lxm)) {
+      if (isProtectedMethod(lxm)) {
         throw new ForbiddenError(`cannot sign a token for a protected method: ${lxm}`)
       }
       const nowSeconds = Math.floor(now() / 1000)

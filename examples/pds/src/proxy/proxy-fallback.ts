@@ -1,6 +1,5 @@
-import { ForbiddenError, type FallbackHandler } from '@skywright/xrpc'
+import { ForbiddenError, isProtectedMethod, type FallbackHandler } from '@skywright/xrpc'
 import type { Auth } from '../sessions/auth.ts'
-import { PROTECTED_METHODS } from './protected-methods.ts'
 import type { ServiceProxy } from './service-proxy.ts'
 
 /** Serves every method this server does not have by passing it on, for active accounts. */
@@ -15,7 +14,7 @@ export function createProxyFallback(options: {
       return undefined
     const hasHeader = request.headers.get('atproto-proxy') !== null
     if (!hasHeader && !nsid.startsWith('app.bsky.')) return undefined
-    if (PROTECTED_METHODS.has(nsid))
+    if (isProtectedMethod(nsid))
       throw new ForbiddenError(`cannot proxy a protected method: ${nsid}`)
     const { account } = await auth.activeSession(call)
     const target = await proxy.chooseTarget(call)
