@@ -179,6 +179,27 @@ describe('createRecord', () => {
   })
 
   it.each([
+    ['of version 0', 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG'],
+    [
+      'with another hash',
+      'bafkrgqhhyivzstcz3hhswshfjgy6ertgmnqeleynhwt4dlfsthi4hn7zgh4uvlsb5xncykzapi3ocd4lzogukir6ksdy6wzrnz6ohnv4aglcs',
+    ],
+  ])('refuses swaps with a CID %s', async (_name, cid) => {
+    const target = { repo: alice.did, collection: 'com.example.thing', rkey: 'swap' }
+    for (const [nsid, json] of [
+      [CREATE, { ...target, record: {}, swapCommit: cid }],
+      ['com.atproto.repo.putRecord', { ...target, record: {}, swapRecord: cid }],
+      ['com.atproto.repo.deleteRecord', { ...target, swapRecord: cid }],
+      ['com.atproto.repo.applyWrites', { repo: alice.did, writes: [], swapCommit: cid }],
+    ] as const) {
+      const answer = await expectUntouched(() =>
+        call(server.url, nsid, { token: alice.accessJwt, json }),
+      )
+      expect(answer, nsid).toMatchObject({ status: 400, body: { error: 'InvalidRequest' } })
+    }
+  })
+
+  it.each([
     ['without token', {}, 401, 'AuthMissing'],
     ['with nonsense for a token', { headers: { authorization: 'Bearer x' } }, 401, 'InvalidToken'],
     ['with another scheme', { headers: { authorization: 'Basic eDp5' } }, 401, 'InvalidToken'],
@@ -591,6 +612,7 @@ describe('preferences', () => {
 
   it.each([
     ['a preference without type', [{ enabled: true }]],
+    ['text that is no Unicode', [{ $type: 'app.bsky.actor.defs#newPref', text: '\ud800' }]],
     ['a preference of another namespace', [{ $type: 'com.example.pref' }]],
     [
       'a preference of the wrong shape',

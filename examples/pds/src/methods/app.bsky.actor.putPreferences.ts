@@ -1,3 +1,4 @@
+import { RepoError } from '@skywright/repo'
 import { defineMethod, InvalidRequestError, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import type { Preference, PreferenceStore } from '../preferences.ts'
@@ -20,7 +21,12 @@ export function putPreferences(options: {
         }
         return { ...preference }
       })
-      preferences.put(account.did, values)
+      try {
+        preferences.put(account.did, values)
+      } catch (cause) {
+        if (!(cause instanceof RepoError)) throw cause
+        throw new InvalidRequestError(`a preference cannot be kept: ${cause.message}`, { cause })
+      }
       return undefined
     },
   })
