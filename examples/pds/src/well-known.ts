@@ -23,7 +23,9 @@ export function wellKnown(options: {
     response.json(document)
   })
   router.get('/.well-known/atproto-did', (request, response) => {
-    const account = getLocalAccount(accounts, hostName(request))
+    const host = hostName(request)
+    // No host name has a colon; a DID has, and would find its account too.
+    const account = host.includes(':') ? undefined : getLocalAccount(accounts, host)
     if (account === undefined) response.status(404).type('text').send('User not found')
     else response.type('text').send(account.did)
   })

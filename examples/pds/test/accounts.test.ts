@@ -300,6 +300,7 @@ describe('plain routes', () => {
     expect(await ask('alice.test')).toEqual({ status: 200, text: alice.did })
     expect(await ask(`ALICE.test:${port}`)).toEqual({ status: 200, text: alice.did })
     expect((await ask('nobody.test')).status).toBe(404)
+    expect((await ask(alice.did)).status).toBe(404)
   })
 
   it('greets visitors, and answers 404 elsewhere', async () => {
