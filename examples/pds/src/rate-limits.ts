@@ -18,6 +18,10 @@ const LOGINS: readonly Budget[] = [
   { points: 30, windowMs: 5 * MINUTE_MS },
   { points: 300, windowMs: DAY_MS },
 ]
+const HANDLES: readonly Budget[] = [
+  { points: 10, windowMs: 5 * MINUTE_MS },
+  { points: 50, windowMs: DAY_MS },
+]
 const UPLOADS: Budget = { points: 1_000, windowMs: DAY_MS }
 const WRITES: readonly Budget[] = [
   { points: 5_000, windowMs: HOUR_MS },
@@ -46,6 +50,8 @@ export interface RateLimits {
   readonly signUps: RateLimiter
   /** By address and account name. */
   readonly logins: RateLimiter
+  /** By DID: every change is an entry in the PLC directory. */
+  readonly handles: RateLimiter
   /** By DID. */
   readonly uploads: RateLimiter
   /** By DID, weighed by what is written. */
@@ -69,6 +75,7 @@ export function createRateLimits(options: {
     },
     signUps: limiter(SIGN_UPS_PER_IP),
     logins: limiter(...LOGINS),
+    handles: limiter(...HANDLES),
     uploads: limiter(UPLOADS),
     writes: (write) => (account, requests, writeOptions) => {
       writes.consume(

@@ -1,10 +1,20 @@
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { decodeEvent, type WireEvent } from '@skywright/firehose'
 import { createResolver, getHandle, getSigningKey } from '@skywright/identity'
 import { verifyRepo } from '@skywright/repo'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase } from '../src/database.ts'
-import { call, PLC_URL, startTestPds, type TestAccount, type TestPds } from './harness.ts'
+import {
+  call,
+  createPlcFetch,
+  PASSWORD,
+  PLC_URL,
+  startTestPds,
+  type TestAccount,
+  type TestPds,
+} from './harness.ts'
 
 let server: TestPds
 let alice: TestAccount
@@ -133,6 +143,93 @@ describe('updateHandle', () => {
   ])('refuses %s', async (_name, handle, error) => {
     const answer = await post('com.atproto.identity.updateHandle', bob.accessJwt, { handle })
     expect(answer).toMatchObject({ status: 400, body: { error } })
+  })
+})
+
+describe('changes that race', () => {
+  it('lets one of two accounts have a handle, and the directory never hears of the other', async () => {
+    const plc = createPlcFetch()
+    let release = (): void => undefined
+    let gate: Promise<void> | undefined
+    let operations = 0
+    await using other = await startTestPds(
+      {},
+      {
+        async fetch(input, init) {
+          const request = new Request(input, init)
+          if (request.method === 'POST') {
+            operations++
+            await gate
+          }
+          return plc(request)
+        },
+      },
+    )
+    const rivals = [await other.account('dora'), await other.account('emil')]
+    operations = 0
+    gate = new Promise((resolve) => (release = resolve))
+    const answers = rivals.map(({ accessJwt }) =>
+      call(other.url, 'com.atproto.identity.updateHandle', {
+        token: accessJwt,
+        json: { handle: 'prize.test' },
+      }),
+    )
+    const signUp = call(other.url, 'com.atproto.server.createAccount', {
+      json: { handle: 'Prize.test', password: PASSWORD },
+    })
+    await expect.poll(() => operations).toBeGreaterThan(0)
+    // Round trips enough for whoever does not wait to have arrived at the gate.
+    for (let i = 0; i < 50; i++) await call(other.url, '_health')
+    release()
+    const all = await Promise.all([...answers, signUp])
+    expect(all.filter(({ status }) => status === 200)).toHaveLength(1)
+    expect(all.filter(({ status }) => status === 400)).toHaveLength(2)
+    expect(operations).toBe(1)
+  })
+
+  it('does not import into an account that was activated meanwhile', async () => {
+    const erin = await server.account('erin')
+    const { uri } = await erin.agent.post({ text: 'gone soon' })
+    const { data } = await erin.agent.com.atproto.sync.getRepo({ did: erin.did })
+    const car = Uint8Array.from(data)
+    await erin.agent.deletePost(uri)
+    await erin.agent.com.atproto.server.deactivateAccount({})
+    const send = (): { finish(): void; status: Promise<number> } => {
+      const sending = request(`${server.url}/xrpc/com.atproto.repo.importRepo`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${erin.accessJwt}`,
+          'content-type': 'application/vnd.ipld.car',
+          'content-length': car.length,
+        },
+      })
+      sending.flushHeaders()
+      const status = (once(sending, 'response') as Promise<[IncomingMessage]>).then(
+        ([response]) => {
+          response.resume()
+          return response.statusCode ?? 0
+        },
+      )
+      return { finish: () => void sending.end(car), status }
+    }
+    const arrived = async (): Promise<void> => {
+      for (let i = 0; i < 30; i++) await call(server.url, '_health')
+    }
+
+    // One import is under way, the activation waits for it, and another import behind that.
+    const first = send()
+    await arrived()
+    const activation = post('com.atproto.server.activateAccount', erin.accessJwt)
+    await arrived()
+    const second = send()
+    second.finish()
+    await arrived()
+    first.finish()
+    expect(await first.status).toBe(200)
+    expect((await activation).status).toBe(200)
+    expect(await second.status).toBe(400)
+    const head = await erin.agent.com.atproto.sync.getLatestCommit({ did: erin.did })
+    expect((await published(erin.did)).at(-1)).toMatchObject({ type: 'sync', rev: head.data.rev })
   })
 })
 

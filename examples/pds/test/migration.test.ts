@@ -122,6 +122,16 @@ describe('moving an account here', () => {
     ]) {
       expect(await send(bad)).toMatchObject({ status: 400, body: { error: 'InvalidRequest' } })
     }
+    const unmeasured = await globalThis.fetch(`${to.url}/xrpc/${IMPORT}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${accessJwt}`,
+        'content-type': 'application/vnd.ipld.car',
+      },
+      body: new Blob([Uint8Array.from(car)]).stream(),
+      duplex: 'half',
+    } as RequestInit)
+    expect(unmeasured.status).toBe(400)
     expect((await send(car)).status).toBe(200)
     expect((await send(car)).status).toBe(200)
 

@@ -72,26 +72,29 @@ export function createAccountCreation(options: AccountCreationOptions): AccountC
     const { did, handle } = reservation
     const email = checkEmail(signUp.email)
     const passwordHash = await hashPassword(checkPassword(signUp.password))
-    const conflict = accounts.create({
-      ...reservation,
-      ...(email === undefined ? {} : { email }),
-      passwordHash,
-      createdAt: now(),
-    })
-    if (conflict === 'email') throw new InvalidRequestError('Email already taken')
-    if (conflict === 'did') throw new InvalidRequestError('Account already exists')
-    if (conflict === 'handle') {
-      throw new InvalidRequestError(`Handle already taken: ${handle}`, {
-        error: 'HandleNotAvailable',
+    // Nobody gives an account this handle meanwhile.
+    return repos.exclusively(handle, async () => {
+      const conflict = accounts.create({
+        ...reservation,
+        ...(email === undefined ? {} : { email }),
+        passwordHash,
+        createdAt: now(),
       })
-    }
-    try {
-      await finish(requireLocalAccount(accounts, did))
-    } catch (error) {
-      accounts.remove(did)
-      throw error
-    }
-    return requireLocalAccount(accounts, did)
+      if (conflict === 'email') throw new InvalidRequestError('Email already taken')
+      if (conflict === 'did') throw new InvalidRequestError('Account already exists')
+      if (conflict === 'handle') {
+        throw new InvalidRequestError(`Handle already taken: ${handle}`, {
+          error: 'HandleNotAvailable',
+        })
+      }
+      try {
+        await finish(requireLocalAccount(accounts, did))
+      } catch (error) {
+        accounts.remove(did)
+        throw error
+      }
+      return requireLocalAccount(accounts, did)
+    })
   }
 
   return {

@@ -11,6 +11,7 @@ import { atproto } from '@skywright/xrpc/lexicons'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { checkLocalHandle } from '../accounts/handle-policy.ts'
 import { requireLocalAccount } from '../accounts/local-account.ts'
+import type { RateLimiter } from '../rate-limits.ts'
 import type { RepoHost } from '../repos/repo-host.ts'
 import type { Auth } from '../sessions/auth.ts'
 
@@ -27,11 +28,12 @@ export function updateHandle(options: {
   readonly plc: PlcClient
   readonly rotationKey: SigningKey
   readonly handleDomains: readonly string[]
+  /** By DID. */
+  readonly limiter: RateLimiter
 }): XrpcMethod {
-  const { auth, accounts, repos, resolver, plc, rotationKey, handleDomains } = options
+  const { auth, accounts, repos, resolver, plc, rotationKey, handleDomains, limiter } = options
 
-  async function check(input: string, did: string, signal: AbortSignal): Promise<string> {
-    const handle = input.toLowerCase()
+  async function check(handle: string, did: string, signal: AbortSignal): Promise<string> {
     const holder = accounts.getByHandle(handle)
     if (holder !== undefined && holder.did !== did) throw taken(handle)
     if (holder?.did === did) return handle
@@ -50,28 +52,35 @@ export function updateHandle(options: {
     })
   }
 
+  async function change(did: string, handle: string, signal: AbortSignal): Promise<void> {
+    if (did.startsWith('did:plc:')) {
+      await plc
+        .lastOperation(did, { signal })
+        .then((last) => updatePlcOperation(last, { handle }, rotationKey))
+        .then((operation) => plc.submit(did, operation, { signal }))
+        .catch((cause: unknown) => {
+          throw new UpstreamFailureError('the PLC directory did not take the handle', { cause })
+        })
+    }
+    repos.announce(
+      () => {
+        if (!accounts.setHandle(did, handle)) throw taken(handle)
+        return requireLocalAccount(accounts, did)
+      },
+      { identity: true },
+    )
+  }
+
   return defineMethod(atproto, 'com.atproto.identity.updateHandle', {
     auth: auth.session,
     async handler({ auth: { account }, input, signal }) {
       const { did } = account
-      const handle = await check(input.handle, did, signal)
-      await repos.exclusively(did, async () => {
-        if (did.startsWith('did:plc:')) {
-          await plc
-            .lastOperation(did, { signal })
-            .then((last) => updatePlcOperation(last, { handle }, rotationKey))
-            .then((operation) => plc.submit(did, operation, { signal }))
-            .catch((cause: unknown) => {
-              throw new UpstreamFailureError('the PLC directory did not take the handle', { cause })
-            })
-        }
-        repos.announce(
-          () => {
-            if (!accounts.setHandle(did, handle)) throw taken(handle)
-            return requireLocalAccount(accounts, did)
-          },
-          { identity: true },
-        )
+      const wanted = input.handle.toLowerCase()
+      limiter.consume(did)
+      // Nobody else can take the handle between its check and the account's row, nor write meanwhile.
+      await repos.exclusively(wanted, async () => {
+        const handle = await check(wanted, did, signal)
+        await repos.exclusively(did, () => change(did, handle, signal))
       })
       resolver.purge(did)
       return undefined

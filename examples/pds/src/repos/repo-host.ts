@@ -129,9 +129,12 @@ export function createRepoHost(options: RepoHostOptions): RepoHost {
     },
     async importCar(account, car, { maxBytes, signal }) {
       const { did } = account
-      // What an open repo remembers of its tree is about to be wrong.
-      repos.delete(did)
-      await importRepo(store, car, { did, signer: signer(account), clock, maxBytes, signal })
+      try {
+        await importRepo(store, car, { did, signer: signer(account), clock, maxBytes, signal })
+      } finally {
+        // What an open repo, opened even meanwhile to be read, remembers of its tree is wrong now.
+        repos.delete(did)
+      }
     },
     announce(change, { identity = false, status = false, sync }) {
       try {
