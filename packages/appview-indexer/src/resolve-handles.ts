@@ -19,7 +19,10 @@ export interface HandleWorkOptions {
   readonly delay: Delay
 }
 
-/** Looks up handles marked as due until the signal aborts. One that cannot be told now keeps its old value and is tried again later. */
+/**
+ * Looks up handles marked as due until the signal aborts, and announces those that changed. One that cannot be told now
+ * keeps its old value and is tried again later.
+ */
 export async function resolveDueHandles(options: HandleWorkOptions): Promise<void> {
   const { writer, resolveHandle, signal, delay } = options
   while (!signal.aborted) {
@@ -41,17 +44,24 @@ export async function resolveDueHandles(options: HandleWorkOptions): Promise<voi
       }),
     )
     if (signal.aborted) return
-    await writer.transact(function* (tx, { now }) {
+    const touched = await writer.transact(function* (tx, { now, schema }) {
       const actors = yield* ask(tx.actors(due, false))
+      let changed = false
       for (const [index, actor] of actors.entries()) {
         if (actor === undefined) continue
         const handle = found[index]?.handle
-        if (handle !== undefined) yield* ask(tx.setHandle(actor, handle ?? undefined))
+        if (handle !== undefined) {
+          changed ||= actor.handle !== (handle ?? undefined)
+          yield* ask(tx.setHandle(actor, handle ?? undefined))
+        }
         // Changed while it was looked up: looked up once more. Could not be told: later again.
         if (actor.handleDue <= startedAt)
           actor.handleDue = handle === undefined ? now + RETRY_MS : 0
         yield* ask(tx.putActors([actor]))
       }
+      // Pages show handles beside the rows of every collection.
+      return new Set(changed ? schema.collections.map(({ name }) => name) : [])
     })
+    writer.announce(touched)
   }
 }

@@ -42,7 +42,7 @@ export interface Select<C extends Columns> {
   first(): Promise<Row<C> | undefined>
   /** Counts by scanning; prefer a declared counter for anything shown often. */
   count(): Promise<number>
-  /** Emits the first page again whenever a batch changed this collection, until the signal aborts. */
+  /** Emits the first page again whenever a batch changed this collection, or a handle changed, until the signal aborts. */
   live(options?: {
     readonly limit?: number
     readonly signal?: AbortSignal
