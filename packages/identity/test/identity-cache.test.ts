@@ -99,6 +99,21 @@ describe.each<[string, () => IdentityCache]>([
     expect(cache.get(DID)).toBeUndefined()
   })
 
+  it('asks the network when what was kept cannot be read', async () => {
+    const cache = openCache()
+    const document = account('alice.bsky.social')
+    for (const text of ['{', '{}', '', 'null', 'a b']) {
+      cache.set(DID, { fetchedAtMs: 999_999, text })
+      const fresh = createResolver({
+        cache,
+        now: () => 1_000_000,
+        fetch: () => Promise.resolve(Response.json(document)),
+      })
+      expect((await fresh.resolveDid(DID)).source, text).toBe('network')
+      fresh.purge(DID)
+    }
+  })
+
   it('keeps no more than it may', () => {
     const cache = openCache()
     for (let index = 0; index < 1000; index++) {
@@ -111,5 +126,22 @@ describe.each<[string, () => IdentityCache]>([
     expect(kept).toBeGreaterThanOrEqual(100)
     expect(kept).toBeLessThanOrEqual(201)
     expect(cache.get('did:plc:999')).toEqual({ fetchedAtMs: 999, text: 'x' })
+  })
+})
+
+describe('a failing identity cache', () => {
+  it('costs the cache, not the answer', async () => {
+    const fail = (): never => {
+      throw new Error('disk full')
+    }
+    const outcomes: string[] = []
+    const resolver = createResolver({
+      cache: { get: fail, set: fail, delete: () => undefined },
+      fetch: () => Promise.resolve(Response.json(account('alice.bsky.social'))),
+      onEvent: ({ outcome }) => outcomes.push(outcome),
+    })
+    expect((await resolver.resolveDid(DID)).source).toBe('network')
+    expect((await resolver.resolveDid(DID)).source).toBe('cache')
+    expect(outcomes).toEqual(['cache-failed', 'cache-failed', 'fetched', 'hit'])
   })
 })

@@ -524,6 +524,19 @@ describe('resolveIdentity', () => {
     expect((await resolver.resolveIdentity(handle)).handle).toBe(handle)
   })
 
+  it('asks again for a handle that leads to the account it belonged to before', async () => {
+    const { resolver, serve, txt, clock } = setUp()
+    serve(documentOf(DID, handle))
+    txt.set(`_atproto.${handle}`, [[`did=${DID}`]])
+    expect((await resolver.resolveIdentity(handle)).did).toBe(DID)
+    serve(documentOf(DID, 'gone.bsky.social'))
+    serve(documentOf(OTHER, handle))
+    txt.set(`_atproto.${handle}`, [[`did=${OTHER}`]])
+    clock.ms += 120_000
+    await resolver.resolveDid(DID, { refresh: true })
+    expect(await resolver.resolveIdentity(handle)).toMatchObject({ did: OTHER, handle })
+  })
+
   it('uses only the first valid alias', async () => {
     const { resolver, pages, txt } = setUp()
     const document = {
@@ -533,6 +546,42 @@ describe('resolveIdentity', () => {
     pages.set(`https://plc.example.com/${DID}`, Response.json(document))
     txt.set(`_atproto.${handle}`, [[`did=${DID}`]])
     expect((await resolver.resolveIdentity(DID)).handle).toBe('handle.invalid')
+  })
+})
+
+describe('hosts that do not answer', () => {
+  const never = () => new Promise<never>(() => undefined)
+
+  it('do not keep others from DNS, nor anybody from the directory', async () => {
+    const { txt, serve, resolver } = setUp({
+      resolveTxt: async (name) =>
+        name.endsWith('.evil.com') ? never() : ((txt.get(name) as [[string]] | undefined) ?? []),
+      publicFetch: never,
+    })
+    serve(documentOf(DID, 'alice.bsky.social'))
+    txt.set('_atproto.alice.bsky.social', [[`did=${DID}`]])
+    const abort = new AbortController()
+    const { signal } = abort
+    const stuck = Array.from({ length: 1000 }, (_, n) =>
+      resolver.resolveHandle(`a${n}.evil.com`, { signal }).catch(() => undefined),
+    )
+    const identity = await resolver.resolveIdentity(DID)
+    expect(identity.handle).toBe('alice.bsky.social')
+    abort.abort()
+    await Promise.all(stuck)
+  })
+
+  it('of many names keep nobody from the directory', async () => {
+    const { serve, resolver } = setUp({ resolveTxt: never, publicFetch: never })
+    serve(documentOf(DID))
+    const abort = new AbortController()
+    const { signal } = abort
+    const stuck = Array.from({ length: 1000 }, (_, n) =>
+      resolver.resolveDid(`did:web:evil${n}.com`, { signal }).catch(() => undefined),
+    )
+    expect((await resolver.resolveDid(DID)).did).toBe(DID)
+    abort.abort()
+    await Promise.all(stuck)
   })
 })
 

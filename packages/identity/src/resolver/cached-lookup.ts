@@ -18,8 +18,11 @@ export interface CacheTtls {
   readonly minRefreshMs: number
 }
 
-/** What a lookup tells its owner. */
-export type LookupOutcome = 'hit' | 'stale' | 'negative-hit' | 'fetched' | 'failed' | 'joined'
+/**
+ * What a lookup tells its owner. `cache-failed`, beside another outcome: the second tier could not be read or written,
+ * and was done without.
+ */
+export type LookupOutcome = 'hit' | 'stale' | 'negative-hit' | 'fetched' | 'failed' | 'cache-failed'
 
 /** An answer and how it was come by. */
 export interface Looked<T> {
@@ -102,13 +105,25 @@ export class CachedLookup<T> {
   /** Makes an answer of the second tier ready to use. */
   #warm(key: string): Entry<T> | undefined {
     const { cold, unpack, now } = this.#options
-    const answer = cold?.get(key)
-    // A time ahead of this clock cannot be judged (the cache may be older than this process).
-    if (answer === undefined || answer.fetchedAtMs > now()) return undefined
-    const { fetchedAtMs, text } = answer
-    const entry = { fetchedAtMs, attemptedAtMs: fetchedAtMs, value: unpack(key, text) }
-    this.#entries.set(key, entry)
-    return entry
+    return this.#spared(key, () => {
+      const answer = cold?.get(key)
+      // A time ahead of this clock cannot be judged (the cache may be older than this process).
+      if (answer === undefined || answer.fetchedAtMs > now()) return undefined
+      const { fetchedAtMs, text } = answer
+      const entry = { fetchedAtMs, attemptedAtMs: fetchedAtMs, value: unpack(key, text) }
+      this.#entries.set(key, entry)
+      return entry
+    })
+  }
+
+  /** Work on the second tier, without which lookups can do. */
+  #spared<R>(key: string, work: () => R): R | undefined {
+    try {
+      return work()
+    } catch {
+      this.#options.onOutcome?.(key, 'cache-failed')
+      return undefined
+    }
   }
 
   #fromCache(key: string, entry: Entry<T>, nowMs: number): Looked<T> | undefined {
@@ -143,7 +158,7 @@ export class CachedLookup<T> {
       const nowMs = now()
       if (this.#flights.isCurrent(key, signal)) {
         this.#entries.set(key, { fetchedAtMs: nowMs, attemptedAtMs: nowMs, value })
-        cold?.set(key, { fetchedAtMs: nowMs, text: pack(value) })
+        this.#spared(key, () => cold?.set(key, { fetchedAtMs: nowMs, text: pack(value) }))
       }
       onOutcome?.(key, 'fetched')
       return { value, source: 'network', ageMs: 0 }

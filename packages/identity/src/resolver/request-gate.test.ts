@@ -74,6 +74,27 @@ describe('RequestGate', () => {
     expect(done).toEqual([1, 2, 3, 4, 5])
   })
 
+  it('lets nobody past those who wait for the next second', async () => {
+    let nowMs = 0
+    const gate = new RequestGate({ ...limits, maxPerSecondPerHost: 1 }, () => nowMs)
+    const started: string[] = []
+    const ask = (name: string) =>
+      gate.run('a', 'plc', signal, () => {
+        started.push(name)
+        return Promise.resolve()
+      })
+    const all = [ask('first'), ask('second')]
+    // The second is over, and the timer has not fired yet.
+    nowMs = 1000
+    all.push(ask('third'))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(started).toEqual(['first', 'second'])
+    nowMs = 2000
+    await vi.advanceTimersByTimeAsync(1000)
+    await Promise.all(all)
+    expect(started).toEqual(['first', 'second', 'third'])
+  })
+
   it('lets a waiting caller give up, and refuses when too many wait', async () => {
     const gate = new RequestGate({ ...limits, maxWaiting: 1 })
     const { run, started, finish } = worker(gate)

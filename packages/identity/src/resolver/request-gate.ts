@@ -3,11 +3,11 @@ import type { ResolutionStep } from '../errors.ts'
 
 /** How hard others may be asked. */
 export interface RequestLimits {
-  /** Requests under way to one host. */
+  /** Requests under way to one directory, or to the names below one domain (the last two labels). */
   readonly maxConcurrentPerHost: number
-  /** Requests under way in all. */
+  /** Requests under way in all, counted for directories, DNS and the web each. */
   readonly maxConcurrent: number
-  /** Requests started to one host in one second. */
+  /** Requests started to one of those in one second. */
   readonly maxPerSecondPerHost: number
   /** Lookups that may wait for their turn; one more fails at once. */
   readonly maxWaiting: number
@@ -27,6 +27,7 @@ const MAX_HOSTS = 10_000
 
 interface Host {
   active: number
+  waiting: number
   /** When the current second began, and what was started in it. */
   windowStartMs: number
   started: number
@@ -67,7 +68,9 @@ export class RequestGate {
     work: () => Promise<T>,
   ): Promise<T> {
     signal.throwIfAborted()
-    if (!this.#tryStart(host)) await this.#wait(host, step, signal)
+    // Not past those who wait already.
+    const queued = (this.#hosts.get(host)?.waiting ?? 0) > 0
+    if (queued || !this.#tryStart(host)) await this.#wait(host, step, signal)
     try {
       return await work()
     } finally {
@@ -81,7 +84,7 @@ export class RequestGate {
     }
     return new Promise((resolve, reject) => {
       const abort = (): void => {
-        this.#waiting.delete(waiter)
+        this.#leave(waiter)
         reject(signal.reason)
       }
       const waiter: Waiter = {
@@ -93,15 +96,31 @@ export class RequestGate {
       }
       signal.addEventListener('abort', abort, { once: true })
       this.#waiting.add(waiter)
+      this.#hostOf(host).waiting++
       this.#schedule()
     })
+  }
+
+  #leave(waiter: Waiter): void {
+    this.#waiting.delete(waiter)
+    this.#hostOf(waiter.host).waiting--
+  }
+
+  #hostOf(name: string): Host {
+    let host = this.#hosts.get(name)
+    if (host === undefined) {
+      host = { active: 0, waiting: 0, windowStartMs: this.#now(), started: 0 }
+      this.#hosts.set(name, host)
+      if (this.#hosts.size > MAX_HOSTS) this.#forgetIdle(name)
+    }
+    return host
   }
 
   #tryStart(name: string): boolean {
     const { maxConcurrent, maxConcurrentPerHost, maxPerSecondPerHost } = this.#limits
     if (this.#active >= maxConcurrent) return false
     const nowMs = this.#now()
-    const host = this.#hosts.get(name) ?? { active: 0, windowStartMs: nowMs, started: 0 }
+    const host = this.#hostOf(name)
     if (nowMs - host.windowStartMs >= SECOND_MS) {
       host.windowStartMs = nowMs
       host.started = 0
@@ -110,8 +129,6 @@ export class RequestGate {
     host.active++
     host.started++
     this.#active++
-    this.#hosts.set(name, host)
-    if (this.#hosts.size > MAX_HOSTS) this.#forgetIdle()
     return true
   }
 
@@ -128,7 +145,7 @@ export class RequestGate {
       if (this.#active >= this.#limits.maxConcurrent) break
       if (full.has(waiter.host)) continue
       if (this.#tryStart(waiter.host)) {
-        this.#waiting.delete(waiter)
+        this.#leave(waiter)
         waiter.start()
       } else {
         full.add(waiter.host)
@@ -146,7 +163,9 @@ export class RequestGate {
     }, SECOND_MS)
   }
 
-  #forgetIdle(): void {
-    for (const [name, { active }] of this.#hosts) if (active === 0) this.#hosts.delete(name)
+  #forgetIdle(except: string): void {
+    for (const [name, { active, waiting }] of this.#hosts) {
+      if (active === 0 && waiting === 0 && name !== except) this.#hosts.delete(name)
+    }
   }
 }

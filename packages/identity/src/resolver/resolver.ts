@@ -65,11 +65,16 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     allowHttp: dev,
     ...(options.verifyBackend === undefined ? {} : { backend: options.verifyBackend }),
   }
-  const gate = new RequestGate({
-    ...DEFAULT_REQUEST_LIMITS,
-    ...(dev ? { maxPerSecondPerHost: Number.POSITIVE_INFINITY } : {}),
-    ...options.requestLimits,
-  })
+  const createGate = (): RequestGate =>
+    new RequestGate({
+      ...DEFAULT_REQUEST_LIMITS,
+      ...(dev ? { maxPerSecondPerHost: Number.POSITIVE_INFINITY } : {}),
+      ...options.requestLimits,
+    })
+  // One each, so that strangers whose hosts do not answer keep nobody from the directory.
+  const directoryGate = createGate()
+  const dnsGate = createGate()
+  const webGate = createGate()
   const cold =
     options.cache ??
     (maxEntries > MAX_HOT_ENTRIES ? createMemoryIdentityCache(maxEntries) : undefined)
@@ -106,14 +111,14 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
       {
         dnsMethod: options.resolveTxt === undefined ? 'doh' : 'dns',
         https: (name, ask) =>
-          gate.run(name, 'https', ask, () =>
+          webGate.run(siteOf(name), 'https', ask, () =>
             resolveHandleByHttps(name, { fetch: publicFetch, timeoutMs, signal: ask }),
           ),
         dns:
           resolveTxt === undefined
             ? undefined
             : (name, ask) =>
-                gate.run('dns', 'dns', ask, () =>
+                dnsGate.run(siteOf(name), 'dns', ask, () =>
                   withDeadline(ask, timeoutMs, (deadline) =>
                     resolveHandleByDns(name, resolveTxt, deadline),
                   ),
@@ -126,14 +131,14 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   async function fetchDocument(did: string, signal: AbortSignal): Promise<DidDocument> {
     const parsed = parseDid(did, { dev })
     if (parsed.method === 'web') {
-      return gate.run(parsed.host, 'did-web', signal, () =>
+      return webGate.run(siteOf(parsed.host), 'did-web', signal, () =>
         resolveDidWeb(did, { fetch: publicFetch, timeoutMs, dev, signal }),
       )
     }
     let first: unknown
     for (const directory of directories) {
       try {
-        return await gate.run(directory.url, 'plc', signal, () =>
+        return await directoryGate.run(directory.url, 'plc', signal, () =>
           directory.resolve(did, { signal }),
         )
       } catch (error) {
@@ -213,7 +218,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   }
 
   async function identityOfHandle(text: string, resolveOptions: ResolveOptions): Promise<Identity> {
-    const { handle, did } = await resolveHandle(text, resolveOptions)
+    const { handle, did, source } = await resolveHandle(text, resolveOptions)
     let resolution = new CachedDidResolution(did, await dids.get(did, resolveOptions))
     if (getHandle(resolution.document) !== handle && resolution.source !== 'network') {
       // The document may be older than the handle: ask again, as often as forced refreshes allow.
@@ -223,12 +228,14 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
       )
     }
     const claimed = getHandle(resolution.document)
-    if (claimed !== handle) {
-      const reason =
-        claimed === undefined ? 'document claims no handle' : `document claims ${claimed}`
-      throw new HandleMismatchError(handle, did, reason)
+    if (claimed === handle) return toIdentity(resolution, handle, undefined)
+    if (source !== 'network' && resolveOptions.refresh !== true) {
+      // Or the handle is another account's by now.
+      return identityOfHandle(text, { ...resolveOptions, refresh: true })
     }
-    return toIdentity(resolution, handle, undefined)
+    const reason =
+      claimed === undefined ? 'document claims no handle' : `document claims ${claimed}`
+    throw new HandleMismatchError(handle, did, reason)
   }
 
   return {
@@ -252,6 +259,11 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
 interface HandleAnswer {
   readonly did: string
   readonly method: HandleMethod
+}
+
+/** The last two labels of a host: who owns a domain owns all names below it, and their limits are one. */
+function siteOf(host: string): string {
+  return host.split('.').slice(-2).join('.').toLowerCase()
 }
 
 function toIdentity(
