@@ -1,4 +1,5 @@
 import type { EventLog } from '@skywright/firehose'
+import type { ConfirmationStore } from './accounts/confirmation-store.ts'
 import type { BlobStore } from './blobs/blob-store.ts'
 import { sweepBlobs } from './blobs/sweep-blobs.ts'
 import type { Logger } from './log.ts'
@@ -20,12 +21,13 @@ export interface Housekeeping extends AsyncDisposable {
 export function startHousekeeping(options: {
   readonly blobs: BlobStore
   readonly sessions: SessionStore
+  readonly confirmations: ConfirmationStore
   readonly events: EventLog
   readonly repos: RepoHost
   readonly now: () => number
   readonly log: Logger
 }): Housekeeping {
-  const { blobs, sessions, events, repos, now, log } = options
+  const { blobs, sessions, confirmations, events, repos, now, log } = options
   let running: Promise<void> = Promise.resolve()
 
   async function round(): Promise<void> {
@@ -37,6 +39,7 @@ export function startHousekeeping(options: {
       nowMs,
     })
     const expired = sessions.sweep(nowMs)
+    confirmations.sweep(nowMs)
     const trimmed = await events.trim({ beforeMs: nowMs - EVENT_RETENTION_MS })
     log.info({ ...swept, sessions: expired, events: trimmed }, 'housekeeping done')
   }

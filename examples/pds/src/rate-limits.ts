@@ -22,6 +22,10 @@ const HANDLES: readonly Budget[] = [
   { points: 10, windowMs: 5 * MINUTE_MS },
   { points: 50, windowMs: DAY_MS },
 ]
+const CONFIRMATIONS: readonly Budget[] = [
+  { points: 5, windowMs: HOUR_MS },
+  { points: 15, windowMs: DAY_MS },
+]
 const UPLOADS: Budget = { points: 1_000, windowMs: DAY_MS }
 const WRITES: readonly Budget[] = [
   { points: 5_000, windowMs: HOUR_MS },
@@ -52,6 +56,8 @@ export interface RateLimits {
   readonly logins: RateLimiter
   /** By DID: every change is an entry in the PLC directory. */
   readonly handles: RateLimiter
+  /** By DID: codes sent to owners. */
+  readonly confirmations: RateLimiter
   /** By DID. */
   readonly uploads: RateLimiter
   /** By DID, weighed by what is written. */
@@ -76,6 +82,7 @@ export function createRateLimits(options: {
     signUps: limiter(SIGN_UPS_PER_IP),
     logins: limiter(...LOGINS),
     handles: limiter(...HANDLES),
+    confirmations: limiter(...CONFIRMATIONS),
     uploads: limiter(UPLOADS),
     writes: (write) => (account, requests, writeOptions) => {
       writes.consume(

@@ -22,7 +22,10 @@ import { attachSubscriptions } from '@skywright/xrpc/ws'
 import express from 'express'
 import { createSessionView } from './accounts/account-view.ts'
 import { openAccountStore } from './accounts/account-store.ts'
+import { openConfirmationStore } from './accounts/confirmation-store.ts'
 import { createAccountCreation, settlePendingAccounts } from './accounts/create-account.ts'
+import { createForgetAccount } from './accounts/remove-account.ts'
+import { createSendConfirmation } from './accounts/send-confirmation.ts'
 import { openBlobStore } from './blobs/blob-store.ts'
 import type { PdsConfig } from './config.ts'
 import { createCrawlNotifier } from './crawl-notifier.ts'
@@ -51,11 +54,13 @@ import { checkAccountStatus } from './methods/com.atproto.server.checkAccountSta
 import { createAccount } from './methods/com.atproto.server.createAccount.ts'
 import { createSession } from './methods/com.atproto.server.createSession.ts'
 import { deactivateAccount } from './methods/com.atproto.server.deactivateAccount.ts'
+import { deleteAccount } from './methods/com.atproto.server.deleteAccount.ts'
 import { deleteSession } from './methods/com.atproto.server.deleteSession.ts'
 import { describeServer } from './methods/com.atproto.server.describeServer.ts'
 import { getServiceAuth } from './methods/com.atproto.server.getServiceAuth.ts'
 import { getSession } from './methods/com.atproto.server.getSession.ts'
 import { refreshSession } from './methods/com.atproto.server.refreshSession.ts'
+import { requestAccountDelete } from './methods/com.atproto.server.requestAccountDelete.ts'
 import { getBlob } from './methods/com.atproto.sync.getBlob.ts'
 import { getLatestCommit } from './methods/com.atproto.sync.getLatestCommit.ts'
 import { getRecordProof } from './methods/com.atproto.sync.getRecord.ts'
@@ -148,7 +153,16 @@ export async function startPds(
     isReferenced: (account, cid) => isBlobReferenced(store, account, cid),
     now,
   })
-  await settlePendingAccounts(accounts, { store })
+  const confirmations = openConfirmationStore(database)
+  const forget = createForgetAccount({
+    database,
+    accounts,
+    sessions,
+    preferences,
+    confirmations,
+    blobs,
+  })
+  await settlePendingAccounts(accounts, { store, forget })
 
   const http = await listen(config.host, config.port)
   resources.defer(() => closeServer(http))
@@ -209,6 +223,12 @@ export async function startPds(
     now,
   })
   const limits = createRateLimits({ enabled: config.rateLimits, now })
+  const sendConfirmation = createSendConfirmation({
+    confirmations,
+    limiter: limits.confirmations,
+    log,
+    now,
+  })
   const write = limits.writes(createRecordWriter({ accounts, repos, blobs, lexicons: atproto }))
   const keys = createTidClock({ now })
   const proxy = createServiceProxy({
@@ -234,6 +254,8 @@ export async function startPds(
     getServiceAuth({ auth, now }),
     activateAccount({ auth, accounts, repos, resolver, publicUrl, allowHttp: dev }),
     deactivateAccount({ auth, accounts, repos }),
+    requestAccountDelete({ auth, sendConfirmation }),
+    deleteAccount({ accounts, repos, confirmations, forget, limiter: limits.logins, now }),
     checkAccountStatus({ auth, repos, blobs, preferences, resolver, publicUrl, allowHttp: dev }),
     getRecommendedDidCredentials({ auth, rotationKey: rotationKey.didKey, publicUrl }),
     updateHandle({
@@ -290,7 +312,7 @@ export async function startPds(
   http.on('request', app)
   resources.use(attachSubscriptions(http, router))
   const housekeeping = resources.use(
-    startHousekeeping({ blobs, sessions, events, repos, now, log }),
+    startHousekeeping({ blobs, sessions, confirmations, events, repos, now, log }),
   )
   crawl.start()
   log.info({ url, did, port }, 'started')

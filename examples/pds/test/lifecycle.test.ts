@@ -1,11 +1,14 @@
 import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
 import { request, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
 import { decodeEvent, type WireEvent } from '@skywright/firehose'
 import { createResolver, getHandle, getSigningKey } from '@skywright/identity'
 import { verifyRepo } from '@skywright/repo'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase } from '../src/database.ts'
+import type { Logger } from '../src/log.ts'
 import {
   call,
   createPlcFetch,
@@ -28,8 +31,8 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]())
 
 /** What was published about an account, read from the database. */
-async function published(did: string): Promise<WireEvent[]> {
-  const database = openDatabase(server.folder)
+async function published(did: string, folder = server.folder): Promise<WireEvent[]> {
+  const database = openDatabase(folder)
   try {
     await using log = openSqliteEventLog({ database })
     const entries = await log.read(0, { maxEvents: 10_000 })
@@ -143,6 +146,94 @@ describe('updateHandle', () => {
   ])('refuses %s', async (_name, handle, error) => {
     const answer = await post('com.atproto.identity.updateHandle', bob.accessJwt, { handle })
     expect(answer).toMatchObject({ status: 400, body: { error } })
+  })
+})
+
+describe('deleteAccount', () => {
+  const codes: string[] = []
+  const quiet = (): void => undefined
+  const log = {
+    info: quiet,
+    debug: quiet,
+    error: quiet,
+    warn: (entry: { readonly code?: string }) => entry.code !== undefined && codes.push(entry.code),
+    isLevelEnabled: () => false,
+  } as unknown as Logger
+
+  it('takes password and code, leaves nothing, and is the last the network hears', async () => {
+    await using other = await startTestPds({}, { log, fetch: server.fetch })
+    const gone = await other.account('gone')
+    const { data } = await gone.agent.uploadBlob(Buffer.from('blob'), { encoding: 'text/plain' })
+    const record = { $type: 'com.example.thing', blob: data.blob }
+    await gone.agent.com.atproto.repo.createRecord({
+      repo: gone.did,
+      collection: 'com.example.thing',
+      record,
+    })
+    await gone.agent.app.bsky.actor.putPreferences({
+      preferences: [{ $type: 'app.bsky.actor.defs#adultContentPref', enabled: true }],
+    })
+    await gone.agent.com.atproto.server.requestAccountDelete()
+    const [token = ''] = codes
+    const remove = (change: object = {}): ReturnType<typeof call> =>
+      call(other.url, 'com.atproto.server.deleteAccount', {
+        json: { did: gone.did, password: PASSWORD, token, ...change },
+      })
+    expect(await remove({ password: 'wrong password' })).toMatchObject({ status: 401 })
+    expect(await remove({ did: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' })).toMatchObject({ status: 401 })
+    expect(await remove({ token: 'AAAAA-AAAAA' })).toMatchObject({
+      status: 400,
+      body: { error: 'InvalidToken' },
+    })
+    expect((await gone.agent.com.atproto.server.getSession()).data.did).toBe(gone.did)
+
+    const writes = Array.from({ length: 10 }, (_, i) =>
+      call(other.url, 'com.atproto.repo.createRecord', {
+        token: gone.accessJwt,
+        json: { repo: gone.did, collection: 'com.example.thing', record: { i } },
+      }),
+    )
+    expect((await remove()).status).toBe(200)
+    for (const { status } of await Promise.all(writes)) expect([200, 401]).toContain(status)
+    expect((await published(gone.did, other.folder)).at(-1)).toMatchObject({
+      type: 'account',
+      active: false,
+      status: 'deleted',
+    })
+    expect(await remove()).toMatchObject({ status: 401 })
+    const { did } = gone
+    for (const [nsid, params] of [
+      ['com.atproto.sync.getRepo', { did }],
+      ['com.atproto.sync.getRepoStatus', { did }],
+      ['com.atproto.repo.describeRepo', { repo: did }],
+    ] as const) {
+      expect(await call(other.url, nsid, { params })).toMatchObject({
+        status: 400,
+        body: { error: 'RepoNotFound' },
+      })
+    }
+    expect(
+      await call(other.url, 'com.atproto.server.getSession', { token: gone.accessJwt }),
+    ).toMatchObject({ status: 401 })
+    expect(
+      await call(other.url, 'com.atproto.server.refreshSession', {
+        method: 'POST',
+        token: gone.refreshJwt,
+      }),
+    ).toMatchObject({ status: 401 })
+    expect((await other.agent().com.atproto.sync.listRepos()).data.repos).toEqual([])
+    expect(await readdir(join(other.folder, 'blobs'))).toEqual(['incoming'])
+    const database = openDatabase(other.folder)
+    try {
+      for (const table of ['account', 'blob', 'preference', 'session_refresh', 'confirmation']) {
+        const count = database.prepare(`SELECT count(*) AS count FROM ${table}`).get()
+        expect(count?.['count'], table).toBe(0)
+      }
+    } finally {
+      database.close()
+    }
+    // The name is free again.
+    expect((await other.account('gone')).did).not.toBe(did)
   })
 })
 

@@ -8,6 +8,7 @@ import type { Account, AccountStore, NewAccount } from './account-store.ts'
 import { checkLocalHandle } from './handle-policy.ts'
 import { requireLocalAccount } from './local-account.ts'
 import { hashPassword } from './password.ts'
+import type { ForgetAccount } from './remove-account.ts'
 
 /** What somebody who signs up tells about themselves. */
 export interface SignUp {
@@ -147,13 +148,14 @@ async function checkOwnHandle(
   throw new InvalidRequestError('External handle did not resolve to DID')
 }
 
-/** Finishes or removes sign-ups that a crash interrupted; for the start of the server. */
+/** Finishes or removes sign-ups, and removes accounts whose deletion a crash interrupted; for the start of the server. */
 export async function settlePendingAccounts(
   accounts: AccountStore,
-  repos: Pick<RepoHost, 'store'>,
+  { store, forget }: Pick<RepoHost, 'store'> & { readonly forget: ForgetAccount },
 ): Promise<void> {
-  for (const { did, status } of accounts.listUnsettled()) {
-    if ((await repos.store.getHead(did)) === undefined) accounts.remove(did)
+  for (const account of accounts.listUnsettled()) {
+    const { did, status } = account
+    if ((await store.getHead(did)) === undefined) await forget(account)
     else if (status === 'pending') accounts.setStatus(did, 'active')
   }
 }

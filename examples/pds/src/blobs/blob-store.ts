@@ -60,8 +60,8 @@ export interface BlobStore {
   ): readonly { readonly did: string; readonly accountId: number; readonly cid: string }[]
   /** Forgets a blob, row first, then file. */
   remove(did: string, accountId: number, cid: string): void
-  /** Forgets every blob of an account. */
-  removeAll(did: string, accountId: number): void
+  /** Forgets every blob of an account, rows first, then files. */
+  removeAll(did: string, accountId: number): Promise<void>
   count(did: string): number
   /** Deletes files without a row that are older than a moment (uploads cut off by a crash); gives how many. */
   removeStrayFiles(beforeMs: number): Promise<number>
@@ -147,9 +147,9 @@ export function openBlobStore(options: BlobStoreOptions): BlobStore {
       remove.run(did, cid)
       rmSync(pathOf(accountId, cid), { force: true })
     },
-    removeAll(did, accountId) {
+    async removeAll(did, accountId) {
       removeAll.run(did)
-      rmSync(folderOf(accountId), { recursive: true, force: true })
+      await rm(folderOf(accountId), { recursive: true, force: true })
     },
     count: (did) => count.get(did)?.['count'] as number,
     async removeStrayFiles(beforeMs) {

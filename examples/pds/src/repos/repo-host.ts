@@ -52,8 +52,8 @@ export interface RepoHost {
     change: () => Account,
     events: { readonly identity?: boolean; readonly status?: boolean; readonly sync?: RepoHead },
   ): Account
-  /** Forgets an open repo, after its key or store content changed underneath. */
-  close(did: string): void
+  /** Deletes a repo together with the last event about its account: that it is deleted. */
+  remove(did: string): Promise<void>
 }
 
 export interface RepoHostOptions {
@@ -152,6 +152,13 @@ export function createRepoHost(options: RepoHostOptions): RepoHost {
         throw error
       }
     },
-    close: (did) => void repos.delete(did),
+    async remove(did) {
+      const at = time()
+      const deleted: EventEncoder = (seq) =>
+        encodeEvent({ type: 'account', seq, did, active: false, status: 'deleted', time: at }, seq)
+      repos.delete(did)
+      await store.deleteRepo(did, { events: [deleted] })
+      repos.delete(did)
+    },
   }
 }
