@@ -33,16 +33,23 @@ interface MiniflareModule {
   }
 }
 
+const script = join(bundle, 'print.js')
+const COMMAND_LINE = `
+import { runPortableCases } from './cases.js'
+console.log(JSON.stringify(await runPortableCases()))
+`
+const WORKER = `
+import { runPortableCases } from './cases.js'
+export default { fetch: async () => Response.json(await runPortableCases()) }
+`
+
 describe('the portable suite', () => {
   beforeAll(async () => {
     install()
     await build({
       config: false,
       silent: true,
-      entry: {
-        print: join(root, 'test/portable/print.ts'),
-        worker: join(root, 'test/portable/worker.ts'),
-      },
+      entry: [join(root, 'test/portable/cases.ts')],
       outDir: bundle,
       dts: false,
       format: 'esm',
@@ -55,9 +62,8 @@ describe('the portable suite', () => {
       },
     })
     writeFileSync(join(bundle, 'package.json'), '{ "type": "module" }\n')
+    writeFileSync(script, COMMAND_LINE)
   }, 300_000)
-
-  const script = join(bundle, 'print.js')
 
   it.each([
     ['this Node', process.execPath, [script]],
@@ -75,7 +81,14 @@ describe('the portable suite', () => {
     const entry = pathToFileURL(join(runtimes, 'node_modules/miniflare/dist/src/index.js'))
     const { Miniflare } = (await import(entry.href)) as MiniflareModule
     const miniflare = new Miniflare({
-      script: readFileSync(join(bundle, 'worker.js'), 'utf8'),
+      modules: [
+        { type: 'ESModule', path: 'worker.js', contents: WORKER },
+        {
+          type: 'ESModule',
+          path: 'cases.js',
+          contents: readFileSync(join(bundle, 'cases.js'), 'utf8'),
+        },
+      ],
       compatibilityDate: '2026-01-01',
     })
     try {
