@@ -334,6 +334,35 @@ describe('createSafeFetch', () => {
     }
   })
 
+  it.each([
+    ['HTTP/1.1 600 Unheard Of', false],
+    ['HTTP/1.1 205 Reset Content', true],
+  ])('leaves no connection behind after %s with a body without end', async (line, answers) => {
+    const closed = Promise.withResolvers<void>()
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        closed.resolve()
+      })
+      socket.once('data', () => {
+        socket.write(`${line}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n`)
+      })
+    }).listen(0, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      const { port } = server.address() as AddressInfo
+      const answered = createSafeFetch({ dev: true })(`http://127.0.0.1:${port}/`)
+      const outcome = await answered.then(
+        () => true,
+        () => false,
+      )
+      expect(outcome).toBe(answers)
+      await closed.promise
+    } finally {
+      server.close()
+    }
+  })
+
   it('fails on broken compression, refused connections and aborts', async () => {
     const base = await listen((request, response) => {
       if (request.url === '/hang') return

@@ -79,7 +79,13 @@ export function createPinnedFetch(options: PinnedFetchOptions): typeof globalThi
       // Node and the Web describe the same stream with two type declarations.
       else pipeline(Readable.fromWeb(request.body as NodeReadableStream), outgoing).catch(reject)
     })
-    return toResponse(message)
+    try {
+      return toResponse(message)
+    } catch (error) {
+      // A status or header that a Response cannot hold. Nobody will read the body.
+      message.destroy()
+      throw error
+    }
   }
 }
 
@@ -90,7 +96,9 @@ function toResponse(message: IncomingMessage): Response {
     for (const value of values ?? []) headers.append(name, value)
   }
   if (NULL_BODY_STATUSES.has(status)) {
-    message.resume()
+    // Node sees to it that the others have no body; this one may have one, without end.
+    if (status === 205) message.destroy()
+    else message.resume()
     return new Response(null, { status, headers })
   }
   const body = decoded(message)
