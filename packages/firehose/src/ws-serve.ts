@@ -4,6 +4,7 @@ import { encodeErrorFrame } from '@skywright/xrpc/frame'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { EventLog, LogEntry } from './event-log/port.ts'
 import { DEFAULT_MAX_LAG_EVENTS, openEventCursor, type EventCursor } from './serve.ts'
+import { refuseUpgrade } from './refuse-upgrade.ts'
 import { encodeWebSocketFrame } from './ws-frame.ts'
 
 /** What clients may say: nothing, beyond control frames. */
@@ -74,8 +75,7 @@ class Sockets implements EventSockets {
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     const cursor = readCursor(request.url ?? '/')
     if (cursor === 'invalid' || this.stopping.signal.aborted) {
-      const status = cursor === 'invalid' ? '400 Bad Request' : '503 Service Unavailable'
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+      refuseUpgrade(socket, cursor === 'invalid' ? '400 Bad Request' : '503 Service Unavailable')
       return
     }
     const { maxLagEvents } = this.options
@@ -189,6 +189,7 @@ class Sockets implements EventSockets {
 
 /** The `cursor` parameter of a subscription URL. */
 function readCursor(url: string): number | undefined | 'invalid' {
+  if (!URL.canParse(url, 'http://localhost')) return 'invalid'
   const text = new URL(url, 'http://localhost').searchParams.get('cursor')
   if (text === null) return undefined
   const cursor = Number(text)

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import type { EventLog } from '../event-log/port.ts'
+import { refuseUpgrade } from '../refuse-upgrade.ts'
 import {
   createJetstreamMatcher,
   serveJetstream,
@@ -17,6 +18,8 @@ const MAX_BUFFERED_BYTES = 1_048_576
 const STALL_MS = 30_000
 const CLOSE_GOING_AWAY = 1001
 const CLOSE_POLICY = 1008
+/** A control frame of WebSocket holds 125 bytes, two of them the code. */
+const MAX_CLOSE_REASON_BYTES = 123
 
 /** Subscribers of a Jetstream. Disposing it tells all of them that the server goes away. */
 export interface JetstreamSockets extends AsyncDisposable {
@@ -58,12 +61,7 @@ class Sockets implements JetstreamSockets {
       options = readOptions(new URL(request.url ?? '/', 'http://localhost').searchParams)
     } catch (error) {
       const text = error instanceof Error ? error.message : 'bad request'
-      const lines = [
-        'HTTP/1.1 400 Bad Request',
-        'Connection: close',
-        `Content-Length: ${String(text.length)}`,
-      ]
-      socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`)
+      refuseUpgrade(socket, '400 Bad Request', text)
       return
     }
     const body = Buffer.from(head.buffer, head.byteOffset, head.byteLength)
@@ -102,7 +100,7 @@ class Sockets implements JetstreamSockets {
         ready()
       } catch (error) {
         const text = error instanceof Error ? error.message : 'bad options'
-        client.close(CLOSE_POLICY, text.slice(0, 100))
+        client.close(CLOSE_POLICY, closeReason(text))
       }
     })
     try {
@@ -177,6 +175,13 @@ function readUpdate(data: RawData): JetstreamMatcher | undefined {
     maxMessageSizeBytes: max,
   }
   return createJetstreamMatcher(filter)
+}
+
+/** As much of a text as fits into a close frame. */
+function closeReason(text: string): string {
+  const bytes = new Uint8Array(MAX_CLOSE_REASON_BYTES)
+  const { written } = new TextEncoder().encodeInto(text, bytes)
+  return new TextDecoder().decode(bytes.subarray(0, written))
 }
 
 /** Waits until the network took what was sent; `false` when it takes nothing for too long. */
