@@ -124,7 +124,8 @@ async function* connectOnce(
 ): AsyncGenerator<ReceivedFrame, void, void> {
   const connection = new AbortController()
   const watch = new SilenceWatch({ clock, service, stallMs, idleTimeoutMs, onIssue, connection })
-  let last = 0
+  // Numbers at the cursor may come once more; numbers below it are another sequence.
+  let last = cursor ?? 0
   try {
     const frames = open(streamUrl(service, nsid, cursor), {
       signal: AbortSignal.any([signal, connection.signal]),
