@@ -113,21 +113,33 @@ export class Consumer {
     return this.lowWater.value
   }
 
-  /** Consumes frames until they end or anything fails, then waits for what is in work and stores the cursor. */
+  /**
+   * Consumes frames until they end or anything fails, then waits for what is in work and stores the cursor. What was
+   * received before the frames ended is handled first; after an abort or a failure, nothing more is begun.
+   */
   async run(frames: AsyncIterable<ReceivedFrame>): Promise<void> {
     const filling = this.synchronizer?.fill().catch((error: unknown) => {
-      if (!this.options.signal.aborted) this.fail(error)
+      if (!this.ending.signal.aborted) this.fail(error)
     })
+    const { signal } = this.options
+    const clear = (): void => {
+      this.queue.clear()
+    }
+    signal.addEventListener('abort', clear, { once: true })
     try {
-      for await (const received of frames) {
-        if (this.options.signal.aborted) break
-        await this.accept(received)
+      try {
+        for await (const received of frames) {
+          if (signal.aborted) break
+          await this.accept(received)
+        }
+      } finally {
+        await this.queue.idle()
       }
-      await this.queue.idle()
     } finally {
+      signal.removeEventListener('abort', clear)
+      this.ending.abort()
       await filling
       await this.synchronizer?.stopped()
-      this.ending.abort()
       await this.storing
       await this.store()
     }
@@ -257,7 +269,7 @@ export class Consumer {
       source,
       collections: filter?.collections,
       clock,
-      signal,
+      signal: AbortSignal.any([signal, this.ending.signal]),
       onIssue,
       position: () => this.lowWater.value ?? 0,
       deliver: (event) => this.deliverFully(event),
@@ -350,7 +362,7 @@ export class Consumer {
   }
 
   private acceptInfo(frame: Uint8Array): void {
-    const { source, onIssue, cursor } = this.options
+    const { source, onIssue } = this.options
     try {
       const event = decodeEvent(frame)
       if (event.type !== 'info')
@@ -358,7 +370,7 @@ export class Consumer {
       this.counts.info++
       const message = event.message === undefined ? {} : { message: event.message }
       if (event.name === 'OutdatedCursor') {
-        onIssue({ kind: 'outdated-cursor', source, cursor, ...message })
+        onIssue({ kind: 'outdated-cursor', source, cursor: this.lowWater.value, ...message })
       } else onIssue({ kind: 'info', source, name: event.name, ...message })
     } catch (error) {
       if (error instanceof UnknownFrameError) {

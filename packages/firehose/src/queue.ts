@@ -21,7 +21,7 @@ interface Lane {
  * Runs tasks of one key strictly one after the other, in the order they were pushed, and tasks of different keys at
  * the same time. Bounded in items and bytes: a full queue makes the producer wait, it never drops and never grows.
  *
- * A task that rejects fails the whole queue: later pushes and {@link idle} reject with its error.
+ * A task that rejects fails the whole queue: nothing more is begun, later pushes and {@link idle} reject with its error.
  */
 export class KeyedQueue {
   private readonly concurrency: number
@@ -72,14 +72,32 @@ export class KeyedQueue {
     lane.items.push({ bytes, task })
     if (!lane.running && lane.items.length === 1) this.ready.push(lane)
     this.fill()
-    while (this.items >= this.maxItems || this.bytes >= this.maxBytes) await this.changed()
+    while (
+      this.failure === undefined &&
+      (this.items >= this.maxItems || this.bytes >= this.maxBytes)
+    ) {
+      await this.changed()
+    }
     this.throwIfFailed()
   }
 
-  /** Resolves when nothing is left to do. */
+  /** Resolves when nothing is left to do; after a failure, rejects when no task is running any more. */
   async idle(): Promise<void> {
-    while (this.items > 0 && this.failure === undefined) await this.changed()
+    while (this.running > 0 || (this.items > 0 && this.failure === undefined)) await this.changed()
     this.throwIfFailed()
+  }
+
+  /** Drops every task that has not begun. */
+  clear(): void {
+    for (const lane of this.lanes.values()) {
+      for (const { bytes } of lane.items.splice(0)) {
+        this.items--
+        this.bytes -= bytes
+      }
+      if (!lane.running) this.forget(lane)
+    }
+    this.ready.length = 0
+    this.wake()
   }
 
   private fill(): void {
@@ -111,9 +129,13 @@ export class KeyedQueue {
       else this.forget(lane)
       this.fill()
     }
+    this.wake()
+  }
+
+  private wake(): void {
     const { waiting } = this
     this.waiting = []
-    for (const wake of waiting) wake()
+    for (const resolve of waiting) resolve()
   }
 
   private forget(lane: Lane): void {
@@ -123,7 +145,6 @@ export class KeyedQueue {
   }
 
   private changed(): Promise<void> {
-    this.throwIfFailed()
     return new Promise((resolve) => this.waiting.push(resolve))
   }
 

@@ -8,6 +8,7 @@ import type { EventVerifier } from '../verify/verifier.ts'
 import { diffRepo } from './diff-repo.ts'
 import { fetchRepo, type FetchRepoOptions } from './fetch-repo.ts'
 import { HostSlots } from './host-slots.ts'
+import { untilAborted } from '../until-aborted.ts'
 import type { ListedPage } from './list-repos.ts'
 import type { SyncStore } from './sync-store.ts'
 
@@ -104,8 +105,8 @@ export class Synchronizer {
       this.enqueue(did)
       await this.room()
     }
-    for await (const { dids } of backfill ?? []) {
-      if (signal.aborted) return
+    if (backfill === undefined) return
+    for await (const { dids } of untilAborted(backfill, signal)) {
       const unknown: string[] = []
       for (const did of dids) if ((await verifier.state(did)) === undefined) unknown.push(did)
       await store.mark(unknown)
