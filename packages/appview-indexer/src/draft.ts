@@ -7,6 +7,7 @@ import { toJsonText } from './json-text.ts'
 import { findRecordLinks } from './record-links.ts'
 import type { RecordLink } from './record-links.ts'
 import type { CollectionSchema, ColumnSchema } from './schema.ts'
+import { storableText } from './storable-text.ts'
 import { formatRecordUri, isDid, isRkey, parseRecordUri } from './target.ts'
 
 /** Largest record indexed, in bytes: the protocol's bound for a record. */
@@ -132,7 +133,7 @@ function convert(column: ColumnSchema, value: unknown): DraftValue {
   if (value === undefined || value === null) return undefined
   switch (column.kind) {
     case 'text':
-      return typeof value === 'string' ? value : undefined
+      return typeof value === 'string' ? indexable(column, storableText(value)) : undefined
     case 'integer':
       return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
     case 'boolean':
@@ -146,8 +147,20 @@ function convert(column: ColumnSchema, value: unknown): DraftValue {
       return typeof text === 'string' && parseRecordUri(text) !== undefined ? text : undefined
     }
     case 'json':
-      return toJsonText(value)
+      return indexable(column, storableText(toJsonText(value)))
   }
+}
+
+/** Longest text of an indexed column, in bytes: index entries are bounded in every database. */
+export const MAX_INDEXED_TEXT_BYTES = 1_000
+
+function indexable(column: ColumnSchema, value: string): string {
+  if (!column.indexed || value.length * 3 <= MAX_INDEXED_TEXT_BYTES) return value
+  if (new TextEncoder().encode(value).length > MAX_INDEXED_TEXT_BYTES)
+    throw new InvalidRecordError(
+      `${column.name} is indexed and longer than ${MAX_INDEXED_TEXT_BYTES} bytes`,
+    )
+  return value
 }
 
 const DATETIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,20})?(?:[Zz]|[+-]\d\d:\d\d)$/

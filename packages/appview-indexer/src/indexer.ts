@@ -3,6 +3,7 @@ import type { LexiconCatalog } from '@skywright/xrpc'
 import type { Declarations } from './collection.ts'
 import type { EventSource, RepoFetcher, RepoSnapshot, SourcedEvent } from './event.ts'
 import type { IndexReader } from './query/index-reader.ts'
+import type { Shard } from './shard.ts'
 import type { ListedRepo } from './sources/list-repos.ts'
 import type { IndexStore } from './stores/port.ts'
 
@@ -17,6 +18,11 @@ export interface IndexerOptions<D extends Declarations> {
    * collections that the catalog knows must match, or become dead letters. @defaultValue only `validate` decides
    */
   readonly lexicons?: Pick<LexiconCatalog, 'hasRecord' | 'validateRecord'>
+  /**
+   * Which part of the accounts this process indexes, when several share a Postgres index: events and repos of others are
+   * passed over, and cursors are kept for each shard. @defaultValue all accounts
+   */
+  readonly shard?: Shard
   /** Unix milliseconds. @defaultValue Date.now */
   readonly now?: () => number
   /** Most events in one transaction. @defaultValue 500 */

@@ -8,7 +8,7 @@ import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import { rebuildStep } from './engine/rebuild.ts'
 import { ask } from './engine/steps.ts'
-import type { EventSource, RepoSnapshot, SourcedEvent } from './event.ts'
+import type { EventSource, IndexEvent, RepoSnapshot, SourcedEvent } from './event.ts'
 import type {
   BackfillOptions,
   BatchResult,
@@ -29,10 +29,14 @@ import { runSource } from './run-source.ts'
 import { compileSchema } from './schema.ts'
 import type { Schema } from './schema.ts'
 import { SerialWriter } from './serial-writer.ts'
+import { checkShard, isOfShard } from './shard.ts'
+import type { Shard } from './shard.ts'
 import { hashState } from './state-hash.ts'
 import { REPO_FETCHING, REPO_QUEUED, REPO_SYNCHRONIZED } from './stores/transaction.ts'
 import { formatRecordUri } from './target.ts'
 
+/** No sharing. */
+const WHOLE: Shard = { index: 0, count: 1 }
 const DEFAULT_BATCH_EVENTS = 500
 const DEFAULT_CONCURRENCY = 8
 /** Repos of one reconcile. */
@@ -50,7 +54,9 @@ export async function openIndexer<const D extends Declarations>(
   options: IndexerOptions<D>,
 ): Promise<Indexer<D>> {
   const schema = compileSchema(withLexicons(options.collections, options.lexicons))
-  await options.store.prepare(schema, { canFetch: options.fetchRepo !== undefined })
+  const { shard = WHOLE } = options
+  checkShard(shard)
+  await options.store.prepare(schema, { canFetch: options.fetchRepo !== undefined, shard })
   const indexer = new DefaultIndexer(options, schema)
   await indexer.resume()
   // The reader checks every name at run time; the declared types are put back on here, once.
@@ -78,6 +84,7 @@ function withLexicons(
 class DefaultIndexer extends Reader {
   readonly #options: IndexerOptions<Declarations>
   readonly #schema: Schema
+  readonly #shard: Shard
   readonly #writer: SerialWriter
   readonly #now: () => number
   readonly #onIssue: (issue: IndexIssue) => void
@@ -92,6 +99,7 @@ class DefaultIndexer extends Reader {
     super(options.store, schema, (signal) => writer.changed(signal))
     this.#options = options
     this.#schema = schema
+    this.#shard = options.shard ?? WHOLE
     this.#writer = writer
     this.#now = options.now ?? Date.now
     this.#onIssue = options.onIssue ?? ((): void => undefined)
@@ -128,8 +136,13 @@ class DefaultIndexer extends Reader {
     const last = events.at(-1)
     // An event that overtook others does not move the cursor past them.
     const seq = last !== undefined && 'cursor' in last ? last.cursor : last?.seq
-    const indexed = events.filter((event) => event.type !== 'position')
-    const cursor = source === undefined || seq === undefined ? undefined : { source, seq }
+    const indexed = events.filter(
+      (event) => event.type !== 'position' && isOfShard(event.did, this.#shard),
+    ) as readonly IndexEvent[]
+    const cursor =
+      source === undefined || seq === undefined
+        ? undefined
+        : { source: this.#cursorName(source), seq }
     const started = this.#now()
     const outcome = await this.#writer.transact((tx, context) =>
       applyEvents(context, tx, indexed, cursor),
@@ -164,6 +177,7 @@ class DefaultIndexer extends Reader {
   }
 
   async applySnapshot(snapshot: RepoSnapshot): Promise<BatchResult> {
+    if (!isOfShard(snapshot.did, this.#shard)) throw new TypeError('the repo is of another shard')
     const outcome = await applyRepoSnapshot(this.#writer, this.#schema, snapshot)
     this.#onSnapshot(outcome)
     return {
@@ -230,7 +244,9 @@ class DefaultIndexer extends Reader {
     }
     for await (const did of options.repos) {
       signal.throwIfAborted()
-      part.push(typeof did === 'string' ? { did } : did)
+      const repo = typeof did === 'string' ? { did } : did
+      if (!isOfShard(repo.did, this.#shard)) continue
+      part.push(repo)
       if (part.length >= QUEUE_PART) await queue()
     }
     if (part.length > 0) await queue()
@@ -246,8 +262,10 @@ class DefaultIndexer extends Reader {
   async #reconcile(options: ReconcileOptions): Promise<ReconcileResult> {
     const { fetchRepo, store, random = Math.random } = this.#options
     if (fetchRepo === undefined) throw new TypeError('reconcile needs fetchRepo')
+    const repos =
+      options.repos ?? (await sampleRepos(store, options.sample ?? DEFAULT_SAMPLE, random))
     return reconcileRepos({
-      repos: options.repos ?? (await sampleRepos(store, options.sample ?? DEFAULT_SAMPLE, random)),
+      repos: ownRepos(repos, this.#shard),
       store,
       writer: this.#writer,
       schema: this.#schema,
@@ -288,11 +306,22 @@ class DefaultIndexer extends Reader {
     await resolveDueHandles({ writer: this.#writer, resolveHandle, signal, delay: this.#delay })
   }
 
+  /** A shard that has no position yet starts where the one furthest behind of any other division is. */
   async cursor(source: string): Promise<number | undefined> {
-    const rows = await this.#options.store.query('SELECT cursor FROM ix_source WHERE name = ?', [
-      source,
-    ])
-    return rows[0] === undefined ? undefined : Number(rows[0]['cursor'])
+    const { store } = this.#options
+    const rows = await store.query('SELECT name, cursor FROM ix_source', [])
+    const own = rows.find(({ name }) => name === this.#cursorName(source))
+    if (own !== undefined) return Number(own['cursor'])
+    const others = rows.filter(
+      ({ name }) => name === source || String(name).startsWith(`${source}#`),
+    )
+    if (others.length === 0) return undefined
+    return Math.min(...others.map(({ cursor }) => Number(cursor)))
+  }
+
+  #cursorName(source: string): string {
+    const { index, count } = this.#shard
+    return count === 1 ? source : `${source}#${index}/${count}`
   }
 
   async stateHash(): Promise<string> {
@@ -428,4 +457,11 @@ class DefaultIndexer extends Reader {
     for (const { did, collection, rkey, reason } of failures)
       this.#onIssue({ kind: 'dead-letter', did, collection, rkey, reason })
   }
+}
+
+async function* ownRepos(
+  repos: Iterable<string> | AsyncIterable<string>,
+  shard: Shard,
+): AsyncGenerator<string, void, void> {
+  for await (const did of repos) if (isOfShard(did, shard)) yield did
 }

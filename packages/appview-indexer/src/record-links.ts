@@ -1,4 +1,5 @@
 import type { RecordObject } from './column.ts'
+import { storableText } from './storable-text.ts'
 import { isDid, parseRecordUri } from './target.ts'
 
 /** Most links one record may have; further ones are ignored, in record order, which is canonical. */
@@ -33,7 +34,7 @@ export function findRecordLinks(
       const key = `${path}\n${target}`
       if (seen.has(key) || links.length >= MAX_LINKS_PER_RECORD) return
       seen.add(key)
-      links.push({ path, target })
+      links.push({ path: storableText(path), target })
       return
     }
     if (typeof value !== 'object' || value === null || depth > MAX_WALK_DEPTH) return

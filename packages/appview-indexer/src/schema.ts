@@ -42,6 +42,8 @@ export interface ColumnSchema {
   readonly compute: ((record: RecordObject) => unknown) | undefined
   readonly required: boolean
   readonly index: boolean
+  /** Whether any index, also of uniqueness, holds its values. */
+  readonly indexed: boolean
 }
 
 /** One compiled counter: counts active rows on a target. */
@@ -154,7 +156,11 @@ function compileCollection(
     fail('name must match [a-z][A-Za-z0-9]{0,39} and not start with ix, pg or sqlite')
   if (!isNsid(declaration.nsid)) fail(`${declaration.nsid} is not an NSID`)
   const edge = declaration.layout === 'edge'
-  const columns = compileColumns(declaration.columns ?? {}, fail)
+  const indexed = new Set([
+    ...(declaration.unique ?? []),
+    ...(declaration.indexes ?? []).flat().map((part) => part.replace(/^-/, '')),
+  ])
+  const columns = compileColumns(declaration.columns ?? {}, indexed, fail)
   const position = new Map(columns.map((column, index) => [column.name, index]))
   const find = (column: string, use: string): number =>
     position.get(column) ?? fail(`${use} names the unknown column ${column}`)
@@ -193,15 +199,19 @@ function compileCollection(
       const column = part.replace(/^-/, '')
       if (!['did', 'rkey', 'sortAt', 'indexedAt'].includes(column)) find(column, 'index')
     }
-  const sortBy = compileColumn('sortBy', {
-    kind: 'datetime',
-    source:
-      declaration.sortBy === undefined
-        ? 'createdAt'
-        : sortSource(declaration.sortBy, columns, fail),
-    required: false,
-    index: false,
-  })
+  const sortBy = compileColumn(
+    'sortBy',
+    {
+      kind: 'datetime',
+      source:
+        declaration.sortBy === undefined
+          ? 'createdAt'
+          : sortSource(declaration.sortBy, columns, fail),
+      required: false,
+      index: false,
+    },
+    false,
+  )
   // Same remark as for counters: typed at the declaration.
   const notify = declaration.notify as ((row: RowInput) => readonly NotificationInput[]) | undefined
   const coveredPaths = new Set<string>()
@@ -260,7 +270,11 @@ function sortSource(
   return column.compute ?? (column.path ?? []).join('.')
 }
 
-function compileColumns(columns: Columns, fail: (reason: string) => never): ColumnSchema[] {
+function compileColumns(
+  columns: Columns,
+  indexed: ReadonlySet<string>,
+  fail: (reason: string) => never,
+): ColumnSchema[] {
   const entries = Object.entries(columns)
   if (entries.length > MAX_COLUMNS) fail(`more than ${MAX_COLUMNS} columns`)
   const seen = new Set<string>()
@@ -270,11 +284,11 @@ function compileColumns(columns: Columns, fail: (reason: string) => never): Colu
     if (RESERVED_COLUMNS.has(folded)) fail(`column name ${name} is reserved`)
     if (seen.has(folded)) fail(`two columns named ${name} differ in case only`)
     seen.add(folded)
-    return compileColumn(name, column)
+    return compileColumn(name, column, column.index || indexed.has(name))
   })
 }
 
-function compileColumn(name: string, column: Column): ColumnSchema {
+function compileColumn(name: string, column: Column, indexed: boolean): ColumnSchema {
   const { kind, source, required, index } = column
   return {
     name,
@@ -283,6 +297,7 @@ function compileColumn(name: string, column: Column): ColumnSchema {
     compute: typeof source === 'string' ? undefined : source,
     required,
     index,
+    indexed,
   }
 }
 

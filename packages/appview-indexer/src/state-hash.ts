@@ -85,10 +85,11 @@ async function hashDerived(store: IndexStore, names: TargetNames, add: Add): Pro
     targetsOf: (row: SqlRow) => number[],
     partsOf: (row: SqlRow, texts: ReadonlyMap<number, string>) => unknown[],
   ): Promise<void> => {
+    const list = keys.map((key) => `"${key}"`).join(', ')
     let after: SqlValue[] = keys.map((key) => (key === 'rkey' ? '' : Number.MIN_SAFE_INTEGER))
     for (;;) {
       const rows = await store.query(
-        `${sql} WHERE (${keys.join(', ')}) > (${keys.map(() => '?').join(', ')}) ORDER BY ${keys.join(', ')} LIMIT ?`,
+        `${sql} WHERE (${list}) > (${keys.map(() => '?').join(', ')}) ORDER BY ${list} LIMIT ?`,
         [...after, PAGE],
       )
       const texts = await names.texts(new Set(rows.flatMap(targetsOf)))
@@ -127,7 +128,7 @@ async function hashDerived(store: IndexStore, names: TargetNames, add: Add): Pro
   )
   await spell(
     'notification',
-    'SELECT recipient, sortAt, repo, nsid, rkey, reason, subject FROM ix_notification',
+    'SELECT recipient, "sortAt", repo, nsid, rkey, reason, subject FROM ix_notification',
     ['recipient', 'sortAt', 'repo', 'nsid', 'rkey', 'reason'],
     (row) => [
       Number(row['recipient']) * 2 + 1,

@@ -1,5 +1,7 @@
 /** Longest at-uri kept as a link target, in characters. The protocol's bound for at-uris is 8 KiB. */
 export const MAX_URI_LENGTH = 8_192
+/** Longest record key, in characters. */
+export const MAX_RKEY_LENGTH = 512
 /** Longest DID, in characters. */
 export const MAX_DID_LENGTH = 2_048
 

@@ -3,6 +3,7 @@ import type { Draft } from '../draft.ts'
 import type { CollectionSchema, Schema } from '../schema.ts'
 import { STATE_GATED, STATE_HIDDEN } from '../stores/transaction.ts'
 import type { ChangeSet, IndexTransaction, StoredRow } from '../stores/transaction.ts'
+import { storableText } from '../storable-text.ts'
 import { formatRecordUri } from '../target.ts'
 import { addEffects, createChangeSet, recordDependency, removeEffects } from './change-set.ts'
 import { askGates } from './gates.ts'
@@ -96,7 +97,7 @@ export function* applyChanges(
       } catch (error) {
         draft = undefined
         effects = undefined
-        failure = error instanceof Error ? error.message : String(error)
+        failure = storableText(error instanceof Error ? error.message : String(error))
         failures.push({ did: actor.did, collection: collection.nsid, rkey, reason: failure })
       }
     }

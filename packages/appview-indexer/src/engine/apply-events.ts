@@ -6,6 +6,8 @@ import type {
   IndexSyncEvent,
 } from '../event.ts'
 import { isPlausibleRev } from '../rev.ts'
+import { storableText } from '../storable-text.ts'
+import { MAX_RKEY_LENGTH } from '../target.ts'
 import type { Schema } from '../schema.ts'
 import {
   REPO_FETCHING,
@@ -157,7 +159,12 @@ class EventBatch {
         action === 'delete' || cid === undefined || record === undefined
           ? undefined
           : { cid, bytes: record }
-      this.changes.set({ actor, collection, rkey, put })
+      this.changes.set({
+        actor,
+        collection,
+        rkey: storableText(rkey).slice(0, MAX_RKEY_LENGTH),
+        put,
+      })
     }
   }
 
@@ -199,11 +206,12 @@ class EventBatch {
   }
 
   #account(actor: ActorState, event: IndexAccountEvent): void {
-    if (actor.active === event.active && actor.status === event.status) return
+    const status = event.status === undefined ? undefined : storableText(event.status)
+    if (actor.active === event.active && actor.status === status) return
     const returns = event.active && !actor.active
     const toggled = actor.active !== event.active
     actor.active = event.active
-    actor.status = event.status
+    actor.status = status
     this.dirty.add(actor)
     if (!event.active && event.status === 'deleted') {
       if (actor.sync === REPO_QUEUED) actor.sync = REPO_LIVE

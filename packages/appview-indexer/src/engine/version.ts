@@ -93,7 +93,7 @@ function notificationsOf(
   const notifications: { recipient: string; reason: string; subject: string }[] = []
   for (const { recipient, reason, subject = recipient } of callPure(collection, notify, row)) {
     if (recipient === row.did || !isDid(recipient)) continue
-    if (reason === '' || reason.length > MAX_REASON_LENGTH) continue
+    if (reason === '' || reason.length > MAX_REASON_LENGTH || reason.includes('\u0000')) continue
     if (!isDid(subject) && parseRecordUri(subject) === undefined) continue
     const key = `${reason}\n${recipient}`
     if (seen.has(key)) continue

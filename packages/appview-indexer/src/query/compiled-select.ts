@@ -239,9 +239,15 @@ export class CompiledSelect {
   async #condition(condition: Condition): Promise<Sql | undefined> {
     switch (condition.kind) {
       case 'search': {
-        const expression = searchExpression(condition.words)
+        const { dialect } = this.#context.store
+        const expression = searchExpression(condition.words, dialect)
         if (expression === '') return undefined
         const table = quoted(`ix_search_${this.#collection.name}`)
+        if (dialect === 'postgres')
+          return {
+            where: `id IN (SELECT id FROM ${table} WHERE words @@ CAST(? AS TSQUERY))`,
+            parameters: [expression],
+          }
         return {
           where: `id IN (SELECT rowid FROM ${table} WHERE ${table} MATCH ?)`,
           parameters: [expression],

@@ -141,14 +141,14 @@ export class Reader {
     const repo = (await this.#identities.repos([recipient])).get(recipient)
     if (repo === undefined || reasons?.length === 0) return { rows: [] }
     const rows = await this.#store.query(
-      `SELECT n.sortAt, n.repo, n.nsid, n.rkey, n.reason, n.subject, r.name AS reasonName, s.name AS nsidName
+      `SELECT n."sortAt", n.repo, n.nsid, n.rkey, n.reason, n.subject, r.name AS "reasonName", s.name AS "nsidName"
        FROM ix_notification n JOIN ix_reason r ON r.id = n.reason JOIN ix_nsid s ON s.id = n.nsid
        WHERE n.recipient = ?${
          position === undefined
            ? ''
-           : ' AND n.sortAt <= ? AND (n.sortAt, n.repo, n.nsid, n.rkey, n.reason) < (?, ?, ?, ?, ?)'
+           : ' AND n."sortAt" <= ? AND (n."sortAt", n.repo, n.nsid, n.rkey, n.reason) < (?, ?, ?, ?, ?)'
        }${reasons === undefined ? '' : ` AND r.name IN (${marks(reasons.length)})`}
-       ORDER BY n.sortAt DESC, n.repo DESC, n.nsid DESC, n.rkey DESC, n.reason DESC LIMIT ?`,
+       ORDER BY n."sortAt" DESC, n.repo DESC, n.nsid DESC, n.rkey DESC, n.reason DESC LIMIT ?`,
       [
         repo,
         ...(position === undefined ? [] : [position[0] ?? 0, ...position]),
@@ -194,7 +194,7 @@ export class Reader {
     const repo = (await this.#identities.repos([recipient])).get(recipient)
     if (repo === undefined) return 0
     const rows = await this.#store.query(
-      'SELECT count(*) AS n FROM (SELECT 1 AS one FROM ix_notification WHERE recipient = ? AND sortAt > ? LIMIT ?) AS newest',
+      'SELECT count(*) AS n FROM (SELECT 1 AS one FROM ix_notification WHERE recipient = ? AND "sortAt" > ? LIMIT ?) AS newest',
       [repo, after, limit],
     )
     return Number(rows[0]?.['n'] ?? 0)

@@ -56,13 +56,17 @@ export async function readTimeline(
   const after = cursor === undefined ? undefined : positionOf(cursor, order)
   const authors = JSON.stringify(await authorsOf(store, identities, schema, request.authors))
 
+  const listed =
+    store.dialect === 'sqlite'
+      ? 'json_each(?) a'
+      : '(SELECT CAST(value AS BIGINT) AS value FROM jsonb_array_elements_text(CAST(? AS JSONB))) a'
   const heads: { collection: number; repo: number; sortAt: number }[] = []
   for (const [index, collection] of collections.entries())
     for (const row of await store.query(
       `SELECT a.value AS repo, (
-         SELECT sortAt FROM "${collection.name}"
-         WHERE repo = a.value AND state = 0${beforeSql(after)} ORDER BY sortAt DESC LIMIT 1
-       ) AS sortAt FROM json_each(?) a`,
+         SELECT "sortAt" FROM "${collection.name}"
+         WHERE repo = a.value AND state = 0${beforeSql(after)} ORDER BY "sortAt" DESC LIMIT 1
+       ) AS "sortAt" FROM ${listed}`,
       [...beforeParameters(after, index), authors],
     ))
       if (row['sortAt'] !== null)
@@ -118,7 +122,7 @@ async function readNear(
   limit: number,
 ): Promise<SqlRow[]> {
   const rows: SqlRow[] = []
-  const sql = `SELECT * FROM "${collection.name}" WHERE repo = ? AND state = 0 AND sortAt >= ?${beforeSql(after)} ORDER BY sortAt DESC, rkey DESC LIMIT ?`
+  const sql = `SELECT * FROM "${collection.name}" WHERE repo = ? AND state = 0 AND "sortAt" >= ?${beforeSql(after)} ORDER BY "sortAt" DESC, rkey DESC LIMIT ?`
   for (const repo of repos)
     rows.push(...(await store.query(sql, [repo, oldest, ...beforeParameters(after, index), limit])))
   return rows
@@ -127,7 +131,7 @@ async function readNear(
 function beforeSql(after: Position | undefined): string {
   return after === undefined
     ? ''
-    : ' AND sortAt <= ? AND (sortAt < ? OR (?, repo, rkey) < (?, ?, ?))'
+    : ' AND "sortAt" <= ? AND ("sortAt" < ? OR (?, repo, rkey) < (?, ?, ?))'
 }
 
 function beforeParameters(after: Position | undefined, collection: number): (string | number)[] {

@@ -1,6 +1,7 @@
 import type { SqlValue } from '../sql-value.ts'
 import type { IndexTransaction } from './transaction.ts'
 import type { Schema } from '../schema.ts'
+import type { Shard } from '../shard.ts'
 
 /** SQL differences between stores that the query compiler must know. */
 export type SqlDialect = 'sqlite' | 'postgres'
@@ -17,7 +18,10 @@ export interface IndexStore extends AsyncDisposable {
    *
    * @throws {SchemaMismatchError} when the rows of an edge collection would have to be fetched again and `canFetch` is false
    */
-  prepare(schema: Schema, options: { readonly canFetch: boolean }): Promise<void>
+  prepare(
+    schema: Schema,
+    options: { readonly canFetch: boolean; readonly shard: Shard },
+  ): Promise<void>
   /**
    * Runs one write transaction; transactions are serial. Whatever `work` yields is awaited if it is a promise.
    * Throwing rolls everything back. @throws {StoreFailureError} when the database refuses

@@ -9,6 +9,7 @@ import { runSteps } from '../engine/steps.ts'
 import { IndexerError, StoreFailureError } from '../errors.ts'
 import type { SqlValue } from '../sql-value.ts'
 import type { Schema } from '../schema.ts'
+import type { Shard } from '../shard.ts'
 import type { IndexStore } from './port.ts'
 import { layOut } from './sqlite-store/layout.ts'
 import { SqliteTransaction } from './sqlite-store/transaction.ts'
@@ -83,7 +84,11 @@ class SqliteIndexStore implements IndexStore {
       )
   }
 
-  async prepare(schema: Schema, options: { readonly canFetch: boolean }): Promise<void> {
+  async prepare(
+    schema: Schema,
+    options: { readonly canFetch: boolean; readonly shard: Shard },
+  ): Promise<void> {
+    if (options.shard.count > 1) throw new RangeError('one process writes an SQLite index')
     this.#guard(() => {
       layOut(this.#writer, schema, options.canFetch)
       this.#transaction = new SqliteTransaction(this.#writer, schema)

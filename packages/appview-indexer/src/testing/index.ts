@@ -5,3 +5,5 @@
  */
 export { createFakeNetwork, fabricateRecord, memorySource } from './fake-network.ts'
 export type { FakeAccount, FakeNetwork, FakeWrite } from './fake-network.ts'
+export { indexStoreCases } from './store-cases.ts'
+export type { IndexStoreCase, TestDatabase } from './store-cases.ts'

@@ -1,8 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 import type { CollectionSchema } from '../../schema.ts'
+import { decodeRow } from '../stored-row.ts'
+import type { StoredValues } from '../stored-row.ts'
+import { quote, searchTable, storedColumns, uniqueByLink, uniqueColumns } from '../table-names.ts'
 import type { RowKey, StoredKey, StoredRow, StoredValue } from '../transaction.ts'
-import { quote, rowColumns, searchTable, uniqueByLink, uniqueColumns } from './layout.ts'
 
 /** The prepared statements of one declared collection. */
 export class CollectionTable {
@@ -21,11 +23,7 @@ export class CollectionTable {
     this.collection = collection
     this.nsid = nsid
     const table = quote(collection.name)
-    const columns = [
-      ...rowColumns(collection),
-      ...collection.columns.map((column) => column.name),
-      ...(collection.edge ? [] : ['bytes']),
-    ]
+    const columns = storedColumns(collection)
     const list = columns.map(quote).join(', ')
     const prepare = (sql: string): StatementSync => {
       const statement = database.prepare(sql)
@@ -126,28 +124,8 @@ export class CollectionTable {
   }
 }
 
-type SqlRow = readonly (string | number | Uint8Array | null)[]
-
 /** The values of a row in the order of the column list, whether Node gave an array or an object. */
-function valuesOf(row: unknown): SqlRow {
+function valuesOf(row: unknown): StoredValues {
   // Statements of this file give these types only.
-  return (Array.isArray(row) ? row : Object.values(row as object)) as SqlRow
-}
-
-/** Reads the columns in the order the statements list them. The casts restate the table's own types. */
-function decodeRow(collection: CollectionSchema, row: SqlRow): StoredRow {
-  const base = collection.edge ? 0 : 1
-  const first = base + 6
-  const end = first + collection.columns.length
-  return {
-    id: collection.edge ? 0 : Number(row[0]),
-    repo: Number(row[base]),
-    rkey: String(row[base + 1]),
-    cid: row[base + 2] as Uint8Array,
-    state: Number(row[base + 3]),
-    indexedAt: Number(row[base + 4]),
-    sortAt: Number(row[base + 5]),
-    values: row.slice(first, end) as StoredValue[],
-    bytes: collection.edge ? undefined : (row[end] as Uint8Array),
-  }
+  return (Array.isArray(row) ? row : Object.values(row as object)) as StoredValues
 }

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 import { SchemaMismatchError } from '../../errors.ts'
 import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
+import { quote, searchTable, setAsideTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
 const LAYOUT_VERSION = 1
@@ -66,22 +67,6 @@ CREATE INDEX IF NOT EXISTS ix_parked_repo ON ix_parked (repo, id);
 CREATE TABLE IF NOT EXISTS ix_source (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, updatedAt INTEGER NOT NULL) WITHOUT ROWID;
 `
 
-/** A declared name as SQL text. Names were checked against a strict pattern when the declaration was compiled. */
-export function quote(name: string): string {
-  return `"${name}"`
-}
-
-/** Name of the full-text table of a collection. */
-export function searchTable(collection: CollectionSchema): string {
-  return `ix_search_${collection.name}`
-}
-
-/** Columns every row has, in stored order, before the declared ones. */
-export function rowColumns(collection: CollectionSchema): string[] {
-  const base = ['repo', 'rkey', 'cid', 'state', 'indexedAt', 'sortAt']
-  return collection.edge ? base : ['id', ...base]
-}
-
 /** Creates what is missing and refuses what was laid out by other declarations. @throws {SchemaMismatchError} */
 export function layOut(database: DatabaseSync, schema: Schema, canFetch: boolean): void {
   database.exec('BEGIN IMMEDIATE')
@@ -124,11 +109,6 @@ function layOutCollection(
     setAside(database, collection, String(stored['name']), String(stored['fingerprint']), canFetch)
   createIndexes(database, collection)
   if (collection.derive !== undefined) database.exec(collection.derive.tables)
-}
-
-/** Name of the table that holds rows to be derived again. */
-export function setAsideTable(collection: CollectionSchema): string {
-  return `ix_old_${collection.name}`
 }
 
 /**
@@ -240,19 +220,6 @@ function createIndexes(database: DatabaseSync, collection: CollectionSchema): vo
     if (column.index) create([column.name], ' WHERE state = 0')
   if (!uniqueByLink(collection) && collection.unique.length > 0)
     create(['repo', ...uniqueColumns(collection), 'rkey'], '')
-}
-
-/** Names of the columns that must be unique together. */
-export function uniqueColumns(collection: CollectionSchema): string[] {
-  return collection.unique.map((index) => collection.columns[index]?.name ?? '')
-}
-
-/** Whether the link table already answers who shares the unique value: one linked column. */
-export function uniqueByLink(collection: CollectionSchema): boolean {
-  const [first] = collection.unique
-  return (
-    collection.unique.length === 1 && first !== undefined && collection.linkColumns.includes(first)
-  )
 }
 
 function sqlType(column: ColumnSchema): string {

@@ -14,9 +14,10 @@ import type {
   StoredRow,
   StoredValue,
 } from '../transaction.ts'
+import { decodeActor, newActor } from '../stored-row.ts'
+import { quote, setAsideTable } from '../table-names.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
-import { quote, setAsideTable } from './layout.ts'
 
 /** Every statement of the write side, prepared once. Valid inside an open transaction only. */
 export class SqliteTransaction implements IndexTransaction {
@@ -341,41 +342,3 @@ const STATEMENTS = {
   unpark: 'DELETE FROM ix_parked WHERE repo = ?',
   setCursor: 'INSERT OR REPLACE INTO ix_source VALUES (?, ?, ?)',
 } as const
-
-function newActor(id: number, did: string): ActorState {
-  return {
-    id,
-    did,
-    rev: undefined,
-    sync: 0,
-    active: true,
-    status: undefined,
-    handle: undefined,
-    handleDue: 0,
-    sweep: 0,
-    sweepAt: '',
-    parked: 0,
-    attempts: 0,
-    dueAt: 0,
-  }
-}
-
-function decodeActor(row: Record<string, unknown>): ActorState {
-  const optional = (value: unknown): string | undefined =>
-    typeof value === 'string' ? value : undefined
-  return {
-    id: Number(row['id']),
-    did: String(row['did']),
-    rev: optional(row['rev']),
-    sync: Number(row['sync']),
-    active: row['active'] === 1,
-    status: optional(row['status']),
-    handle: optional(row['handle']),
-    handleDue: Number(row['handleDue']),
-    sweep: Number(row['sweep']),
-    sweepAt: String(row['sweepAt']),
-    parked: Number(row['parked']),
-    attempts: Number(row['attempts']),
-    dueAt: Number(row['dueAt']),
-  }
-}

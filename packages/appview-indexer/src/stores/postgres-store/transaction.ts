@@ -1,0 +1,332 @@
+import type { ClientBase } from 'pg'
+
+import type { CollectionSchema, Schema } from '../../schema.ts'
+import type { Shard } from '../../shard.ts'
+import { storableText } from '../../storable-text.ts'
+import { decodeActor, decodeRow } from '../stored-row.ts'
+import type { StoredValues } from '../stored-row.ts'
+import { quote, setAsideTable, storedColumns, uniqueByLink, uniqueColumns } from '../table-names.ts'
+import type {
+  ActorState,
+  ChangeSet,
+  GatedKey,
+  IndexTransaction,
+  NameKind,
+  RowKey,
+  SetAsideRow,
+  StoredKey,
+  StoredRow,
+  StoredValue,
+} from '../transaction.ts'
+import type { Interner } from './interner.ts'
+import type { Run } from './run.ts'
+import { writeChanges } from './write-changes.ts'
+
+/** The write side on one connection, inside an open transaction. Every question is one statement, however many keys. */
+export class PostgresTransaction implements IndexTransaction {
+  readonly #client: ClientBase
+  readonly #names: Interner
+  readonly #schema: Schema
+  readonly #shard: Shard
+  readonly #prepared = new Map<string, string>()
+
+  constructor(client: ClientBase, names: Interner, schema: Schema, shard: Shard) {
+    this.#client = client
+    this.#names = names
+    this.#schema = schema
+    this.#shard = shard
+  }
+
+  async actors(dids: readonly string[], create: boolean): Promise<(ActorState | undefined)[]> {
+    if (create) await this.#names.dids(dids)
+    const rows = await this.#run('SELECT * FROM ix_actor WHERE did = ANY($1::text[])', [dids])
+    const byDid = new Map(rows.map(decodeActor).map((actor) => [actor.did, actor]))
+    return dids.map((did) => byDid.get(did))
+  }
+
+  async actorsById(ids: readonly number[]): Promise<ActorState[]> {
+    const rows = await this.#run(
+      'SELECT * FROM ix_actor WHERE id = ANY($1::bigint[]) ORDER BY id',
+      [ids],
+    )
+    return rows.map(decodeActor)
+  }
+
+  async putActors(actors: readonly ActorState[]): Promise<void> {
+    if (actors.length === 0) return
+    const sorted = actors.toSorted((left, right) => left.id - right.id)
+    await this.#run(
+      `UPDATE ix_actor a SET rev = k.rev, sync = k.sync, active = k.active, status = k.status, "handleDue" = k.due,
+         sweep = k.sweep, "sweepAt" = k.at, parked = k.parked, attempts = k.attempts, "dueAt" = k.next
+       FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::text[], $6::bigint[], $7::int[], $8::text[],
+         $9::int[], $10::int[], $11::bigint[]) k (id, rev, sync, active, status, due, sweep, at, parked, attempts, next)
+       WHERE a.id = k.id`,
+      [
+        sorted.map(({ id }) => id),
+        sorted.map(({ rev }) => rev ?? null),
+        sorted.map(({ sync }) => sync),
+        sorted.map(({ active }) => Number(active)),
+        sorted.map(({ status }) => status ?? null),
+        sorted.map(({ handleDue }) => handleDue),
+        sorted.map(({ sweep }) => sweep),
+        sorted.map(({ sweepAt }) => sweepAt),
+        sorted.map(({ parked }) => parked),
+        sorted.map(({ attempts }) => attempts),
+        sorted.map(({ dueAt }) => dueAt),
+      ],
+    )
+  }
+
+  async setHandle(actor: ActorState, handle: string | undefined): Promise<void> {
+    if (handle !== undefined)
+      await this.#run('UPDATE ix_actor SET handle = NULL WHERE handle = $1 AND id <> $2', [
+        handle === undefined ? null : storableText(handle),
+        actor.id,
+      ])
+    await this.#run('UPDATE ix_actor SET handle = $1 WHERE id = $2', [
+      handle === undefined ? null : storableText(handle),
+      actor.id,
+    ])
+  }
+
+  async dueActors(
+    what: 'fetch' | 'sweep' | 'handle',
+    now: number,
+    limit: number,
+  ): Promise<ActorState[]> {
+    const { index, count } = this.#shard
+    const where = {
+      fetch: 'sync IN (1, 2) AND "dueAt" <= $1 ORDER BY "dueAt"',
+      sweep: 'sweep <> 0 AND $1::bigint IS NOT NULL ORDER BY id',
+      handle: '"handleDue" <> 0 AND "handleDue" <= $1 ORDER BY "handleDue"',
+    }[what]
+    const rows = await this.#run(
+      `SELECT * FROM ix_actor WHERE bucket % ${count} = ${index} AND ${where} LIMIT $2`,
+      [now, limit],
+    )
+    return rows.map(decodeActor)
+  }
+
+  async requeueFetching(from: number, to: number): Promise<void> {
+    const { index, count } = this.#shard
+    await this.#run(
+      `UPDATE ix_actor SET sync = $1, "dueAt" = 0 WHERE sync = $2 AND bucket % ${count} = ${index}`,
+      [to, from],
+    )
+  }
+
+  targets(refs: readonly string[]): Promise<number[]> {
+    return this.#names.targets(refs)
+  }
+
+  describeTargets(ids: readonly number[]): Promise<string[]> {
+    return this.#names.describe(ids)
+  }
+
+  names(kind: NameKind, names: readonly string[]): Promise<number[]> {
+    return this.#names.names(kind, names)
+  }
+
+  paths(nsid: number, paths: readonly string[]): Promise<number[]> {
+    return this.#names.paths(nsid, paths)
+  }
+
+  async rows(
+    collection: CollectionSchema,
+    keys: readonly RowKey[],
+  ): Promise<(StoredRow | undefined)[]> {
+    const list = storedColumns(collection)
+      .map((column) => `d.${quote(column)}`)
+      .join(', ')
+    const [nsid = 0] = collection.edge ? [] : await this.#names.names('nsid', [collection.nsid])
+    const join = collection.edge
+      ? `JOIN ${quote(collection.name)} d ON d.repo = k.repo AND d.rkey = k.rkey`
+      : `JOIN ix_uri u ON u.repo = k.repo AND u.nsid = ${nsid} AND u.rkey = k.rkey JOIN ${quote(collection.name)} d ON d.id = u.id`
+    const { rows } = await this.#client.query<(string | number | Uint8Array | null)[]>({
+      name: `rows ${collection.name}`,
+      text: `SELECT ${list} FROM unnest($1::bigint[], $2::text[]) k (repo, rkey) ${join}`,
+      values: [keys.map(({ repo }) => repo), keys.map(({ rkey }) => rkey)],
+      rowMode: 'array',
+    })
+    const found = new Map(
+      rows
+        .map((row: StoredValues) => decodeRow(collection, row))
+        .map((row) => [`${row.repo}/${row.rkey}`, row]),
+    )
+    return keys.map(({ repo, rkey }) => found.get(`${repo}/${rkey}`))
+  }
+
+  async candidates(
+    collection: CollectionSchema,
+    keys: readonly { readonly repo: number; readonly values: readonly StoredValue[] }[],
+    limits: readonly number[],
+  ): Promise<string[][]> {
+    const names = uniqueColumns(collection)
+    const columns = names.map((name, at) => {
+      const kind = collection.columns.find((column) => column.name === name)?.kind
+      return {
+        name,
+        type: kind === 'text' || kind === 'json' ? 'text' : 'bigint',
+        values: keys.map(({ values }) => values[at] ?? null),
+      }
+    })
+    let where = columns.map(({ name }, at) => `c.${quote(name)} = k.v${at}`).join(' AND ')
+    let table = quote(collection.name)
+    if (uniqueByLink(collection)) {
+      const [nsid = 0] = await this.#names.names('nsid', [collection.nsid])
+      const [path = 0] = await this.#names.paths(nsid, names)
+      where = `c.target = k.v0 AND c.path IN (${path * 2}, ${path * 2 + 1})`
+      table = 'ix_link'
+    }
+    const arrays = columns.map(({ type }, at) => `$${at + 3}::${type}[]`).join(', ')
+    const rows = await this.#run(
+      `SELECT k.n, found.rkey FROM unnest($1::bigint[], $2::bigint[], ${arrays})
+         WITH ORDINALITY k (repo, max, ${columns.map((_, at) => `v${at}`).join(', ')}, n)
+       CROSS JOIN LATERAL (
+         SELECT c.rkey FROM ${table} c WHERE c.repo = k.repo AND ${where} ORDER BY c.rkey LIMIT k.max
+       ) found ORDER BY k.n, found.rkey`,
+      [
+        keys.map(({ repo }) => repo),
+        keys.map((_, at) => limits[at] ?? 1),
+        ...columns.map(({ values }) => values),
+      ],
+    )
+    const found: string[][] = keys.map(() => [])
+    for (const row of rows) found[Number(row['n']) - 1]?.push(String(row['rkey']))
+    return found
+  }
+
+  async repoKeys(
+    collection: CollectionSchema,
+    repo: number,
+    after: string,
+    limit: number,
+  ): Promise<StoredKey[]> {
+    const table = quote(collection.name)
+    const [nsid = 0] = collection.edge ? [] : await this.#names.names('nsid', [collection.nsid])
+    const rows = await this.#run(
+      collection.edge
+        ? `SELECT rkey, cid, state FROM ${table} WHERE repo = $1 AND rkey > $2 ORDER BY rkey LIMIT $3`
+        : `SELECT u.rkey, d.cid, d.state FROM ix_uri u JOIN ${table} d ON d.id = u.id
+           WHERE u.repo = $1 AND u.nsid = ${nsid} AND u.rkey > $2 ORDER BY u.rkey LIMIT $3`,
+      [repo, after, limit],
+    )
+    return rows.map((row) => ({ ...decodeKey(row), state: Number(row['state']) }))
+  }
+
+  async deadKeys(repo: number, nsid: number): Promise<StoredKey[]> {
+    const rows = await this.#run('SELECT rkey, cid FROM ix_dead WHERE repo = $1 AND nsid = $2', [
+      repo,
+      nsid,
+    ])
+    return rows.map((row) => ({ ...decodeKey(row), state: 0 }))
+  }
+
+  write(changes: ChangeSet): Promise<void> {
+    return writeChanges(this.#run, changes)
+  }
+
+  async takeDueGates(limit: number): Promise<GatedKey[]> {
+    const rows = await this.#run(
+      `DELETE FROM ix_gate_due WHERE (nsid, repo, rkey) IN (
+         SELECT nsid, repo, rkey FROM ix_gate_due ORDER BY nsid, repo, rkey LIMIT $1
+       ) RETURNING nsid, repo, rkey`,
+      [limit],
+    )
+    return rows.map((row) => ({
+      nsid: Number(row['nsid']),
+      repo: Number(row['repo']),
+      rkey: String(row['rkey']),
+    }))
+  }
+
+  async setGateDependencies(row: GatedKey, dependencies: readonly string[]): Promise<void> {
+    const key = [row.nsid, row.repo, row.rkey]
+    await this.#run('DELETE FROM ix_gate WHERE nsid = $1 AND repo = $2 AND rkey = $3', key)
+    if (dependencies.length > 0)
+      await this.#run(
+        'INSERT INTO ix_gate SELECT unnest($4::text[]), $1, $2, $3 ON CONFLICT DO NOTHING',
+        [...key, dependencies],
+      )
+  }
+
+  async hasLinks(
+    links: readonly { readonly target: number; readonly path: number; readonly repo: number }[],
+  ): Promise<boolean[]> {
+    const rows = await this.#run(
+      `SELECT k.n FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY k (target, path, repo, n)
+       WHERE EXISTS (SELECT 1 FROM ix_link l WHERE l.target = k.target AND l.path = k.path AND l.repo = k.repo)`,
+      [
+        links.map(({ target }) => target),
+        links.map(({ path }) => path),
+        links.map(({ repo }) => repo),
+      ],
+    )
+    const found = new Set(rows.map((row) => Number(row['n'])))
+    return links.map((_, at) => found.has(at + 1))
+  }
+
+  async setAside(): Promise<CollectionSchema[]> {
+    const rows = await this.#run('SELECT nsid FROM ix_collection WHERE "setAside" = 1', [])
+    const nsids = new Set(rows.map((row) => String(row['nsid'])))
+    return this.#schema.collections.filter(({ nsid }) => nsids.has(nsid))
+  }
+
+  async takeSetAside(collection: CollectionSchema, limit: number): Promise<SetAsideRow[]> {
+    const table = quote(setAsideTable(collection))
+    const { rows } = await this.#client.query<Record<string, unknown>>(
+      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} ORDER BY id LIMIT ${limit}) RETURNING *`,
+    )
+    if (rows.length === 0) {
+      await this.#client.query(`DROP TABLE ${table}`)
+      await this.#run('UPDATE ix_collection SET "setAside" = 0 WHERE nsid = $1', [collection.nsid])
+    }
+    return rows
+      .toSorted((left, right) => Number(left['id']) - Number(right['id']))
+      .map((row) => ({
+        repo: Number(row['repo']),
+        ...decodeKey(row),
+        bytes: row['bytes'] instanceof Uint8Array ? row['bytes'] : undefined,
+        indexedAt: Number(row['indexedAt']),
+      }))
+  }
+
+  async park(repo: number, event: Uint8Array): Promise<void> {
+    await this.#run('INSERT INTO ix_parked (repo, event) VALUES ($1, $2)', [repo, event])
+  }
+
+  async parked(repo: number): Promise<Uint8Array[]> {
+    const rows = await this.#run('SELECT event FROM ix_parked WHERE repo = $1 ORDER BY id', [repo])
+    // The column is BYTEA.
+    return rows.map((row) => row['event'] as Uint8Array)
+  }
+
+  async unpark(repo: number): Promise<void> {
+    await this.#run('DELETE FROM ix_parked WHERE repo = $1', [repo])
+  }
+
+  async setCursor(source: string, cursor: number, now: number): Promise<void> {
+    await this.#run(
+      `INSERT INTO ix_source VALUES ($1, $2, $3)
+       ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, "updatedAt" = excluded."updatedAt"`,
+      [source, cursor, now],
+    )
+  }
+
+  /** Prepared once a connection: the texts of this store are few. Statements of declarations are bound by mark and not kept. */
+  readonly #run: Run = async (sql, parameters) => {
+    let name = this.#prepared.get(sql)
+    if (name === undefined) this.#prepared.set(sql, (name = `ix${this.#prepared.size}`))
+    const { rows } = await this.#client.query<Record<string, unknown>>({
+      name,
+      text: sql,
+      values: [...parameters],
+    })
+    return rows
+  }
+}
+
+function decodeKey(row: Readonly<Record<string, unknown>>): { rkey: string; cid: Uint8Array } {
+  // The column is BYTEA.
+  return { rkey: String(row['rkey']), cid: row['cid'] as Uint8Array }
+}

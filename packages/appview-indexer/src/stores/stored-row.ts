@@ -1,0 +1,63 @@
+import type { CollectionSchema } from '../schema.ts'
+import type { ActorState, StoredRow, StoredValue } from './transaction.ts'
+
+/** The values of a row in stored order. */
+export type StoredValues = readonly (string | number | Uint8Array | null)[]
+
+/** Reads the columns in the order of `storedColumns`. The casts restate the table's own types. */
+export function decodeRow(collection: CollectionSchema, row: StoredValues): StoredRow {
+  const base = collection.edge ? 0 : 1
+  const first = base + 6
+  const end = first + collection.columns.length
+  return {
+    id: collection.edge ? 0 : Number(row[0]),
+    repo: Number(row[base]),
+    rkey: String(row[base + 1]),
+    cid: row[base + 2] as Uint8Array,
+    state: Number(row[base + 3]),
+    indexedAt: Number(row[base + 4]),
+    sortAt: Number(row[base + 5]),
+    values: row.slice(first, end) as StoredValue[],
+    bytes: collection.edge ? undefined : (row[end] as Uint8Array),
+  }
+}
+
+/** An account nothing is known of. */
+export function newActor(id: number, did: string): ActorState {
+  return {
+    id,
+    did,
+    rev: undefined,
+    sync: 0,
+    active: true,
+    status: undefined,
+    handle: undefined,
+    handleDue: 0,
+    sweep: 0,
+    sweepAt: '',
+    parked: 0,
+    attempts: 0,
+    dueAt: 0,
+  }
+}
+
+/** An account as stored. */
+export function decodeActor(row: Readonly<Record<string, unknown>>): ActorState {
+  const optional = (value: unknown): string | undefined =>
+    typeof value === 'string' ? value : undefined
+  return {
+    id: Number(row['id']),
+    did: String(row['did']),
+    rev: optional(row['rev']),
+    sync: Number(row['sync']),
+    active: Number(row['active']) === 1,
+    status: optional(row['status']),
+    handle: optional(row['handle']),
+    handleDue: Number(row['handleDue']),
+    sweep: Number(row['sweep']),
+    sweepAt: String(row['sweepAt']),
+    parked: Number(row['parked']),
+    attempts: Number(row['attempts']),
+    dueAt: Number(row['dueAt']),
+  }
+}

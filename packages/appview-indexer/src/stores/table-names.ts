@@ -1,0 +1,44 @@
+import type { CollectionSchema } from '../schema.ts'
+
+/** A declared name as SQL text. Names were checked against a strict pattern when the declaration was compiled. */
+export function quote(name: string): string {
+  return `"${name}"`
+}
+
+/** Name of the full-text table of a collection. */
+export function searchTable(collection: CollectionSchema): string {
+  return `ix_search_${collection.name}`
+}
+
+/** Name of the table that holds rows to be derived again. */
+export function setAsideTable(collection: CollectionSchema): string {
+  return `ix_old_${collection.name}`
+}
+
+/** Columns every row has, in stored order, before the declared ones. */
+export function rowColumns(collection: CollectionSchema): string[] {
+  const base = ['repo', 'rkey', 'cid', 'state', 'indexedAt', 'sortAt']
+  return collection.edge ? base : ['id', ...base]
+}
+
+/** All columns of a collection's table, in stored order. */
+export function storedColumns(collection: CollectionSchema): string[] {
+  return [
+    ...rowColumns(collection),
+    ...collection.columns.map((column) => column.name),
+    ...(collection.edge ? [] : ['bytes']),
+  ]
+}
+
+/** Names of the columns that must be unique together. */
+export function uniqueColumns(collection: CollectionSchema): string[] {
+  return collection.unique.map((index) => collection.columns[index]?.name ?? '')
+}
+
+/** Whether the link table already answers who shares the unique value: one linked column. */
+export function uniqueByLink(collection: CollectionSchema): boolean {
+  const [first] = collection.unique
+  return (
+    collection.unique.length === 1 && first !== undefined && collection.linkColumns.includes(first)
+  )
+}

@@ -1,0 +1,463 @@
+import assert from 'node:assert/strict'
+
+import { collection } from '../collection.ts'
+import type { CollectionDeclaration } from '../collection.ts'
+import { did, integer, text, uri } from '../column.ts'
+import type { Column } from '../column.ts'
+import { ask } from '../engine/steps.ts'
+import type { Indexer } from '../indexer.ts'
+import { openIndexer } from '../open-indexer.ts'
+import { compileSchema } from '../schema.ts'
+import type { IndexStore } from '../stores/port.ts'
+import { didOf } from '../target.ts'
+import { createFakeNetwork } from './fake-network.ts'
+import type { FakeNetwork } from './fake-network.ts'
+
+/** One rule every index store must obey; `run` rejects when the store breaks it. */
+export interface IndexStoreCase {
+  readonly name: string
+  readonly run: () => Promise<void>
+}
+
+/** An empty database of its own for one case, opened once or several times after each other. */
+export interface TestDatabase {
+  open(): IndexStore
+  drop(): Promise<void> | void
+}
+
+/**
+ * The rules of the {@link IndexStore} port as cases for any test runner:
+ *
+ * `for (const { name, run } of indexStoreCases(create)) it(name, run)`
+ */
+export function indexStoreCases(
+  create: () => TestDatabase | Promise<TestDatabase>,
+): readonly IndexStoreCase[] {
+  return CASES.map(([name, run]) => ({
+    name,
+    run: async () => {
+      const database = await create()
+      try {
+        await run(database)
+      } finally {
+        await database.drop()
+      }
+    },
+  }))
+}
+
+const NOTE = 'com.example.note'
+const STAR = 'com.example.star'
+const FOLLOW = 'com.example.follow'
+const SEAL = 'com.example.seal'
+
+type Collections = {
+  readonly note: CollectionDeclaration<{
+    readonly title: Column<string | undefined>
+    readonly size: Column<number | undefined>
+    readonly parent: Column<string | undefined>
+  }>
+  readonly star: CollectionDeclaration<{ readonly note: Column<string> }>
+  readonly follow: CollectionDeclaration<{ readonly subject: Column<string> }>
+  readonly seal: CollectionDeclaration<Record<never, never>>
+}
+
+/** Every facet of a declaration: both layouts, two kinds of uniqueness, a gate, search, own tables. */
+function declare(version = 1): Collections {
+  return {
+    note: collection(NOTE, {
+      version,
+      columns: {
+        title: text('title', { index: true }),
+        size: integer('size'),
+        parent: uri('parent'),
+      },
+      counters: { notes: 'did', answers: { on: 'parent', where: (row) => row.size !== 0 } },
+      notify: (row) => {
+        const recipient = didOf(row.parent)
+        return recipient === undefined ? [] : [{ recipient, reason: 'answer', subject: row.parent }]
+      },
+      gate: {
+        dependsOn: ['seal', 'follow'],
+        allow: (row, lookup) => {
+          const owner = didOf(row.parent)
+          if (row.parent === undefined || owner === undefined) return true
+          if (lookup.record(row.parent.replace(NOTE, SEAL)) === undefined) return true
+          return lookup.linked({ from: 'follow', path: 'subject', did: owner, to: row.did })
+        },
+      },
+      derive: {
+        tables:
+          'CREATE TABLE IF NOT EXISTS title_length (title TEXT PRIMARY KEY, n INTEGER NOT NULL)',
+        added: (row, sql) => {
+          sql(
+            'INSERT INTO title_length VALUES (?, ?) ON CONFLICT (title) DO UPDATE SET n = title_length.n + 1',
+            [row.title ?? '', 1],
+          )
+        },
+        removed: (row, sql) => {
+          sql('UPDATE title_length SET n = n - 1 WHERE title = ?', [row.title ?? ''])
+        },
+        reset: (sql) => {
+          sql('DELETE FROM title_length')
+        },
+      },
+      search: ['title'],
+      indexes: [['did', '-sortAt']],
+    }),
+    star: collection(STAR, {
+      layout: 'edge',
+      columns: { note: uri('note', { required: true }) },
+      unique: ['note'],
+      counters: { stars: 'note' },
+    }),
+    follow: collection(FOLLOW, {
+      layout: 'edge',
+      columns: { subject: did('subject', { required: true }) },
+      unique: ['subject'],
+      counters: { followers: 'subject' },
+    }),
+    seal: collection(SEAL, { links: false }),
+  }
+}
+
+async function openOn(
+  database: TestDatabase,
+  network: FakeNetwork,
+  version = 1,
+): Promise<Indexer<Collections>> {
+  return openIndexer({
+    store: database.open(),
+    collections: declare(version),
+    now: () => network.now(),
+    fetchRepo: network.fetchRepo,
+  })
+}
+
+/** A history that meets every facet, the same each time. */
+function play(): FakeNetwork {
+  const network = createFakeNetwork()
+  const [alice, bob, carol] = [network.account(), network.account(), network.account()]
+  const root = alice.create(NOTE, { title: 'The Root', createdAt: '2025-06-01T00:00:00Z' }, 'root')
+  for (let n = 0; n < 30; n++) {
+    const author = [alice, bob, carol][n % 3] ?? alice
+    const createdAt = new Date(Date.UTC(2025, 6, 1, 0, Math.floor(n / 2))).toISOString()
+    author.create(NOTE, { title: `note ${n}`, size: n % 4, parent: root, createdAt }, `n${n}`)
+    author.create(STAR, { note: `at://${alice.did}/${NOTE}/n${n % 9}`, n }, `s${n}`)
+  }
+  alice.create(SEAL, {}, 'root')
+  alice.create(FOLLOW, { subject: bob.did }, 'f')
+  bob.delete(`at://${bob.did}/${NOTE}/n4`)
+  bob.delete(`at://${bob.did}/${STAR}/s1`)
+  carol.update(`at://${carol.did}/${NOTE}/n5`, { title: 'edited', parent: root })
+  carol.create(STAR, { note: 7 }, 'dead')
+  const gone = network.account()
+  gone.create(STAR, { note: root })
+  gone.setStatus(false, 'deleted')
+  const hidden = network.account()
+  hidden.create(STAR, { note: root })
+  hidden.create(NOTE, { title: 'hidden' })
+  hidden.setStatus(false, 'suspended')
+  return network
+}
+
+/** Digest of {@link play}, the same on every store. */
+const STATE_HASH = '88fb40406179c8ad8ee54eb9f1cd45cbdf88f44fdd89385c476156b46d0b1bae'
+
+const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<void>])[] = [
+  [
+    'keeps the same state as every other store',
+    async (database) => {
+      const network = play()
+      await using index = await openOn(database, network)
+      await index.run(network.source())
+      await index.settle()
+      assert.equal(await index.stateHash(), STATE_HASH)
+      assert.deepEqual(await index.audit(), [])
+      const own = await index.sql<{ n: number }>('SELECT sum(n) AS n FROM title_length')
+      assert.equal(Number(own[0]?.n), await index.select('note').count())
+    },
+  ],
+  [
+    'ends in the same state whatever the batches, the replays and the order of repos',
+    async (database) => {
+      const network = play()
+      await using index = await openOn(database, network)
+      const backwards = network.accounts
+        .toReversed()
+        .flatMap(({ did: author }) => network.events.filter((event) => event.did === author))
+      for (let at = 0; at < backwards.length; at += 3) {
+        await index.apply(backwards.slice(at, at + 3))
+        await index.apply(backwards.slice(Math.max(0, at - 5), at + 2))
+      }
+      assert.equal(await index.stateHash(), STATE_HASH)
+      assert.deepEqual(await index.audit(), [])
+    },
+  ],
+  [
+    'ends in the same state after a backfill beside the stream, with processes in between',
+    async (database) => {
+      const network = play()
+      {
+        await using index = await openOn(database, network)
+        await Promise.all([
+          index.apply(network.events.slice(0, 20)),
+          index.backfill({ repos: network.accounts.slice(0, 2).map((account) => account.did) }),
+        ])
+      }
+      await using index = await openOn(database, network)
+      await Promise.all([
+        index.run(network.source()),
+        index.backfill({ repos: network.accounts.map((account) => account.did) }),
+      ])
+      assert.equal(await index.stateHash(), STATE_HASH)
+      assert.deepEqual(await index.audit(), [])
+    },
+  ],
+  [
+    'derives stored rows again when a declaration changed, and fetches those that kept no record',
+    async (database) => {
+      const network = play()
+      {
+        await using index = await openOn(database, network)
+        await index.run(network.source())
+        await index.settle()
+      }
+      await using index = await openOn(database, network, 2)
+      assert.equal(await index.stateHash(), STATE_HASH)
+      assert.deepEqual(await index.audit(), [])
+      assert.equal((await index.select('note').search('edited').page()).rows.length, 0)
+    },
+  ],
+  [
+    'keeps nothing of a transaction that failed, and works on',
+    async (database) => {
+      const network = play()
+      const store = database.open()
+      const schema = compileSchema(declare())
+      await store.prepare(schema, { canFetch: false, shard: { index: 0, count: 1 } })
+      await assert.rejects(
+        store.transact(function* (tx) {
+          const [actor] = yield* ask(tx.actors(['did:plc:x'], true))
+          yield* ask(tx.targets([`at://did:plc:x/${NOTE}/a`]))
+          yield* ask(tx.setCursor('relay', 7, 0))
+          if (actor !== undefined) yield* ask(tx.putActors([{ ...actor, rev: '3mzzzzzzzzzzz' }]))
+          throw new RangeError('on purpose')
+        }),
+        RangeError,
+      )
+      assert.deepEqual(await store.query('SELECT * FROM ix_source', []), [])
+      assert.deepEqual(await store.query('SELECT * FROM ix_actor WHERE rev IS NOT NULL', []), [])
+      await store[Symbol.asyncDispose]()
+      await using index = await openOn(database, network)
+      await index.run(network.source())
+      assert.equal(await index.stateHash(), STATE_HASH)
+    },
+  ],
+  [
+    'stores the cursor with the batch and gives it back',
+    async (database) => {
+      const network = play()
+      {
+        await using index = await openOn(database, network)
+        await index.apply(network.events.slice(0, 5), { source: 'relay' })
+        assert.equal(await index.cursor('other'), undefined)
+      }
+      await using index = await openOn(database, network)
+      assert.equal(await index.cursor('relay'), 5)
+    },
+  ],
+  [
+    'orders record keys by their bytes, up to 512 characters',
+    async (database) => {
+      const network = createFakeNetwork()
+      const alice = network.account()
+      const target = `at://${alice.did}/${NOTE}/t`
+      const rkeys = ['Z', 'a', '-', '_', '~', '0', 'A', ':', `a${'b'.repeat(511)}`, 'a.b', 'aB']
+      for (const rkey of rkeys) alice.create(NOTE, { title: rkey, parent: target }, rkey)
+      await using index = await openOn(database, network)
+      await index.apply(network.events)
+      const seen: string[] = []
+      for (let cursor: string | undefined; ;) {
+        const page = await index.backlinks({
+          target,
+          from: 'note',
+          path: 'parent',
+          limit: 3,
+          cursor,
+        })
+        seen.push(...page.rows.map(({ rkey }) => rkey))
+        cursor = page.cursor
+        if (cursor === undefined) break
+      }
+      assert.deepEqual(seen, rkeys.toSorted())
+      const sorted = await index.select('note').orderBy('title').page()
+      assert.deepEqual(
+        sorted.rows.map(({ title }) => title),
+        rkeys.toSorted(),
+      )
+      assert.equal(
+        (await index.get('note', `at://${alice.did}/${NOTE}/${rkeys[8]}`))?.cid?.[0],
+        'b',
+      )
+    },
+  ],
+  [
+    'keeps texts no database likes: U+0000, half characters, long words, quotes, much of it',
+    async (database) => {
+      const network = createFakeNetwork()
+      const alice = network.account()
+      const titles = ['a\u0000b', `'"\\ {}[],NULL`, '%_', '\u{10FFFF}é', '-- \n\t', '?', '']
+      titles.forEach((title, n) => alice.create(NOTE, { title }, `t${n}`))
+      alice.create(NOTE, { title: 'x', ['\u0000key']: `at://${alice.did}/${NOTE}/t0` }, 'path')
+      alice.create(NOTE, { title: 'y'.repeat(1_001) }, 'long')
+      alice.create(NOTE, { title: 'ok', more: 'z'.repeat(900_000) }, 'big')
+      const garbage = new Uint8Array([0xff, 0x00, 0x01])
+      alice.create(NOTE, { title: 'before' }, 'bytes')
+      await using index = await openIndexer({
+        store: database.open(),
+        collections: declare(),
+        now: () => Date.UTC(2040, 0),
+      })
+      await index.apply([
+        ...network.events,
+        {
+          type: 'commit',
+          seq: 99,
+          did: alice.did,
+          rev: '3mzzzzzzzzzzz',
+          ...(alice.rev === undefined ? {} : { since: alice.rev }),
+          ops: ['bytes', 'nul\u0000key', 'k'.repeat(5_000)].map((rkey) => ({
+            action: 'update' as const,
+            collection: NOTE,
+            rkey,
+            cid: new Uint8Array(36),
+            record: garbage,
+          })),
+        },
+      ])
+      for (const [n, title] of titles.entries())
+        assert.equal(
+          (await index.get('note', `at://${alice.did}/${NOTE}/t${n}`))?.title,
+          title.replaceAll('\u0000', '\uFFFD'),
+        )
+      assert.equal((await index.select('note').where({ title: titles[1] }).page()).rows.length, 1)
+      const letters = await index.deadLetters()
+      assert.equal(letters.length, 4)
+      assert.deepEqual(
+        letters.filter(({ bytes }) => bytes.length === 3).map(({ bytes }) => [...bytes]),
+        [[...garbage], [...garbage], [...garbage]],
+      )
+      assert.deepEqual(await index.retryDeadLetters(), { indexed: 0, failed: 4 })
+      assert.deepEqual(await index.audit(), [])
+    },
+  ],
+  [
+    'pages every order without gap or double, and time lines too',
+    async (database) => {
+      const network = play()
+      await using index = await openOn(database, network)
+      await index.run(network.source())
+      await index.settle()
+      const total = await index.select('note').count()
+      for (const [column, direction] of [
+        ['sortAt', 'desc'],
+        ['sortAt', 'asc'],
+        ['title', 'desc'],
+        ['indexedAt', 'asc'],
+      ] as const) {
+        const seen = new Set<string>()
+        let cursor: string | undefined
+        do {
+          const page = await index
+            .select('note')
+            .orderBy(column, direction)
+            .page({ limit: 4, cursor })
+          for (const row of page.rows) {
+            assert.equal(seen.has(row.uri), false)
+            seen.add(row.uri)
+          }
+          cursor = page.cursor
+        } while (cursor !== undefined)
+        assert.equal(seen.size, total)
+      }
+      const authors = network.accounts.map((account) => account.did)
+      const seen: string[] = []
+      let cursor: string | undefined
+      do {
+        const page = await index.timeline({ from: ['note'], authors, limit: 5, cursor })
+        seen.push(...page.rows.map(({ row }) => row.uri))
+        cursor = page.cursor
+      } while (cursor !== undefined)
+      assert.equal(new Set(seen).size, total)
+      assert.equal(seen.length, total)
+      const [alice = '', bob = ''] = authors
+      const inbox: string[] = []
+      do {
+        const page = await index.notifications(alice, { limit: 2, cursor, reasons: ['answer'] })
+        inbox.push(...page.rows.map((row) => row.uri))
+        cursor = page.cursor
+      } while (cursor !== undefined)
+      assert.equal(inbox.length, await index.countNotifications(alice))
+      assert.equal(new Set(inbox).size, inbox.length)
+      const stars = await index
+        .select('star')
+        .where({ did: bob, uri: [`at://${bob}/${STAR}/s13`, `at://${bob}/${STAR}/s16`] })
+        .page()
+      assert.deepEqual(stars.rows.map(({ rkey }) => rkey).toSorted(), ['s13', 's16'])
+      const starred = await index
+        .select('star')
+        .where({ note: `at://${alice}/${NOTE}/n4`, did: bob })
+        .page()
+      assert.equal(starred.rows.length, 1)
+      assert.equal(
+        (await index.select('note').where('size', '>=', 2).where('title', '!=', 'x').page()).rows
+          .length > 0,
+        true,
+      )
+    },
+  ],
+  [
+    'finds words, phrases and beginnings, without case and accents',
+    async (database) => {
+      const network = createFakeNetwork()
+      const alice = network.account()
+      const titles = [
+        'Größe der Wörter',
+        "don't panic",
+        'panic order',
+        'order of words',
+        '東京 2026',
+      ]
+      titles.forEach((title, n) => alice.create(NOTE, { title }, `${n}`))
+      await using index = await openOn(database, network)
+      await index.apply(network.events)
+      const find = async (words: string): Promise<string> => {
+        const { rows } = await index.select('note').search(words).page()
+        return rows
+          .map(({ rkey }) => rkey)
+          .toSorted()
+          .join('')
+      }
+      const expected = {
+        GROSSE: '',
+        groSSe: '',
+        größe: '0',
+        worter: '0',
+        panic: '12',
+        'pan*': '12',
+        '"panic order"': '2',
+        '"order panic"': '',
+        'panic order': '2',
+        "don't": '1',
+        東京: '4',
+        '2026': '4',
+        '"; DROP TABLE note': '',
+        "' | 'panic": '12',
+        '***': '',
+      }
+      for (const [words, rkeys] of Object.entries(expected))
+        assert.equal(await find(words), rkeys, words)
+    },
+  ],
+]
