@@ -1,8 +1,12 @@
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { openIndexer } from '../src/index.ts'
+import { openPostgresIndexStore } from '../src/stores/postgres.ts'
 import { indexStoreCases } from '../src/testing/index.ts'
+import { killShards } from './postgres-shards.ts'
 import { startPostgres } from './postgres-server.ts'
 import type { TestServer } from './postgres-server.ts'
+import { socialCollections } from './social.ts'
 
 describe('the Postgres store', () => {
   let server: TestServer | undefined
@@ -13,9 +17,32 @@ describe('the Postgres store', () => {
     await server?.[Symbol.asyncDispose]()
   })
 
-  for (const { name, run } of indexStoreCases(() => {
+  const running = (): TestServer => {
     if (server === undefined) throw new TypeError('no server')
-    return server.database()
-  }))
-    it(name, run)
+    return server
+  }
+
+  for (const { name, run } of indexStoreCases(() => running().database())) it(name, run)
+
+  it('is shared by three processes, two of which are killed and started again', async () => {
+    expect(await killShards(running(), 'live', 3, 1)).toBeGreaterThan(0)
+  })
+
+  it('lets no second process on a shard, and no other count of shards, while one runs', async () => {
+    const { connectionString, drop } = await running().create()
+    const open = (index: number, count: number): Promise<AsyncDisposable> =>
+      openIndexer({
+        store: openPostgresIndexStore({ connectionString, lockTimeoutMs: 50 }),
+        collections: socialCollections(),
+        shard: { index, count },
+      })
+    {
+      await using _first = await open(0, 2)
+      await expect(open(0, 2)).rejects.toMatchObject({ code: 'StoreFailure' })
+      await expect(open(0, 3)).rejects.toMatchObject({ code: 'StoreFailure' })
+      await using _second = await open(1, 2)
+    }
+    await using _other = await open(2, 3)
+    await drop()
+  })
 })
