@@ -1,17 +1,13 @@
-import { Resolver } from 'node:dns/promises'
 import type { ResolveTxt } from '../handle/dns.ts'
 import type { IdentityResolver } from '../resolver/identity-resolver.ts'
 import { createResolver } from '../resolver/resolver.ts'
 import type { ResolverOptions } from '../resolver/resolver-options.ts'
+import { createDnsResolver } from './dns-addresses.ts'
 import { createSafeFetch } from './safe-fetch.ts'
-
-const DNS_TIMEOUT_MS = 2000
-const DNS_TRIES = 2
 
 /** TXT lookups by the system's DNS servers, or by the ones named (`1.1.1.1`, `[::1]:5353`). */
 export function createNodeResolveTxt(servers?: readonly string[]): ResolveTxt {
-  const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES })
-  if (servers !== undefined) resolver.setServers(servers)
+  const resolver = createDnsResolver(servers)
   return (name) => resolver.resolveTxt(name)
 }
 

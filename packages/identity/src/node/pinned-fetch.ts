@@ -1,5 +1,3 @@
-import { lookup as dnsLookup } from 'node:dns'
-import type { LookupAddress } from 'node:dns'
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
@@ -11,15 +9,14 @@ import { callbackify } from 'node:util'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { ForbiddenAddressError } from '../errors.ts'
 import { isPublicAddress } from '../public-address.ts'
-
-/** All addresses of a name. */
-export type ResolveAddresses = (hostname: string) => Promise<readonly LookupAddress[]>
+import { defaultAddresses } from './dns-addresses.ts'
+import type { ResolveAddresses } from './dns-addresses.ts'
 
 /** Options of {@link createPinnedFetch}. */
 export interface PinnedFetchOptions {
   /** Whether addresses outside the public internet may be connected to. */
   readonly allowPrivate: boolean
-  /** @defaultValue the system's resolver (`dns.lookup`) */
+  /** @defaultValue DNS; with private addresses allowed, the system's resolver */
   readonly resolveAddresses?: ResolveAddresses | undefined
   /** Connections kept per host. @defaultValue 8 */
   readonly maxSocketsPerHost?: number | undefined
@@ -41,7 +38,7 @@ const NULL_BODY_STATUSES = new Set([101, 103, 204, 205, 304])
 export function createPinnedFetch(options: PinnedFetchOptions): typeof globalThis.fetch {
   const {
     allowPrivate,
-    resolveAddresses = systemAddresses,
+    resolveAddresses = defaultAddresses(allowPrivate),
     maxSocketsPerHost: maxSockets = DEFAULT_MAX_SOCKETS,
   } = options
   const lookup = createCheckedLookup(resolveAddresses, allowPrivate)
@@ -166,14 +163,4 @@ export function createCheckedLookup(
       }
     })
   }
-}
-
-/** What the system's resolver says. */
-export function systemAddresses(hostname: string): Promise<readonly LookupAddress[]> {
-  return new Promise((resolve, reject) => {
-    dnsLookup(hostname, { all: true }, (error, addresses) => {
-      if (error === null) resolve(addresses)
-      else reject(error)
-    })
-  })
 }

@@ -1,11 +1,11 @@
 import { createGuardedFetch } from '../guarded-fetch.ts'
 import type { GuardedFetchOptions } from '../guarded-fetch.ts'
+import type { ResolveAddresses } from './dns-addresses.ts'
 import { createPinnedFetch } from './pinned-fetch.ts'
-import type { ResolveAddresses } from './pinned-fetch.ts'
 
 /** Options of {@link createSafeFetch}. */
 export interface SafeFetchOptions extends Omit<GuardedFetchOptions, 'fetch'> {
-  /** @defaultValue the system's resolver (`dns.lookup`) */
+  /** @defaultValue DNS; in development the system's resolver (`dns.lookup`), which reads the hosts file too */
   readonly resolveAddresses?: ResolveAddresses
   /**
    * Connections to one host at a time; further requests wait.

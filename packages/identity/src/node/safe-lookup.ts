@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net'
-import { createCheckedLookup, systemAddresses } from './pinned-fetch.ts'
-import type { ResolveAddresses } from './pinned-fetch.ts'
+import { defaultAddresses } from './dns-addresses.ts'
+import type { ResolveAddresses } from './dns-addresses.ts'
+import { createCheckedLookup } from './pinned-fetch.ts'
 
 /** Options of {@link createSafeLookup}. */
 export interface SafeLookupOptions {
@@ -9,7 +10,7 @@ export interface SafeLookupOptions {
    * @defaultValue false
    */
   readonly dev?: boolean
-  /** @defaultValue the system's resolver (`dns.lookup`) */
+  /** @defaultValue DNS; in development the system's resolver (`dns.lookup`), which reads the hosts file too */
   readonly resolveAddresses?: ResolveAddresses
 }
 
@@ -19,6 +20,6 @@ export interface SafeLookupOptions {
  * {@link ForbiddenAddressError}. Addresses written as such are never looked up: refuse those before.
  */
 export function createSafeLookup(options: SafeLookupOptions = {}): LookupFunction {
-  const { dev = false, resolveAddresses = systemAddresses } = options
+  const { dev = false, resolveAddresses = defaultAddresses(dev) } = options
   return createCheckedLookup(resolveAddresses, dev)
 }
