@@ -5,6 +5,11 @@ import { transact } from './database.ts'
 /** A preference: an object with a `$type`, kept as the client sent it. */
 export type Preference = Readonly<Record<string, unknown>> & { readonly $type: string }
 
+/** Whether a preference tells about the person (their birth date): kept from app passwords. */
+export function isPersonal({ $type }: Preference): boolean {
+  return $type === 'app.bsky.actor.defs#personalDetailsPref'
+}
+
 /** Private settings of accounts, opaque to the server. */
 export interface PreferenceStore {
   /** Preferences in the order they were put. */

@@ -52,6 +52,7 @@ import { uploadBlob } from './methods/com.atproto.repo.uploadBlob.ts'
 import { activateAccount } from './methods/com.atproto.server.activateAccount.ts'
 import { checkAccountStatus } from './methods/com.atproto.server.checkAccountStatus.ts'
 import { createAccount } from './methods/com.atproto.server.createAccount.ts'
+import { createAppPassword } from './methods/com.atproto.server.createAppPassword.ts'
 import { createSession } from './methods/com.atproto.server.createSession.ts'
 import { deactivateAccount } from './methods/com.atproto.server.deactivateAccount.ts'
 import { deleteAccount } from './methods/com.atproto.server.deleteAccount.ts'
@@ -59,8 +60,10 @@ import { deleteSession } from './methods/com.atproto.server.deleteSession.ts'
 import { describeServer } from './methods/com.atproto.server.describeServer.ts'
 import { getServiceAuth } from './methods/com.atproto.server.getServiceAuth.ts'
 import { getSession } from './methods/com.atproto.server.getSession.ts'
+import { listAppPasswords } from './methods/com.atproto.server.listAppPasswords.ts'
 import { refreshSession } from './methods/com.atproto.server.refreshSession.ts'
 import { requestAccountDelete } from './methods/com.atproto.server.requestAccountDelete.ts'
+import { revokeAppPassword } from './methods/com.atproto.server.revokeAppPassword.ts'
 import { getBlob } from './methods/com.atproto.sync.getBlob.ts'
 import { getLatestCommit } from './methods/com.atproto.sync.getLatestCommit.ts'
 import { getRecordProof } from './methods/com.atproto.sync.getRecord.ts'
@@ -77,6 +80,7 @@ import { isBlobReferenced } from './repos/repo-facts.ts'
 import { createRepoHost } from './repos/repo-host.ts'
 import { createRecordWriter } from './repos/write-records.ts'
 import { loadSecrets } from './secrets.ts'
+import { openAppPasswordStore } from './sessions/app-password-store.ts'
 import { createAuth } from './sessions/auth.ts'
 import { createSessionIssuer } from './sessions/issue-session.ts'
 import { openSessionStore } from './sessions/session-store.ts'
@@ -132,6 +136,7 @@ export async function startPds(
   const secrets = loadSecrets(dataDirectory, config)
   const accounts = openAccountStore(database)
   const sessions = openSessionStore(database)
+  const appPasswords = openAppPasswordStore(database)
   const preferences = openPreferenceStore(database)
   const events = resources.use(openSqliteEventLog({ database, now }))
   // Told when events became durable; what it does is known further down.
@@ -158,6 +163,7 @@ export async function startPds(
     database,
     accounts,
     sessions,
+    appPasswords,
     preferences,
     confirmations,
     blobs,
@@ -206,7 +212,7 @@ export async function startPds(
   })
   const secret = secrets.jwtSecret
   const auth = createAuth({ accounts, secret, serviceDid: did, serviceAuth, now })
-  const issuer = createSessionIssuer({ sessions, secret, serviceDid: did, now })
+  const issuer = createSessionIssuer({ sessions, appPasswords, secret, serviceDid: did, now })
   const plc = createPlcClient({ url: config.plcUrl, fetch })
   const rotationKey = importPrivateKey('k256', secrets.plcRotationKey)
   const publicUrl = url
@@ -247,10 +253,13 @@ export async function startPds(
       inviteCodeRequired: config.inviteCode !== undefined,
     }),
     createAccount({ auth, create, sessions: issuer, view, resolver, limiter: limits.signUps }),
-    createSession({ accounts, sessions: issuer, view, limiter: limits.logins }),
+    createSession({ accounts, appPasswords, sessions: issuer, view, limiter: limits.logins }),
     refreshSession({ auth, sessions: issuer, view }),
     getSession({ auth, view }),
     deleteSession({ auth, sessions }),
+    createAppPassword({ auth, appPasswords, now }),
+    listAppPasswords({ auth, appPasswords }),
+    revokeAppPassword({ auth, appPasswords, sessions }),
     getServiceAuth({ auth, now }),
     activateAccount({ auth, accounts, repos, resolver, publicUrl, allowHttp: dev }),
     deactivateAccount({ auth, accounts, repos }),

@@ -3,6 +3,7 @@ import type { BlobStore } from '../blobs/blob-store.ts'
 import { transact } from '../database.ts'
 import type { PreferenceStore } from '../preferences.ts'
 import type { RepoHost } from '../repos/repo-host.ts'
+import type { AppPasswordStore } from '../sessions/app-password-store.ts'
 import type { SessionStore } from '../sessions/session-store.ts'
 import type { Account, AccountStore } from './account-store.ts'
 import type { ConfirmationStore } from './confirmation-store.ts'
@@ -15,14 +16,16 @@ export function createForgetAccount(stores: {
   readonly database: DatabaseSync
   readonly accounts: AccountStore
   readonly sessions: SessionStore
+  readonly appPasswords: AppPasswordStore
   readonly preferences: PreferenceStore
   readonly confirmations: ConfirmationStore
   readonly blobs: BlobStore
 }): ForgetAccount {
-  const { database, accounts, sessions, preferences, confirmations, blobs } = stores
+  const { database, accounts, sessions, appPasswords, preferences, confirmations, blobs } = stores
   return async ({ did, id }) => {
     transact(database, () => {
       sessions.revokeAll(did)
+      appPasswords.removeAll(did)
       preferences.remove(did)
       confirmations.remove(did)
       accounts.remove(did)

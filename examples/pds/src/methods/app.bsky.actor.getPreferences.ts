@@ -1,9 +1,9 @@
 import { defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
-import type { PreferenceStore } from '../preferences.ts'
+import { isPersonal, type PreferenceStore } from '../preferences.ts'
 import type { Auth } from '../sessions/auth.ts'
 
-/** The caller's private settings. */
+/** The caller's private settings; personal details are not for app passwords. */
 export function getPreferences(options: {
   readonly auth: Auth
   readonly preferences: PreferenceStore
@@ -11,6 +11,10 @@ export function getPreferences(options: {
   const { auth, preferences } = options
   return defineMethod(atproto, 'app.bsky.actor.getPreferences', {
     auth: auth.session,
-    handler: ({ auth: { account } }) => ({ preferences: [...preferences.get(account.did)] }),
+    handler: ({ auth: { account, scope } }) => ({
+      preferences: preferences
+        .get(account.did)
+        .filter((preference) => scope === 'full' || !isPersonal(preference)),
+    }),
   })
 }

@@ -72,7 +72,7 @@ export function updateHandle(options: {
   }
 
   return defineMethod(atproto, 'com.atproto.identity.updateHandle', {
-    auth: auth.session,
+    auth: auth.fullSession,
     async handler({ auth: { account }, input, signal }) {
       const { did } = account
       const wanted = input.handle.toLowerCase()

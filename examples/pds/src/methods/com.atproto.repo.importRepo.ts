@@ -19,7 +19,7 @@ export function importRepo(options: {
 }): XrpcMethod {
   const { auth, accounts, repos } = options
   return defineMethod(atproto, 'com.atproto.repo.importRepo', {
-    auth: auth.session,
+    auth: auth.fullSession,
     maxInputBytes: MAX_IMPORT_BYTES,
     async handler({ auth: { account }, input, request, signal }) {
       if (request.headers.get('content-length') === null) {

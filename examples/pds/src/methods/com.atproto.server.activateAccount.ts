@@ -24,7 +24,7 @@ export function activateAccount(options: {
 }): XrpcMethod {
   const { auth, accounts, repos, resolver, publicUrl, allowHttp } = options
   return defineMethod(atproto, 'com.atproto.server.activateAccount', {
-    auth: auth.session,
+    auth: auth.fullSession,
     async handler({ auth: { account }, signal }) {
       const { did } = account
       resolver.purge(did)

@@ -13,7 +13,7 @@ export function deactivateAccount(options: {
 }): XrpcMethod {
   const { auth, accounts, repos } = options
   return defineMethod(atproto, 'com.atproto.server.deactivateAccount', {
-    auth: auth.session,
+    auth: auth.fullSession,
     async handler({ auth: { account } }) {
       const { did } = account
       // Behind every write under way: nothing is published after the announcement.

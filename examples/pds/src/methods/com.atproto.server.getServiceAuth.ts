@@ -8,6 +8,7 @@ import {
 } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
 import type { Auth } from '../sessions/auth.ts'
+import { mayCall } from '../sessions/scope.ts'
 
 /** Longest life of a token for one method, seconds. */
 const MAX_LIFETIME_SECONDS = 3_600
@@ -24,7 +25,7 @@ export function getServiceAuth(options: {
   const { auth, now } = options
   return defineMethod(atproto, 'com.atproto.server.getServiceAuth', {
     auth: auth.session,
-    async handler({ auth: { account }, params, error }) {
+    async handler({ auth: { account, scope }, params, error }) {
       const { aud, lxm, exp } = params
       if (aud.length > MAX_AUDIENCE || !/^did:[a-z]+:[^\s#]+(#[^\s#]+)?$/.test(aud)) {
         throw error('InvalidRequest', 'aud must be a DID, or a DID with the fragment of a service')
@@ -34,6 +35,9 @@ export function getServiceAuth(options: {
       }
       if (isProtectedMethod(lxm)) {
         throw new ForbiddenError(`cannot sign a token for a protected method: ${lxm}`)
+      }
+      if (!mayCall(scope, lxm)) {
+        throw new ForbiddenError(`an app password cannot have a token signed for ${lxm}`)
       }
       const nowSeconds = Math.floor(now() / 1000)
       const lifetimeSeconds = exp === undefined ? DEFAULT_LIFETIME_SECONDS : exp - nowSeconds

@@ -10,7 +10,7 @@ export function requestAccountDelete(options: {
 }): XrpcMethod {
   const { auth, sendConfirmation } = options
   return defineMethod(atproto, 'com.atproto.server.requestAccountDelete', {
-    auth: auth.session,
+    auth: auth.fullSession,
     handler({ auth: { account } }) {
       sendConfirmation(account, 'delete-account')
       return undefined

@@ -1,5 +1,6 @@
 import { ForbiddenError, isProtectedMethod, type FallbackHandler } from '@skywright/xrpc'
 import type { Auth } from '../sessions/auth.ts'
+import { mayCall } from '../sessions/scope.ts'
 import type { ServiceProxy } from './service-proxy.ts'
 
 /** Serves every method this server does not have by passing it on, for active accounts. */
@@ -16,7 +17,8 @@ export function createProxyFallback(options: {
     if (!hasHeader && !nsid.startsWith('app.bsky.')) return undefined
     if (isProtectedMethod(nsid))
       throw new ForbiddenError(`cannot proxy a protected method: ${nsid}`)
-    const { account } = await auth.activeSession(call)
+    const { account, scope } = await auth.activeSession(call)
+    if (!mayCall(scope, nsid)) throw new ForbiddenError(`an app password cannot call ${nsid}`)
     const target = await proxy.chooseTarget(call)
     return target === undefined ? undefined : proxy.forward(call, target, account)
   }

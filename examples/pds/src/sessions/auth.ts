@@ -1,10 +1,12 @@
 import {
   AuthRequiredError,
+  ForbiddenError,
   InvalidRequestError,
   type CallContext,
   type ServiceAuthVerifier,
 } from '@skywright/xrpc'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
+import { parseScope, type SessionScope } from './scope.ts'
 import { verifyToken, type TokenClaims, type TokenKind } from './token.ts'
 
 /** A caller who proved to be an account of this server. */
@@ -12,6 +14,8 @@ export interface Session {
   readonly account: Account
   /** `session`: an access token of this server. `service`: a token signed with the account's own key. */
   readonly via: 'session' | 'service'
+  /** What it may do; service tokens stand for one method, in full. */
+  readonly scope: SessionScope
 }
 
 /** A caller who holds a refresh token. */
@@ -27,6 +31,8 @@ export type CallAuth<A> = (call: CallContext) => A | Promise<A>
 export interface Auth {
   /** An access token; deactivated accounts pass. */
   readonly session: CallAuth<Session>
+  /** An access token got with the account's own password: what managing account and identity asks for. */
+  readonly fullSession: CallAuth<Session>
   /** An access token of an active account: what every write asks for. */
   readonly activeSession: CallAuth<Session>
   /** An access token, or a service token the account's key signed for this very method; deactivated accounts pass. */
@@ -75,10 +81,12 @@ export function createAuth(options: AuthOptions): Auth {
     return refuseRemoved(account)
   }
 
-  const session = (call: CallContext): Session => ({
-    account: readAccount(readClaims('access', bearer(call)).sub),
-    via: 'session',
-  })
+  const session = (call: CallContext): Session => {
+    const claims = readClaims('access', bearer(call))
+    const scope = parseScope(claims.scope)
+    if (scope === undefined) throw refused('InvalidToken', 'Token has an unknown scope')
+    return { account: readAccount(claims.sub), via: 'session', scope }
+  }
   const refresh = (call: CallContext, allowExpired: boolean): RefreshSession => {
     const { sub, jti } = readClaims('refresh', bearer(call), allowExpired)
     return { account: readAccount(sub), tokenId: jti ?? '' }
@@ -86,12 +94,17 @@ export function createAuth(options: AuthOptions): Auth {
 
   return {
     session,
+    fullSession(call) {
+      const found = session(call)
+      if (found.scope !== 'full') throw new ForbiddenError('an app password cannot do this')
+      return found
+    },
     activeSession: (call) => refuseInactive(session(call)),
     async sessionOrService(call) {
       const token = bearer(call)
       if (isOwnToken(token)) return session(call)
       const { iss } = await serviceAuth.verify(token, { lxm: call.nsid })
-      return { account: readAccount(iss), via: 'service' }
+      return { account: readAccount(iss), via: 'service', scope: 'full' }
     },
     optionalSession: (call) =>
       call.request.headers.get('authorization') === null ? undefined : session(call),

@@ -1,4 +1,6 @@
 import type { Account } from '../accounts/account-store.ts'
+import type { AppPassword, AppPasswordStore } from './app-password-store.ts'
+import { SCOPE_CLAIMS, scopeOf } from './scope.ts'
 import type { RefreshGrant, SessionStore } from './session-store.ts'
 import { signToken } from './token.ts'
 
@@ -13,7 +15,8 @@ export interface TokenPair {
 
 /** Starts and continues sessions. */
 export interface SessionIssuer {
-  start(account: Account): TokenPair
+  /** Starts a session, with an app password when one was used. */
+  start(account: Account, app?: AppPassword): TokenPair
   /** A new pair for a refresh token; `undefined` when the token is no longer good. */
   refresh(account: Account, tokenId: string): TokenPair | undefined
 }
@@ -21,19 +24,20 @@ export interface SessionIssuer {
 /** Makes tokens whose audience is this server. */
 export function createSessionIssuer(options: {
   readonly sessions: SessionStore
+  readonly appPasswords: AppPasswordStore
   readonly secret: string
   readonly serviceDid: string
   readonly now: () => number
 }): SessionIssuer {
-  const { sessions, secret, serviceDid, now } = options
+  const { sessions, appPasswords, secret, serviceDid, now } = options
 
-  function tokens(account: Account, grant: RefreshGrant): TokenPair {
+  function tokens(account: Account, grant: RefreshGrant, app: AppPassword | undefined): TokenPair {
     const iat = Math.floor(now() / 1000)
     const common = { sub: account.did, aud: serviceDid, iat }
     return {
       accessJwt: signToken(
         'access',
-        { ...common, scope: 'com.atproto.access', exp: iat + ACCESS_LIFETIME_MS / 1000 },
+        { ...common, scope: SCOPE_CLAIMS[scopeOf(app)], exp: iat + ACCESS_LIFETIME_MS / 1000 },
         secret,
       ),
       refreshJwt: signToken(
@@ -50,10 +54,13 @@ export function createSessionIssuer(options: {
   }
 
   return {
-    start: (account) => tokens(account, sessions.start(account.did, now())),
+    start: (account, app) => tokens(account, sessions.start(account.did, now(), app?.name), app),
     refresh(account, tokenId) {
       const grant = sessions.rotate(tokenId, now())
-      return grant === undefined ? undefined : tokens(account, grant)
+      if (grant === undefined) return undefined
+      if (grant.app === undefined) return tokens(account, grant, undefined)
+      const app = appPasswords.get(account.did, grant.app)
+      return app === undefined ? undefined : tokens(account, grant, app)
     },
   }
 }
