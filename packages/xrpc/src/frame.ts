@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 import { decodeCborPrefix, encodeCbor } from '@skywright/repo/cbor'
+import { concat } from 'uint8arrays/concat'
 import { InvalidFrameError } from './errors.ts'
 
 export { InvalidFrameError } from './errors.ts'
@@ -72,7 +73,7 @@ export function encodeMessageFrame(
   body: Readonly<Record<string, unknown>>,
 ): Uint8Array {
   if ('$type' in body) throw new TypeError('a frame body carries no $type; the header names it')
-  return join(encodeMessageHeader(type), encodeCbor(body))
+  return concat([encodeMessageHeader(type), encodeCbor(body)])
 }
 
 /**
@@ -91,7 +92,7 @@ export function encodeMessageHeader(type: string): Uint8Array {
 export function encodeErrorFrame(error: string, message?: string): Uint8Array {
   if (error === '') throw new TypeError('error must not be empty')
   const body = message === undefined ? { error } : { error, message }
-  return join(encodeCbor({ op: -1 }), encodeCbor(body))
+  return concat([encodeCbor({ op: -1 }), encodeCbor(body)])
 }
 
 /**
@@ -155,11 +156,4 @@ function isObject(value: unknown): value is Record<string, unknown> {
   if (value === null || typeof value !== 'object') return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
-}
-
-function join(header: Uint8Array, body: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(header.length + body.length)
-  frame.set(header)
-  frame.set(body, header.length)
-  return frame
 }

@@ -39,7 +39,7 @@ describe('entry points', () => {
         'uint8arrays/to-string',
       ],
     ],
-    ['frame.ts', ['@skywright/repo/cbor']],
+    ['frame.ts', ['@skywright/repo/cbor', 'uint8arrays/concat']],
     ['lexicons.ts', ['@atproto/lexicon', 'uint8arrays/from-string', 'uint8arrays/to-string']],
   ])('%s imports nothing but %j', (entry, expected) => {
     const { files, foreign } = reach(entry)
