@@ -3,6 +3,7 @@ import { library } from '../../tsup.base.ts'
 export default library([
   'src/index.ts',
   'src/sqlite.ts',
+  'src/file.ts',
   'src/segments.ts',
   'src/ws.ts',
   'src/workers/index.ts',

@@ -1,6 +1,7 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LogCorruptError } from '../../errors.ts'
+import { replaceFile } from '../../replace-file.ts'
 
 /** What a segment log remembers beside its segments. */
 export interface LogState {
@@ -35,21 +36,5 @@ export async function readLogState(folder: string): Promise<LogState> {
 
 /** Replaces the state in one step, durably. */
 export async function writeLogState(folder: string, state: LogState): Promise<void> {
-  const path = join(folder, FILE)
-  const temporary = `${path}.tmp`
-  {
-    await using file = await open(temporary, 'w')
-    await file.writeFile(JSON.stringify(state))
-    await file.sync()
-  }
-  await rename(temporary, path)
-  await syncFolder(folder)
-}
-
-/** Makes created, renamed and removed files of a folder durable. */
-export async function syncFolder(folder: string): Promise<void> {
-  // Some systems cannot open a folder; they also do not need this.
-  if (process.platform === 'win32') return
-  await using handle = await open(folder, 'r')
-  await handle.sync()
+  await replaceFile(join(folder, FILE), JSON.stringify(state))
 }

@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, rm, truncate, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LogClosedError, LogCorruptError } from '../../errors.ts'
+import { syncFolder } from '../../replace-file.ts'
 import { asError } from '../../verify/reasons.ts'
 import { pageLimits, takePage } from '../pages.ts'
 import type {
@@ -14,7 +15,7 @@ import type {
 import { seedSequence, type SequenceMode } from '../seed.ts'
 import { TailCache } from '../tail-cache.ts'
 import { Waiters } from '../waiters.ts'
-import { readLogState, syncFolder, writeLogState, type LogState } from './log-state.ts'
+import { readLogState, writeLogState, type LogState } from './log-state.ts'
 import { encodeRecord, SEGMENT_MAGIC } from './record.ts'
 import {
   newSegmentInfo,
