@@ -12,7 +12,6 @@ import type { ResyncOptions } from './resync/synchronizer.ts'
 import { Synchronizer } from './resync/synchronizer.ts'
 import { abortError, type Clock } from './timer.ts'
 import { asError } from './verify/reasons.ts'
-import type { VerifiedCommit } from './verify/outcome.ts'
 import type { EventVerifier } from './verify/verifier.ts'
 
 /** An event on its way to its handler. */
@@ -25,6 +24,7 @@ export interface Delivery {
 /**
  * Counts of everything received:
  * received = delivered + filtered + rejected + discontinuous + parked + unknown + invalid + info.
+ * Where a run was stopped, `received` also holds what it had not begun to handle.
  */
 export interface ConsumerCounts {
   received: number
@@ -157,8 +157,9 @@ export class Consumer {
       done()
       this.storeSoon()
     }
-    // With a verifier every commit of an account is looked at, wanted or not: its chain has to be followed.
-    if (!(verify === false ? this.wanted(peek) : this.inScope(peek))) {
+    // Where chains are followed, every commit of an account is looked at, wanted or not.
+    const followsChains = verify !== false && verify.policy !== 'unchained'
+    if (!(followsChains ? this.inScope(peek) : this.wanted(peek))) {
       this.counts.filtered++
       finish()
       return
@@ -193,12 +194,19 @@ export class Consumer {
       return
     }
     if (event.type === 'identity' && verify !== false) verify.purge(event.did)
+    let done = finish
+    if (event.type === 'account' && verify !== false) {
+      const settle = verify.setActive(event.did, event.active)
+      done = () => {
+        this.finishAfter(settle(), finish)
+      }
+    }
     if (wanted()) {
-      await this.deliver(trustedEvent(event, source), finish)
+      await this.deliver(trustedEvent(event, source), done)
       return
     }
     this.counts.filtered++
-    finish()
+    done()
   }
 
   private async acceptCommit(
@@ -237,7 +245,7 @@ export class Consumer {
     }
     const { verified } = outcome
     const settle = (): void => {
-      this.settle(verify, verified, finish)
+      this.finishAfter(verify.settle(verified), finish)
     }
     if (outcome.status === 'discontinuous') {
       onIssue({ kind: 'discontinuous', source, seq, did, reason: outcome.reason })
@@ -328,8 +336,7 @@ export class Consumer {
     }
   }
 
-  private settle(verify: EventVerifier, verified: VerifiedCommit, finish: () => void): void {
-    const settled = verify.settle(verified)
+  private finishAfter(settled: void | Promise<void>, finish: () => void): void {
     if (settled instanceof Promise) {
       void settled.then(finish, (error: unknown) => {
         this.fail(error)

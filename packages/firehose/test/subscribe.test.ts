@@ -321,6 +321,82 @@ describe('a filter over verified commits', () => {
     expect(counts.filtered).toBeGreaterThan(150)
     expect(counts.received).toBe(last + 1)
   })
+
+  it('costs nothing for what it drops where chains are not followed', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 40, seed: 22 })
+    const [one, two] = network.accounts
+    for (let i = 0; i < 50; i++) await network.step(one)
+    const identity = network.identitySource()
+    const stop = new AbortController()
+    const marker = await network.send(two!, network.identityEvent(two!))
+    let wanted = 0
+    const issues: FirehoseIssue[] = []
+    const counts = await runRepos({
+      service: 'https://pds0.test',
+      cursor: 0,
+      open: network.loopback.open,
+      signal: stop.signal,
+      verify: createEventVerifier({
+        identity,
+        chain: createMemoryChainStore(),
+        policy: 'unchained',
+        now: network.now,
+      }),
+      filter: { collections: ['app.bsky.graph.*'] },
+      lagMs: Infinity,
+      onIssue: (issue) => issues.push(issue),
+      handle: (event) => {
+        if (event.type === 'commit') {
+          expect(event).toMatchObject({ did: one!.did, verified: true })
+          wanted++
+        }
+        if (event.seq === marker) stop.abort()
+      },
+    })
+    expect(wanted).toBeGreaterThan(3)
+    expect(issues).toEqual([])
+    expect(identity.resolutions).toBe(1)
+    expect(counts.filtered).toBe(50 - wanted + 40)
+  })
+})
+
+describe('a verified consumer', () => {
+  it('delivers no commits of an account between its end and its return', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 23 })
+    const [account] = network.accounts
+    const say = async (active: boolean) => {
+      account!.active = active
+      return await network.send(account!, network.accountEvent(account!))
+    }
+    const before = await network.step(account)
+    await say(false)
+    const hidden = await network.write(account!)
+    await network.send(account!, hidden)
+    const last = await say(true)
+    const stop = new AbortController()
+    const revs: string[] = []
+    const issues: FirehoseIssue[] = []
+    await runRepos({
+      service: 'https://pds0.test',
+      cursor: 3,
+      open: network.loopback.open,
+      signal: stop.signal,
+      verify: createEventVerifier({
+        identity: network.identitySource(),
+        chain: createMemoryChainStore(),
+        policy: 'relay',
+        now: network.now,
+      }),
+      lagMs: Infinity,
+      onIssue: (issue) => issues.push(issue),
+      handle: (event) => {
+        if (event.type === 'commit') revs.push(event.rev)
+        if (event.seq === last) stop.abort()
+      },
+    })
+    expect(revs).toEqual([before.type === 'commit' ? before.rev : ''])
+    expect(issues).toMatchObject([{ kind: 'rejected', reason: 'inactive-account' }])
+  })
 })
 
 describe('runRepos', () => {

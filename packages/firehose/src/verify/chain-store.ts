@@ -7,6 +7,10 @@ export interface ChainStore {
   put(did: string, state: ChainState): void | Promise<void>
   /** Forgets a repository: its next commit is discontinuous. */
   delete(did: string): void | Promise<void>
+  /** Whether the account was last said to be inactive. Absent: the store does not remember, none is. */
+  isInactive?(did: string): boolean | Promise<boolean>
+  /** Remembers what was last said of the account. May become durable only at the next {@link flush}. */
+  setInactive?(did: string, inactive: boolean): void | Promise<void>
   /** Resolves when every {@link put} before is durable. A cursor is stored only after it. */
   flush?(): void | Promise<void>
 }
@@ -14,6 +18,7 @@ export interface ChainStore {
 /** A chain store that forgets at exit. */
 export function createMemoryChainStore(): ChainStore {
   const states = new Map<string, ChainState>()
+  const inactive = new Set<string>()
   return {
     get: (did) => states.get(did),
     put: (did, state) => {
@@ -21,6 +26,11 @@ export function createMemoryChainStore(): ChainStore {
     },
     delete: (did) => {
       states.delete(did)
+    },
+    isInactive: (did) => inactive.has(did),
+    setInactive: (did, isInactive) => {
+      if (isInactive) inactive.add(did)
+      else inactive.delete(did)
     },
   }
 }

@@ -9,7 +9,7 @@ const DEFAULT_MAX_CACHED = 200_000
 const MAX_DIRTY = 10_000
 
 export interface SqliteChainStoreOptions {
-  /** An open database, or the path of one to open. Its table is `event_chain`. */
+  /** An open database, or the path of one to open. Its tables are `event_chain` and `event_inactive`. */
   readonly database: DatabaseSync | string
   /** Repositories whose state is also kept in memory. @defaultValue 200 000 */
   readonly maxCached?: number
@@ -19,6 +19,8 @@ export interface SqliteChainStore extends ChainStore, AsyncDisposable {
   get(did: string): ChainState | undefined
   put(did: string, state: ChainState): void
   delete(did: string): void
+  isInactive(did: string): boolean
+  setInactive(did: string, inactive: boolean): void
   flush(): void
 }
 
@@ -37,8 +39,12 @@ class CachedChainStore implements SqliteChainStore {
   private readonly select: StatementSync
   private readonly upsert: StatementSync
   private readonly remove: StatementSync
+  private readonly selectInactive: StatementSync
+  private readonly insertInactive: StatementSync
+  private readonly removeInactive: StatementSync
   private readonly cache = new Map<string, ChainState>()
   private readonly dirty = new Map<string, ChainState | undefined>()
+  private readonly dirtyInactive = new Map<string, boolean>()
 
   constructor({ database, maxCached = DEFAULT_MAX_CACHED }: SqliteChainStoreOptions) {
     const opened = openDatabase(database)
@@ -51,7 +57,8 @@ class CachedChainStore implements SqliteChainStore {
         rev TEXT NOT NULL,
         data TEXT NOT NULL,
         commit_cid TEXT NOT NULL
-      ) WITHOUT ROWID
+      ) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS event_inactive (did TEXT PRIMARY KEY) WITHOUT ROWID;
     `)
     this.select = this.database.prepare(
       'SELECT rev, data, commit_cid FROM event_chain WHERE did = ?',
@@ -60,6 +67,9 @@ class CachedChainStore implements SqliteChainStore {
       'INSERT INTO event_chain VALUES (?, ?, ?, ?) ON CONFLICT (did) DO UPDATE SET rev = excluded.rev, data = excluded.data, commit_cid = excluded.commit_cid',
     )
     this.remove = this.database.prepare('DELETE FROM event_chain WHERE did = ?')
+    this.selectInactive = this.database.prepare('SELECT 1 FROM event_inactive WHERE did = ?')
+    this.insertInactive = this.database.prepare('INSERT OR IGNORE INTO event_inactive VALUES (?)')
+    this.removeInactive = this.database.prepare('DELETE FROM event_inactive WHERE did = ?')
   }
 
   get(did: string): ChainState | undefined {
@@ -88,8 +98,18 @@ class CachedChainStore implements SqliteChainStore {
     this.dirty.set(did, undefined)
   }
 
+  isInactive(did: string): boolean {
+    return this.dirtyInactive.get(did) ?? this.selectInactive.get(did) !== undefined
+  }
+
+  setInactive(did: string, inactive: boolean): void {
+    if (this.isInactive(did) === inactive) return
+    this.dirtyInactive.set(did, inactive)
+    if (this.dirtyInactive.size >= MAX_DIRTY) this.flush()
+  }
+
   flush(): void {
-    if (this.dirty.size === 0) return
+    if (this.dirty.size === 0 && this.dirtyInactive.size === 0) return
     // A transaction somebody else opened on this database carries these rows too; its commit makes them durable.
     const own = !this.database.isTransaction
     if (own) this.database.exec('BEGIN IMMEDIATE')
@@ -98,12 +118,17 @@ class CachedChainStore implements SqliteChainStore {
         if (state === undefined) this.remove.run(did)
         else this.upsert.run(did, state.rev, state.data, state.commit)
       }
+      for (const [did, inactive] of this.dirtyInactive) {
+        const statement = inactive ? this.insertInactive : this.removeInactive
+        statement.run(did)
+      }
       if (own) this.database.exec('COMMIT')
     } catch (error) {
       if (own && this.database.isTransaction) this.database.exec('ROLLBACK')
       throw error
     }
     this.dirty.clear()
+    this.dirtyInactive.clear()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

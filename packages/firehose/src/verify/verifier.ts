@@ -12,10 +12,13 @@ import type { AccountIdentity, IdentitySource, SigningKey } from './identity.ts'
  *
  * - `consumer`: the outcome is `discontinuous`, the known state stays, and so do the outcomes after it until the
  *   repository was fetched again. A repository never seen before is discontinuous too, unless this is its first commit.
+ * - `unchained`: do not ask. Each commit is proven by itself and has to be newer than the last one, but that one before
+ *   it is missing goes unnoticed. In return a consumer does not look at commits its filter drops, neither proving them
+ *   nor resolving their accounts.
  * - `relay`: pass it on and adopt its state. The outcome is still `discontinuous`, to be counted, but the next commit
  *   continues from it. A repository never seen before is accepted.
  */
-export type ChainPolicy = 'consumer' | 'relay'
+export type ChainPolicy = 'consumer' | 'relay' | 'unchained'
 
 export interface EventVerifierOptions {
   readonly identity: IdentitySource
@@ -69,6 +72,12 @@ export interface EventVerifier {
   state(did: string): Promise<ChainState | undefined>
   /** After `#identity`: the next event resolves afresh. */
   purge(did: string): void
+  /**
+   * After `#account`: commits of an inactive account are rejected until it is active again.
+   *
+   * @returns stores that; to be called when the event was completely handled, and with it every commit before it.
+   */
+  setActive(did: string, active: boolean): () => void | Promise<void>
 }
 
 /** Makes a verifier over an identity source and a chain store. */
@@ -84,6 +93,8 @@ class ChainVerifier implements EventVerifier {
   private readonly isFutureRev: (rev: string) => boolean
   /** Verified and not yet settled: newer than what the store says. */
   private readonly staged = new Map<string, ChainState>()
+  /** What `#account` events said that are not completely handled yet. */
+  private readonly stagedActive = new Map<string, { readonly active: boolean }>()
 
   constructor({
     identity,
@@ -102,6 +113,7 @@ class ChainVerifier implements EventVerifier {
   async verify(event: CommitEvent | SyncEvent, options: VerifyEventOptions = {}): Promise<Outcome> {
     const flaw = checkEvent(event, this.isFutureRev)
     if (flaw !== undefined) return { status: 'rejected', reason: flaw }
+    if (await this.isInactive(event.did)) return { status: 'rejected', reason: 'inactive-account' }
     const known = await this.state(event.did)
     if (known !== undefined && event.rev <= known.rev) {
       return { status: 'rejected', reason: 'stale-rev' }
@@ -117,7 +129,8 @@ class ChainVerifier implements EventVerifier {
       state: { rev: event.rev, data: proven.data.toString(), commit: proven.commit.toString() },
     }
     const reason = this.discontinuity(event, known, verified)
-    if (reason === undefined || this.policy === 'relay') this.staged.set(event.did, verified.state)
+    if (reason === undefined || this.policy !== 'consumer')
+      this.staged.set(event.did, verified.state)
     return reason === undefined
       ? { status: 'accepted', verified }
       : { status: 'discontinuous', reason, verified }
@@ -147,6 +160,20 @@ class ChainVerifier implements EventVerifier {
 
   purge(did: string): void {
     this.identity.purge(did)
+  }
+
+  setActive(did: string, active: boolean): () => void | Promise<void> {
+    const staged = { active }
+    this.stagedActive.set(did, staged)
+    return () => {
+      if (this.stagedActive.get(did) === staged) this.stagedActive.delete(did)
+      return this.chain.setInactive?.(did, !active)
+    }
+  }
+
+  private async isInactive(did: string): Promise<boolean> {
+    const staged = this.stagedActive.get(did)
+    return staged === undefined ? ((await this.chain.isInactive?.(did)) ?? false) : !staged.active
   }
 
   /** Identity, host and proof, with one fresh look at the identity when the known one does not fit. */
@@ -197,6 +224,7 @@ class ChainVerifier implements EventVerifier {
     known: ChainState | undefined,
     { data }: VerifiedCommit,
   ): DiscontinuityReason | undefined {
+    if (this.policy === 'unchained') return undefined
     if (known === undefined) {
       const isFirst = event.type === 'commit' && event.since === null
       return this.policy === 'relay' || isFirst ? undefined : 'unknown-repo'
