@@ -10,6 +10,10 @@ export function refuseUpgrade(
   socket.on('error', () => {
     socket.destroy()
   })
+  // Node keeps such sockets half open, for as long as the other side likes.
+  socket.once('finish', () => {
+    socket.destroy()
+  })
   const body = new TextEncoder().encode(text)
   const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: ${String(body.length)}\r\n\r\n`
   socket.write(head)
