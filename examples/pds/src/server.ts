@@ -37,7 +37,10 @@ import { getPreferences } from './methods/app.bsky.actor.getPreferences.ts'
 import { putPreferences } from './methods/app.bsky.actor.putPreferences.ts'
 import { getFeed } from './methods/app.bsky.feed.getFeed.ts'
 import { getRecommendedDidCredentials } from './methods/com.atproto.identity.getRecommendedDidCredentials.ts'
+import { requestPlcOperationSignature } from './methods/com.atproto.identity.requestPlcOperationSignature.ts'
 import { resolveHandle } from './methods/com.atproto.identity.resolveHandle.ts'
+import { signPlcOperation } from './methods/com.atproto.identity.signPlcOperation.ts'
+import { submitPlcOperation } from './methods/com.atproto.identity.submitPlcOperation.ts'
 import { updateHandle } from './methods/com.atproto.identity.updateHandle.ts'
 import { applyWrites } from './methods/com.atproto.repo.applyWrites.ts'
 import { createRecord } from './methods/com.atproto.repo.createRecord.ts'
@@ -275,6 +278,18 @@ export async function startPds(
       plc,
       rotationKey,
       handleDomains,
+      limiter: limits.handles,
+    }),
+    requestPlcOperationSignature({ auth, sendConfirmation }),
+    signPlcOperation({ auth, confirmations, plc, rotationKey, now }),
+    submitPlcOperation({
+      auth,
+      accounts,
+      repos,
+      plc,
+      resolver,
+      rotationKey: rotationKey.didKey,
+      publicUrl,
       limiter: limits.handles,
     }),
     resolveHandle({ accounts, resolver, handleDomains }),

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AtpAgent } from '@atproto/api'
+import { pino, type Logger } from 'pino'
 import { createMemoryPlcStore, createPlcDirectory } from '@skywright/identity/plc-directory'
 import {
   devConfig,
@@ -80,6 +81,21 @@ export async function startTestPds(
       await folder[Symbol.asyncDispose]()
     },
   }
+}
+
+/** A log that says nothing and keeps the confirmation codes that go to it. */
+export function collectCodes(): { readonly log: Logger; readonly codes: string[] } {
+  const codes: string[] = []
+  const log = pino(
+    { base: null },
+    {
+      write(line: string) {
+        const { code } = JSON.parse(line) as { readonly code?: string }
+        if (code !== undefined) codes.push(code)
+      },
+    },
+  )
+  return { log, codes }
 }
 
 /** What came back from a bare HTTP call. */

@@ -8,9 +8,9 @@ import { verifyRepo } from '@skywright/repo'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase } from '../src/database.ts'
-import type { Logger } from '../src/log.ts'
 import {
   call,
+  collectCodes,
   createPlcFetch,
   PASSWORD,
   PLC_URL,
@@ -150,17 +150,8 @@ describe('updateHandle', () => {
 })
 
 describe('deleteAccount', () => {
-  const codes: string[] = []
-  const quiet = (): void => undefined
-  const log = {
-    info: quiet,
-    debug: quiet,
-    error: quiet,
-    warn: (entry: { readonly code?: string }) => entry.code !== undefined && codes.push(entry.code),
-    isLevelEnabled: () => false,
-  } as unknown as Logger
-
   it('takes password and code, leaves nothing, and is the last the network hears', async () => {
+    const { log, codes } = collectCodes()
     await using other = await startTestPds({}, { log, fetch: server.fetch })
     const gone = await other.account('gone')
     const { data } = await gone.agent.uploadBlob(Buffer.from('blob'), { encoding: 'text/plain' })

@@ -1,17 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { AtpAgent } from '@atproto/api'
 import { decodeEvent, type SyncEvent } from '@skywright/firehose'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
 import { createResolver, getSigningKey } from '@skywright/identity'
-import { importPrivateKey } from '@skywright/identity/keys'
-import { createPlcClient, updatePlcOperation } from '@skywright/identity/plc'
 import { verifyRepo } from '@skywright/repo'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase } from '../src/database.ts'
 import {
   call,
+  collectCodes,
   createPlcFetch,
   PASSWORD,
   PLC_URL,
@@ -23,12 +20,13 @@ import {
 const CREATE = 'com.atproto.server.createAccount'
 const IMPORT = 'com.atproto.repo.importRepo'
 const fetch = createPlcFetch()
+const { log, codes } = collectCodes()
 let from: TestPds
 let to: TestPds
 let alice: TestAccount
 
 beforeAll(async () => {
-  from = await startTestPds({}, { fetch })
+  from = await startTestPds({}, { fetch, log })
   to = await startTestPds({ handleDomains: ['.new.test'] }, { fetch })
   alice = await from.account('alice')
 })
@@ -49,16 +47,53 @@ function moveIn(token: string | undefined, change: object = {}): ReturnType<type
   })
 }
 
-/** Hands an account over as its owner would: the old server's rotation key signs the change. */
-async function pointIdentityAt(agent: AtpAgent, did: string): Promise<void> {
-  const secrets = JSON.parse(await readFile(join(from.folder, 'secrets.json'), 'utf8')) as {
-    plcRotationKey: string
+/** Hands an account over as its owner would: the old server signs the change, the new one enters it. */
+async function pointIdentityAt(agent: AtpAgent): Promise<void> {
+  const { data: credentials } = await agent.com.atproto.identity.getRecommendedDidCredentials()
+  const old = alice.agent.com.atproto.identity
+  const sign = (change: object): ReturnType<typeof call> =>
+    call(from.url, 'com.atproto.identity.signPlcOperation', {
+      token: alice.accessJwt,
+      json: { ...credentials, ...change },
+    })
+  await old.requestPlcOperationSignature()
+  const token = codes.at(-1) ?? ''
+  for (const wrong of [{}, { token: '' }, { token: 'AAAAA-AAAAA' }]) {
+    expect(await sign(wrong)).toMatchObject({ status: 400, body: { error: 'InvalidToken' } })
   }
-  const plc = createPlcClient({ url: PLC_URL, fetch })
-  const { data } = await agent.com.atproto.identity.getRecommendedDidCredentials()
-  const change = data as unknown as Parameters<typeof updatePlcOperation>[1]
-  const key = importPrivateKey('k256', secrets.plcRotationKey)
-  await plc.submit(did, await updatePlcOperation(await plc.lastOperation(did), change, key))
+  for (const wrong of [
+    { rotationKeys: [] },
+    { rotationKeys: ['did:key:nonsense'] },
+    { verificationMethods: [1] },
+    { services: { atproto_pds: 'https://pds.example.com' } },
+  ]) {
+    expect(await sign({ token, ...wrong })).toMatchObject({
+      status: 400,
+      body: { error: 'InvalidRequest' },
+    })
+  }
+  const { data } = await old.signPlcOperation({ token, ...credentials })
+  expect(await sign({ token })).toMatchObject({ status: 400, body: { error: 'InvalidToken' } })
+
+  const submit = (operation: object): ReturnType<typeof call> =>
+    call(to.url, 'com.atproto.identity.submitPlcOperation', {
+      token: agent.session?.accessJwt ?? '',
+      json: { operation },
+    })
+  for (const change of [
+    { rotationKeys: ['did:key:zQ3shhCGUqDKjStzuDxPkTxN6ujddP4RkEKJJouJGRRkaLGbg'] },
+    { alsoKnownAs: ['at://other.new.test'] },
+    { verificationMethods: {} },
+    { services: {} },
+    { type: 'plc_tombstone' },
+    { sig: 'AAAA' },
+  ]) {
+    expect(await submit({ ...data.operation, ...change })).toMatchObject({
+      status: 400,
+      body: { error: 'InvalidRequest' },
+    })
+  }
+  expect((await submit(data.operation)).status).toBe(200)
 }
 
 describe('moving an account here', () => {
@@ -145,7 +180,7 @@ describe('moving an account here', () => {
     }
     expect((await agent.com.atproto.repo.listMissingBlobs()).data.blobs).toEqual([])
 
-    await pointIdentityAt(agent, alice.did)
+    await pointIdentityAt(agent)
     await agent.com.atproto.server.activateAccount()
     await alice.agent.com.atproto.server.deactivateAccount({})
     const { data: status } = await agent.com.atproto.server.checkAccountStatus()

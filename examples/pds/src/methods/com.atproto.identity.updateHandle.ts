@@ -10,6 +10,7 @@ import {
 import { atproto } from '@skywright/xrpc/lexicons'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { checkLocalHandle } from '../accounts/handle-policy.ts'
+import { plcFailure } from '../accounts/plc-failure.ts'
 import { requireLocalAccount } from '../accounts/local-account.ts'
 import type { RateLimiter } from '../rate-limits.ts'
 import type { RepoHost } from '../repos/repo-host.ts'
@@ -59,7 +60,7 @@ export function updateHandle(options: {
         .then((last) => updatePlcOperation(last, { handle }, rotationKey))
         .then((operation) => plc.submit(did, operation, { signal }))
         .catch((cause: unknown) => {
-          throw new UpstreamFailureError('the PLC directory did not take the handle', { cause })
+          throw plcFailure(cause)
         })
     }
     repos.announce(
