@@ -36,7 +36,8 @@ export function openSqliteIdentityCache(
   const own = typeof options.database === 'string'
   const database =
     typeof options.database === 'string' ? new DatabaseSync(options.database) : options.database
-  if (own) database.exec('pragma journal_mode = wal; pragma synchronous = off')
+  if (own)
+    database.exec('pragma busy_timeout = 1000; pragma journal_mode = wal; pragma synchronous = off')
   database.exec(SCHEMA)
   const select = database.prepare(
     'select fetched_at_ms as fetchedAtMs, answer from identity_cache where key = ?',

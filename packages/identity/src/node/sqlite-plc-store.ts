@@ -27,12 +27,15 @@ export function openSqlitePlcStore(options: SqlitePlcStoreOptions): PlcStore & D
   const own = typeof options.database === 'string'
   const database =
     typeof options.database === 'string' ? new DatabaseSync(options.database) : options.database
-  if (own) database.exec('pragma journal_mode = wal; pragma synchronous = full')
+  if (own)
+    database.exec(
+      'pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full',
+    )
   database.exec(SCHEMA)
   const byDid = database.prepare(`select ${COLUMNS} from plc_operations where did = ? order by seq`)
-  const count = database.prepare('select count(*) as n from plc_operations where did = ?')
   const insert = database.prepare(
-    'insert into plc_operations (did, cid, operation, nullified, created_at) values (?, ?, ?, ?, ?)',
+    `insert into plc_operations (did, cid, operation, nullified, created_at) select ?, ?, ?, ?, ?
+     where (select count(*) from plc_operations where did = ?) = ?`,
   )
   const nullifyOne = database.prepare(
     'update plc_operations set nullified = 1 where did = ? and cid = ?',
@@ -48,23 +51,23 @@ export function openSqlitePlcStore(options: SqlitePlcStoreOptions): PlcStore & D
   return {
     entries: (did) => byDid.all(did).map(readRow),
     append(entry, { expectedLength, nullify }) {
-      // A savepoint nests in a transaction of whoever shares the database.
+      // A savepoint nests in a transaction of whoever shares the database. It begins with a write: after a read
+      // SQLite would not wait for another writer.
       database.exec('savepoint plc_append')
       try {
-        if (number(count.get(entry.did), 'n') !== expectedLength) {
-          database.exec('release plc_append')
-          return undefined
-        }
-        for (const cid of nullify) nullifyOne.run(entry.did, cid)
-        const { lastInsertRowid } = insert.run(
+        const { changes, lastInsertRowid } = insert.run(
           entry.did,
           entry.cid,
           JSON.stringify(entry.operation),
           entry.nullified ? 1 : 0,
           entry.createdAt,
+          entry.did,
+          expectedLength,
         )
+        const added = Number(changes) === 1
+        if (added) for (const cid of nullify) nullifyOne.run(entry.did, cid)
         database.exec('release plc_append')
-        return Number(lastInsertRowid)
+        return added ? Number(lastInsertRowid) : undefined
       } catch (error) {
         database.exec('rollback to plc_append; release plc_append')
         throw error

@@ -155,7 +155,7 @@ function placeOperation(
     return { cid, nullified: [] }
   }
   if (operation.type === 'create') throw new InvalidPlcOperationError('create is not first')
-  const prevIndex = chain.findIndex((entry) => entry.cid === operation.prev)
+  const prevIndex = chain.findLastIndex((entry) => entry.cid === operation.prev)
   const prev = chain[prevIndex]
   if (prev === undefined) throw new InvalidPlcOperationError('prev is not in the surviving chain')
   const keys = plcOperationData(prev.operation)?.rotationKeys
