@@ -4,6 +4,11 @@ import { join } from 'node:path'
 import { devConfig as appViewConfig, startAppView, type AppView } from '@example/appview'
 import { devConfig as pdsConfig, startPds, type Pds } from '@example/pds'
 import { readConfig as readRelayConfig, startRelay, type RunningRelay } from '@example/relay'
+import {
+  readConfig as readStatusphereConfig,
+  startStatusphere,
+  type Statusphere,
+} from '@example/statusphere'
 import { createNodeResolver } from '@skywright/identity/node'
 import { createTestDns } from './test-dns.ts'
 import { startPlcServer } from './plc-server.ts'
@@ -31,11 +36,12 @@ export interface Network extends AsyncDisposable {
   readonly relay: RunningRelay
   readonly appView: AppView
   readonly pds: readonly NetworkPds[]
+  readonly statusphere: Statusphere
   readonly dataDirectory: string
 }
 
 /**
- * Boots a PLC directory, PDSes, a relay and an AppView in this process, each on its own port of loopback and with its
+ * Boots a PLC directory, PDSes, a relay, an AppView and a statusphere in this process, each on its own port of loopback and with its
  * own files, connected as they are in the world: by URL, DID document and WebSocket, never by a reference.
  *
  * @throws what Node throws when a port of an earlier run in the same folder is taken
@@ -100,11 +106,26 @@ export async function startNetwork(options: NetworkOptions = {}): Promise<Networ
     dns.delegate(handleDomain, server.url)
     pds.push({ url: server.url, did: server.did, handleDomain })
   }
+  const statusphere = resources.use(
+    await startStatusphere(
+      {
+        ...readStatusphereConfig({}),
+        port: ports.statusphere,
+        dataDirectory: folder('statusphere'),
+        plcUrl: plc.url,
+        relay: relay.url,
+        dev: true,
+        logLevel,
+      },
+      { resolver: resolver() },
+    ),
+  )
   writePorts(dataDirectory, {
     plc: portOf(plc.url),
     relay: portOf(relay.url),
     appView: portOf(appView.url),
     pds: pds.map((server) => portOf(server.url)),
+    statusphere: portOf(statusphere.url),
   })
   const running = resources.move()
   return {
@@ -112,6 +133,7 @@ export async function startNetwork(options: NetworkOptions = {}): Promise<Networ
     relay,
     appView,
     pds,
+    statusphere,
     dataDirectory,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }

@@ -10,6 +10,7 @@ export interface Ports {
   readonly relay: number
   readonly appView: number
   readonly pds: readonly number[]
+  readonly statusphere: number
 }
 
 const FILE = 'network.json'
@@ -22,11 +23,12 @@ export function readPorts(dataDirectory: string, pdsCount: number): Ports {
     relay: 0,
     appView: 0,
     pds: Array.from({ length: pdsCount }, () => 0),
+    statusphere: 0,
   }
   if (!existsSync(file)) return free
   const saved: unknown = JSON.parse(readFileSync(file, 'utf8'))
   if (!isPorts(saved)) throw new Error(`not a file of ports; file=${file}`)
-  return { ...saved, pds: free.pds.map((port, index) => saved.pds[index] ?? port) }
+  return { ...free, ...saved, pds: free.pds.map((port, index) => saved.pds[index] ?? port) }
 }
 
 export function writePorts(dataDirectory: string, ports: Ports): void {
@@ -38,10 +40,17 @@ export function portOf(url: string): number {
   return Number(new URL(url).port)
 }
 
-function isPorts(value: unknown): value is Ports {
+/** A file from before there was a statusphere has no port of it. */
+function isPorts(value: unknown): value is Omit<Ports, 'statusphere'> & Partial<Ports> {
   if (typeof value !== 'object' || value === null) return false
-  const { plc, relay, appView, pds } = value as Partial<Record<keyof Ports, unknown>>
-  return [plc, relay, appView].every(isPort) && Array.isArray(pds) && pds.every(isPort)
+  const {
+    plc,
+    relay,
+    appView,
+    pds,
+    statusphere = 1,
+  } = value as Partial<Record<keyof Ports, unknown>>
+  return [plc, relay, appView, statusphere].every(isPort) && Array.isArray(pds) && pds.every(isPort)
 }
 
 function isPort(value: unknown): value is number {

@@ -11,6 +11,7 @@ export function describeNetwork(network: Network, startMs: number): string {
     ]),
     ['relay', network.relay.url],
     ['AppView', `${network.appView.url}   ${network.appView.did}`],
+    ['statusphere', `${network.statusphere.url}   in a browser, with a login from below`],
     ['data', network.dataDirectory],
   ]
   const lines = rows.map(([name = '', value = '']) => `  ${name.padEnd(14)} ${value}`)

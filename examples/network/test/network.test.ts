@@ -75,6 +75,7 @@ describe('a network whose data is kept', () => {
       await using second = await startNetwork({ dataDirectory })
       expect(second.pds).toEqual(first.pds)
       expect(second.appView.url).toBe(first.appView.url)
+      expect(second.statusphere.url).toBe(first.statusphere.url)
       const login = before.logins[0]!
       const agent = new AtpAgent({ service: login.service })
       await agent.login({ identifier: login.handle, password: login.password })
