@@ -56,11 +56,28 @@ export interface IndexPositionEvent {
 }
 
 /**
+ * The source knows that events were missed and not of which accounts: it reached back too little, lost its numbers, or
+ * begins here. The indexer remembers it until the repos are listed again and queued.
+ */
+export interface IndexMissedEvent {
+  readonly type: 'missed'
+  /** `OutdatedCursor`, `FutureCursor`, `NoCursor` … */
+  readonly reason: string
+}
+
+/** One of several services a source may follow in turn, each with numbers of its own; absent for a source of one. */
+interface FromUpstream {
+  readonly upstream?: string | undefined
+}
+
+/**
  * What a source yields. An event with a `cursor` (even undefined) does not move the source's position to its own `seq`
  * but to that cursor: events of other accounts may still be on their way.
  */
 export type SourcedEvent =
-  (IndexEvent & { readonly cursor?: number | undefined }) | IndexPositionEvent
+  | (IndexEvent & FromUpstream & { readonly cursor?: number | undefined })
+  | (IndexPositionEvent & FromUpstream)
+  | IndexMissedEvent
 
 /**
  * A stream of events with a durable position.
@@ -74,6 +91,8 @@ export interface EventSource {
   /** Starts or resumes; ends when the signal aborts or the upstream is finished. */
   events(options: {
     readonly cursor: number | undefined
+    /** The stored position of one of several upstreams. */
+    readonly cursorOf?: (upstream: string) => Promise<number | undefined>
     readonly signal: AbortSignal
   }): AsyncIterable<SourcedEvent>
 }

@@ -53,6 +53,7 @@ export type {
   IndexCommitEvent,
   IndexEvent,
   IndexIdentityEvent,
+  IndexMissedEvent,
   IndexOp,
   IndexPositionEvent,
   IndexSyncEvent,

@@ -30,6 +30,14 @@ export interface IndexerOptions<D extends Declarations> {
   /** Fetches and verifies repos for backfill and repair; without one, gaps are recorded and stay. */
   readonly fetchRepo?: RepoFetcher
   /**
+   * Lists the repos that may hold records, e.g. `({ signal }) => listRepos({ service, collection, signal })`. Called when a
+   * source says that events were missed (at its very start, after an outage longer than it keeps events): what is listed
+   * is fetched. Needs `fetchRepo`. @defaultValue the accounts indexed so far
+   */
+  readonly listRepos?: (options: {
+    readonly signal: AbortSignal
+  }) => Iterable<string | ListedRepo> | AsyncIterable<string | ListedRepo>
+  /**
    * Which accounts are remembered: those with something to index or to hide, or `all` that the source tells of. A server
    * that shows accounts as such wants all; an index of one small collection does not.
    * @defaultValue 'with-records'
@@ -83,6 +91,15 @@ export type IndexIssue =
       readonly did: string
       readonly seq: number
       readonly error: unknown
+    }
+  /** Events were missed; the repos are listed and fetched by themselves, with `fetchRepo`. */
+  | { readonly kind: 'missed'; readonly source: string; readonly reason: string }
+  /** Listing the repos after that failed; it is tried again. */
+  | {
+      readonly kind: 'listing-failed'
+      readonly source: string
+      readonly error: unknown
+      readonly attempt: number
     }
   | { readonly kind: 'drift'; readonly did: string; readonly records: number }
   | { readonly kind: 'gap'; readonly did: string; readonly rev: string }

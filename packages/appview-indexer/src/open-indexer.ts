@@ -20,6 +20,7 @@ import type {
   ReconcileOptions,
   ReconcileResult,
 } from './indexer.ts'
+import { indexedRepos, isMissedMark, MissedEvents } from './missed-events.ts'
 import { Reader } from './query/reader.ts'
 import { reconcileRepos, sampleRepos } from './reconcile.ts'
 import { applyRepoSnapshot, workRepos } from './repo-worker.ts'
@@ -89,6 +90,7 @@ class DefaultIndexer extends Reader {
   readonly #now: () => number
   readonly #onIssue: (issue: IndexIssue) => void
   readonly #delay: Delay
+  readonly #missed: MissedEvents
   readonly #running = new Set<Promise<unknown>>()
   readonly #stop = new AbortController()
   readonly #totals = { batches: 0, events: 0, records: 0 }
@@ -104,6 +106,15 @@ class DefaultIndexer extends Reader {
     this.#now = options.now ?? Date.now
     this.#onIssue = options.onIssue ?? ((): void => undefined)
     this.#delay = options.delay ?? timerDelay
+    this.#missed = new MissedEvents({
+      store: options.store,
+      writer,
+      canFetch: options.fetchRepo !== undefined,
+      listRepos: options.listRepos ?? ((): AsyncIterable<string> => indexedRepos(options.store)),
+      queue: (repos, signal) => this.#queueRepos(repos, signal),
+      onIssue: this.#onIssue,
+      delay: this.#delay,
+    })
   }
 
   #context(): EngineContext {
@@ -133,20 +144,31 @@ class DefaultIndexer extends Reader {
     options: { readonly source?: string } = {},
   ): Promise<BatchResult> {
     const { source } = options
-    const last = events.at(-1)
+    const last = events.findLast((event) => event.type !== 'missed')
     // An event that overtook others does not move the cursor past them.
     const seq = last !== undefined && 'cursor' in last ? last.cursor : last?.seq
     const indexed = events.filter(
-      (event) => event.type !== 'position' && isOfShard(event.did, this.#shard),
-    ) as readonly IndexEvent[]
+      (event): event is IndexEvent =>
+        event.type !== 'position' && event.type !== 'missed' && isOfShard(event.did, this.#shard),
+    )
     const cursor =
       source === undefined || seq === undefined
         ? undefined
-        : { source: this.#cursorName(source), seq }
+        : { source: this.#cursorName(last?.upstream ?? source), seq }
+    const missed = events.filter((event) => event.type === 'missed')
+    const marked =
+      missed.length > 0 ? this.#missed.nameOf(this.#cursorName(source ?? '')) : undefined
     const started = this.#now()
-    const outcome = await this.#writer.transact((tx, context) =>
-      applyEvents(context, tx, indexed, cursor),
-    )
+    const outcome = await this.#writer.transact(function* (tx, context) {
+      const applied = yield* applyEvents(context, tx, indexed, cursor)
+      if (marked !== undefined) yield* ask(tx.setCursor(marked, 1, context.now))
+      return applied
+    })
+    for (const { reason } of missed) {
+      this.#missed.add()
+      this.#onIssue({ kind: 'missed', source: source ?? '', reason })
+    }
+    if (missed.length > 0) this.#writer.announceWork()
     this.#totals.batches++
     this.#totals.events += indexed.length
     this.#totals.records += outcome.records
@@ -196,11 +218,16 @@ class DefaultIndexer extends Reader {
   async #run(source: EventSource, signal: AbortSignal): Promise<void> {
     const ended = new AbortController()
     const background = AbortSignal.any([signal, ended.signal])
-    const work = Promise.all([this.#workRepos(background, false), this.#workHandles(background)])
+    const work = Promise.all([
+      this.#workRepos(background, false),
+      this.#workHandles(background),
+      this.#missed.work(source.name, this.#cursorName(source.name), background),
+    ])
     try {
       await runSource({
         source,
         cursor: await this.cursor(source.name),
+        cursorOf: (upstream) => this.cursor(upstream),
         maxBatchEvents: this.#options.maxBatchEvents ?? DEFAULT_BATCH_EVENTS,
         signal,
         apply: (events) => this.apply(events, { source: source.name }),
@@ -222,6 +249,14 @@ class DefaultIndexer extends Reader {
   async #backfill(options: BackfillOptions): Promise<{ synchronized: number; failed: number }> {
     if (this.#options.fetchRepo === undefined) throw new TypeError('backfill needs fetchRepo')
     const signal = this.#signal(options.signal)
+    await this.#queueRepos(options.repos, signal)
+    const result = await this.#workRepos(signal, true, options.concurrency)
+    signal.throwIfAborted()
+    return result
+  }
+
+  /** Queues repos durably, in parts. */
+  async #queueRepos(repos: BackfillOptions['repos'], signal: AbortSignal): Promise<void> {
     let part: { readonly did: string; readonly rev?: string }[] = []
     const queue = async (): Promise<void> => {
       const listed = new Map(part.map(({ did, rev }) => [did, rev]))
@@ -242,7 +277,7 @@ class DefaultIndexer extends Reader {
         yield* ask(tx.putActors(queued))
       })
     }
-    for await (const did of options.repos) {
+    for await (const did of repos) {
       signal.throwIfAborted()
       const repo = typeof did === 'string' ? { did } : did
       if (!isOfShard(repo.did, this.#shard)) continue
@@ -250,9 +285,7 @@ class DefaultIndexer extends Reader {
       if (part.length >= QUEUE_PART) await queue()
     }
     if (part.length > 0) await queue()
-    const result = await this.#workRepos(signal, true, options.concurrency)
-    signal.throwIfAborted()
-    return result
+    this.#writer.announceWork()
   }
 
   reconcile(options: ReconcileOptions = {}): Promise<ReconcileResult> {
@@ -312,9 +345,12 @@ class DefaultIndexer extends Reader {
     const rows = await store.query('SELECT name, cursor FROM ix_source', [])
     const own = rows.find(({ name }) => name === this.#cursorName(source))
     if (own !== undefined) return Number(own['cursor'])
-    const others = rows.filter(
-      ({ name }) => name === source || String(name).startsWith(`${source}#`),
-    )
+    // Its sisters' positions say nothing: they may have come further before this one ever began.
+    const sisters = `/${this.#shard.count}`
+    const others = rows.filter(({ name }) => {
+      const text = String(name)
+      return text === source || (text.startsWith(`${source}#`) && !text.endsWith(sisters))
+    })
     if (others.length === 0) return undefined
     return Math.min(...others.map(({ cursor }) => Number(cursor)))
   }
@@ -412,11 +448,13 @@ class DefaultIndexer extends Reader {
     }
     const dead = await store.query('SELECT count(*) AS n FROM ix_dead', [])
     return {
-      cursors: sources.map((row) => ({
-        source: String(row['name']),
-        cursor: Number(row['cursor']),
-        updatedAt: Number(row['updatedAt']),
-      })),
+      cursors: sources
+        .filter(({ name }) => !isMissedMark(String(name)))
+        .map((row) => ({
+          source: String(row['name']),
+          cursor: Number(row['cursor']),
+          updatedAt: Number(row['updatedAt']),
+        })),
       repos,
       deadLetters: Number(dead[0]?.['n'] ?? 0),
       ...this.#totals,

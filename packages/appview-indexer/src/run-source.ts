@@ -13,6 +13,7 @@ const MAX_RETRY_MS = 30_000
 export interface RunOptions {
   readonly source: EventSource
   readonly cursor: number | undefined
+  readonly cursorOf: (upstream: string) => Promise<number | undefined>
   readonly maxBatchEvents: number
   readonly signal: AbortSignal
   readonly apply: (events: readonly SourcedEvent[]) => Promise<BatchResult>
@@ -26,13 +27,13 @@ export interface RunOptions {
  * with the same events; the source is held back meanwhile, and nothing is lost.
  */
 export async function runSource(options: RunOptions): Promise<void> {
-  const { source, cursor, maxBatchEvents, signal } = options
+  const { source, cursor, cursorOf, maxBatchEvents, signal } = options
   const queue = new EventQueue<SourcedEvent>(maxBatchEvents * 2)
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const reading = (async (): Promise<void> => {
     try {
-      for await (const event of source.events({ cursor, signal: both })) {
+      for await (const event of source.events({ cursor, cursorOf, signal: both })) {
         await queue.push(event)
         if (both.aborted) break
       }
@@ -71,10 +72,11 @@ async function isolate(
     await applyStubbornly(options, events.slice(half))
     return
   }
-  if (event.type === 'position' || event.type === 'sync') throw error
+  if (event.type === 'position' || event.type === 'missed' || event.type === 'sync') throw error
   const { seq, did } = event
   options.onIssue({ kind: 'event-failed', did, seq, error })
-  const cursor = 'cursor' in event ? { cursor: event.cursor } : {}
+  const { upstream } = event
+  const cursor = 'cursor' in event ? { cursor: event.cursor, upstream } : { upstream }
   const rev = event.type === 'commit' ? event.rev : LOWEST_REV
   await applyStubbornly(options, [{ type: 'sync', seq, did, rev, ...cursor }])
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openIndexer } from '../src/index.ts'
 import { openPostgresIndexStore } from '../src/stores/postgres.ts'
 import { indexStoreCases } from '../src/testing/index.ts'
+import { killHistory } from './kill-history.ts'
 import { killShards } from './postgres-shards.ts'
 import { startPostgres } from './postgres-server.ts'
 import type { TestServer } from './postgres-server.ts'
@@ -26,6 +27,29 @@ describe('the Postgres store', () => {
 
   it('is shared by three processes, two of which are killed and started again', async () => {
     expect(await killShards(running(), 'live', 3, 1)).toBeGreaterThan(0)
+  })
+
+  it('starts a shard that was killed before its first batch from the beginning, not from where its sisters are', async () => {
+    const network = killHistory()
+    const { connectionString, drop } = await running().create()
+    const cursorOf = async (index: number, count: number, events: number): Promise<unknown> => {
+      await using indexer = await openIndexer({
+        store: openPostgresIndexStore({ connectionString }),
+        collections: socialCollections(),
+        shard: { index, count },
+        now: () => network.now(),
+      })
+      const before = await indexer.cursor('relay')
+      if (events > 0) await indexer.apply(network.events.slice(0, events), { source: 'relay' })
+      return before
+    }
+    expect(await cursorOf(0, 2, 30)).toBeUndefined()
+    expect(await cursorOf(1, 2, 0)).toBeUndefined()
+    expect(await cursorOf(1, 2, 20)).toBeUndefined()
+    // Another division goes on where the one furthest behind is.
+    expect(await cursorOf(0, 1, 0)).toBe(20)
+    expect(await cursorOf(2, 3, 0)).toBe(20)
+    await drop()
   })
 
   it('lets no second process on a shard, and no other count of shards, while one runs', async () => {

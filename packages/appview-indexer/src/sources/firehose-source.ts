@@ -2,6 +2,7 @@ import {
   createEventVerifier,
   createIdentitySource,
   createMemoryChainStore,
+  FutureCursorError,
   subscribeRepos,
 } from '@skywright/firehose'
 import type { CursorStore, FirehoseIssue, OpenStream, StreamEvent } from '@skywright/firehose'
@@ -12,8 +13,11 @@ import type { EventSource, IndexEvent, SourcedEvent } from '../event.ts'
 
 /** Options of {@link firehoseSource}. */
 export interface FirehoseSourceOptions {
-  /** Base URL of a relay or PDS; also the name its cursor is stored under. */
-  readonly service: string
+  /**
+   * Base URL of a relay or PDS; also the name its cursor is stored under. Of several relays of one network the next is
+   * followed when one fails, each with a cursor of its own.
+   */
+  readonly service: string | readonly [string, ...string[]]
   /** Finds signing keys; share one with everything else that resolves identities. */
   readonly resolver: Pick<IdentityResolver, 'resolveDid' | 'purge'>
   /** Told of everything that was received and is not an event: rejected frames by reason, gaps, reconnects. */
@@ -51,40 +55,72 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
     allowHttp = false,
     now = Date.now,
   } = options
+  const services = typeof service === 'string' ? [service] : service
+  const name = services[0] ?? ''
   return {
-    name: service,
-    async *events({ cursor, signal }) {
+    name,
+    async *events({ cursor, cursorOf, signal }) {
       const stop = new AbortController()
       const queue = new EventQueue<SourcedEvent>(QUEUED_EVENTS)
-      let settled = cursor
+      const settled = new Map<string, number | undefined>()
+      const missed = (reason: string): void => {
+        // In line before every event that comes after the hole.
+        void queue.push({ type: 'missed', reason })
+      }
+      let live = false
       const position: CursorStore = {
-        get: () => Promise.resolve(cursor),
-        set: (_service, seq) => {
-          settled = seq
+        get: async (upstream) => {
+          const stored = cursorOf === undefined ? cursor : await cursorOf(upstream)
+          const from = live ? undefined : upstream === name ? cursor : stored
+          settled.set(upstream, from)
+          return from
+        },
+        set: (upstream, seq) => {
+          settled.set(upstream, seq)
           // In line behind every event it covers.
-          void queue.push({ type: 'position', seq })
+          void queue.push({ type: 'position', seq, upstream })
           return Promise.resolve()
         },
       }
-      const stream = subscribeRepos({
-        service,
-        cursor: position,
-        verify: createEventVerifier({
-          identity: createIdentitySource(resolver, { allowHttp }),
-          chain: createMemoryChainStore(),
-          policy: 'relay',
-          now,
-        }),
-        onIssue,
-        signal: AbortSignal.any([signal, stop.signal]),
-        open,
-        concurrency,
-        cursorIntervalMs: CURSOR_INTERVAL_MS,
-      })
+      const report = (issue: FirehoseIssue): void => {
+        onIssue(issue)
+        if (issue.kind === 'outdated-cursor') missed('OutdatedCursor')
+        // One unreadable frame names where it was; the chain of its account tells the rest.
+        if (issue.kind === 'gap' && issue.from === undefined) missed('Gap')
+      }
+      const follow = async (): Promise<void> => {
+        const stream = subscribeRepos({
+          service,
+          cursor: position,
+          verify: createEventVerifier({
+            identity: createIdentitySource(resolver, { allowHttp }),
+            chain: createMemoryChainStore(),
+            policy: 'relay',
+            now,
+          }),
+          onIssue: report,
+          signal: AbortSignal.any([signal, stop.signal]),
+          open,
+          concurrency,
+          cursorIntervalMs: CURSOR_INTERVAL_MS,
+        })
+        for await (const event of stream) {
+          const upstream = event.source
+          await queue.push({ ...indexEvent(event), cursor: settled.get(upstream), upstream })
+        }
+      }
       const reading = (async (): Promise<void> => {
         try {
-          for await (const event of stream)
-            await queue.push({ ...indexEvent(event), cursor: settled })
+          if (cursor === undefined) missed('NoCursor')
+          try {
+            await follow()
+          } catch (error) {
+            if (!(error instanceof FutureCursorError)) throw error
+            // The service counts from the start again: go on from now, and fetch what may be missing.
+            missed('FutureCursor')
+            live = true
+            await follow()
+          }
           queue.end()
         } catch (error) {
           queue.end({ error })
