@@ -537,6 +537,20 @@ describe('resolveIdentity', () => {
     expect(await resolver.resolveIdentity(handle)).toMatchObject({ did: OTHER, handle })
   })
 
+  it('does not remember a handle that was being asked for when its account was purged', async () => {
+    const { resolver, requests, wellKnown } = setUp()
+    const answer = Promise.withResolvers<Response>()
+    wellKnown(handle, () => answer.promise)
+    const first = resolver.resolveHandle(handle)
+    await settled()
+    resolver.purge(DID)
+    answer.resolve(new Response(DID))
+    expect((await first).did).toBe(DID)
+    wellKnown(handle, new Response(OTHER))
+    expect((await resolver.resolveHandle(handle)).did).toBe(OTHER)
+    expect(requests.filter((url) => url.startsWith('https:'))).toHaveLength(2)
+  })
+
   it('uses only the first valid alias', async () => {
     const { resolver, pages, txt } = setUp()
     const document = {

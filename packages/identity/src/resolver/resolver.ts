@@ -83,6 +83,10 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   /** Handles that led to a DID, so that a purge of the DID finds them. */
   const handlesOf = new LRUCache<string, Set<string>>({ max: caching.maxHotEntries })
 
+  /** When DIDs were purged, in purges since the start. */
+  const purges = new LRUCache<string, number>({ max: caching.maxHotEntries })
+  let purgeCount = 0
+
   const dids = new CachedLookup<DidRecord>({
     check: (did) => void parseDid(did, { dev }),
     fetch: async (did, signal) => new DidRecord(await fetchDocument(did, signal), recordOptions),
@@ -105,8 +109,9 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     ...caching,
   })
 
-  function fetchHandle(handle: string, signal: AbortSignal): Promise<HandleAnswer> {
-    return resolveHandleByNetwork(
+  async function fetchHandle(handle: string, signal: AbortSignal): Promise<HandleAnswer> {
+    const before = purgeCount
+    const answer = await resolveHandleByNetwork(
       handle,
       {
         dnsMethod: options.resolveTxt === undefined ? 'doh' : 'dns',
@@ -126,6 +131,9 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
       },
       signal,
     )
+    // Only now is it known that the purge meant this handle too.
+    if ((purges.get(answer.did) ?? 0) > before) handles.forget(handle)
+    return answer
   }
 
   async function fetchDocument(did: string, signal: AbortSignal): Promise<DidDocument> {
@@ -251,6 +259,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
       if (claimed !== undefined) handles.forget(claimed)
       for (const handle of handlesOf.get(did) ?? []) handles.forget(handle)
       handlesOf.delete(did)
+      purges.set(did, ++purgeCount)
       dids.forget(did)
     },
   }
