@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { CommitEvent } from '../src/event.ts'
-import { commitLies, SimulatedNetwork } from '../src/testing/index.ts'
+import { commitLies, historyLies, SimulatedNetwork } from '../src/testing/index.ts'
 import { createMemoryChainStore } from '../src/verify/chain-store.ts'
 import type { Outcome } from '../src/verify/outcome.ts'
 import { createEventVerifier, type ChainPolicy } from '../src/verify/verifier.ts'
@@ -8,14 +8,20 @@ import { createEventVerifier, type ChainPolicy } from '../src/verify/verifier.ts
 const nameOf = (outcome: Outcome) =>
   outcome.status === 'accepted' ? 'accepted' : `${outcome.status} ${outcome.reason}`
 
-async function setup(policy: ChainPolicy, options: { seed?: number; accounts?: number } = {}) {
+async function setup(
+  policy: ChainPolicy,
+  options: { seed?: number; accounts?: number; hosts?: number } = {},
+) {
   const network = await SimulatedNetwork.create({ accounts: 4, ...options })
   const identity = network.identitySource()
   const chain = createMemoryChainStore()
   const verifier = createEventVerifier({ identity, chain, policy, now: network.now })
   /** The verdict, adopted as a consumer that finished the event would. */
-  const judge = async (event: Parameters<typeof verifier.verify>[0]): Promise<string> => {
-    const outcome = await verifier.verify(event)
+  const judge = async (
+    event: Parameters<typeof verifier.verify>[0],
+    host?: string,
+  ): Promise<string> => {
+    const outcome = await verifier.verify(event, host === undefined ? {} : { host })
     if (
       outcome.status === 'accepted' ||
       (outcome.status === 'discontinuous' && policy !== 'consumer')
@@ -74,6 +80,22 @@ describe.each(['consumer', 'relay', 'unchained'] as const)(
         expect(await judge(event)).toBe('accepted')
       }
       expect(told).toBeGreaterThanOrEqual(5)
+    })
+
+    it.each(historyLies)('tells from the truth around it: $name', async ({ tell }) => {
+      const { network, verifier, judge } = await setup(policy, { hosts: 3 })
+      let judged = 0
+      for (const account of network.accounts) {
+        await judge(await firstCommit(network, account))
+        for (const { event, host, outcome } of await tell({ network, account })) {
+          if (event.type === 'identity') verifier.purge(event.did)
+          else {
+            expect([host, await judge(event, host)]).toEqual([host, outcome?.[policy]])
+            judged++
+          }
+        }
+      }
+      expect(judged).toBeGreaterThanOrEqual(3 * network.accounts.length)
     })
 
     it('rejects a repeat', async () => {

@@ -32,7 +32,7 @@ function strangeCid(): Cid {
 }
 
 /** The commit signed anew after changing what is signed. */
-function resigned(
+export function resigned(
   event: CommitEvent,
   { account }: LieContext,
   change: { readonly did?: string; readonly rev?: string; readonly data?: Cid },

@@ -12,7 +12,7 @@ import {
 import { encodeEvent } from '../codec.ts'
 import { createMemoryEventLog } from '../event-log/memory.ts'
 import type { TransactionalEventLog } from '../event-log/port.ts'
-import { commitEvent, type CommitEvent, type RepoEvent } from '../event.ts'
+import { commitEvent, type CommitEvent, type IdentityEvent, type RepoEvent } from '../event.ts'
 import type { AccountIdentity, IdentitySource } from '../verify/identity.ts'
 import { commitCar } from './commit-blocks.ts'
 import { createLoopback, type Loopback } from './loopback.ts'
@@ -44,6 +44,8 @@ export interface SimulatedAccount {
   key: PrivateKey
   host: SimulatedHost
   repo: Repo
+  /** Where its repository lies: it moves with the account. */
+  readonly store: RepoStore
   active: boolean
   /** Paths of its records. */
   readonly paths: string[]
@@ -107,7 +109,8 @@ export class SimulatedNetwork {
     const did = `did:plc:${this.text(24)}`
     const key = this.newKey()
     const { repo, commit } = await Repo.create(host.store, { did, signer: key, clock: this.clock })
-    const account = { did, key, host, repo, active: true, paths: [] }
+    const { store } = host
+    const account = { did, key, host, repo, store, active: true, paths: [] }
     this.accounts.push(account)
     await this.send(account, this.identityEvent(account))
     await this.send(account, this.accountEvent(account))
@@ -158,11 +161,19 @@ export class SimulatedNetwork {
   /** A new signing key; the account says so with `#identity` and a fresh commit under a higher rev. */
   async rotateKey(account: SimulatedAccount): Promise<void> {
     account.key = this.newKey()
-    const { did, key, host } = account
-    account.repo = await Repo.open(host.store, { did, signer: key, clock: this.clock })
+    const { did, key, store } = account
+    account.repo = await Repo.open(store, { did, signer: key, clock: this.clock })
     await this.send(account, this.identityEvent(account))
     const commit = await account.repo.resign()
     await this.send(account, this.syncEvent(account, commit.rev, commit.bytes, commit.cid))
+  }
+
+  /** Moves an account with its repository to another host. @returns what that host has to send. */
+  migrate(account: SimulatedAccount): IdentityEvent {
+    const elsewhere = this.hosts.filter((host) => host !== account.host)
+    if (elsewhere.length === 0) throw new Error('there is no other host')
+    account.host = this.random.pick(elsewhere)
+    return this.identityEvent(account)
   }
 
   /** What stands in an account's DID document. Keys and hosts are looked up afresh only by `resolve`. */
@@ -206,7 +217,7 @@ export class SimulatedNetwork {
     return commitEvent(commit, this.time())
   }
 
-  identityEvent({ did }: SimulatedAccount): RepoEvent {
+  identityEvent({ did }: SimulatedAccount): IdentityEvent {
     return { type: 'identity', seq: 0, did, time: this.time() }
   }
 
