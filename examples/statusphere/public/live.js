@@ -5,10 +5,15 @@ function items() {
   return [...board.querySelectorAll('[data-uri]')]
 }
 
+/** The time of day for today, else the date; the server knows neither the zone nor the language. */
 function showLocalTimes() {
   for (const time of board.querySelectorAll('time')) {
-    const options = { dateStyle: 'medium', timeStyle: 'short' }
-    time.textContent = new Date(time.dateTime).toLocaleString(undefined, options)
+    const at = new Date(time.dateTime)
+    time.title = at.toLocaleString()
+    const isToday = at.toDateString() === new Date().toDateString()
+    time.textContent = isToday
+      ? at.toLocaleTimeString(undefined, { timeStyle: 'short' })
+      : at.toLocaleDateString(undefined, { dateStyle: 'medium' })
   }
 }
 

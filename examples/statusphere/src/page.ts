@@ -108,7 +108,7 @@ function renderForms({ did, handle, status }: Viewer): Html {
     </form>
     <form class="other" method="post" action="/status">
       <label
-        >Another <input name="status" size="4" maxlength="32" autocomplete="off" required
+        >Another emoji <input name="status" size="4" maxlength="32" autocomplete="off" required
       /></label>
       <button>Set</button>
     </form>
