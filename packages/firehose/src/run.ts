@@ -5,6 +5,7 @@ import { findCursor, type FoundCursor } from './find-cursor.ts'
 import { followFrames } from './follow.ts'
 import { openPlatformSocket } from './platform-socket.ts'
 import type { StreamEvent } from './stream-event.ts'
+import { RecentTimes } from './recent-times.ts'
 import { startCursor, type StreamOptions } from './stream-options.ts'
 import { systemClock } from './timer.ts'
 
@@ -59,7 +60,7 @@ export async function runRepos(options: RunReposOptions): Promise<Readonly<Consu
   })
 }
 
-/** How far before the newest handled event another service is followed, in milliseconds. */
+/** How far before the latest handled events another service is followed, in milliseconds. */
 const FAILOVER_REWIND_MS = 120_000
 
 /** Runs a stream into `deliver` until the signal aborts or something fails, over as many services as there are. */
@@ -71,13 +72,13 @@ export async function runStream(
   if (typeof service === 'string') return await runService({ ...options, service }, deliver)
   if (service.length === 0) throw new TypeError('service must name at least one')
   const total = emptyCounts()
-  let newestMs: number | undefined
+  const times = new RecentTimes()
   let failures = 0
   for (let turn = 0; ; turn++) {
     const current = service[turn % service.length] ?? ''
     let progressed = false
     let missing: { readonly error: unknown } | undefined
-    const found = await cursorAfter(options, current, turn > 0 ? newestMs : undefined)
+    const found = await cursorAfter(options, current, turn > 0 ? times.median : undefined)
     if (found?.gap === true)
       onIssue({ kind: 'gap', source: current, message: 'the service does not reach back' })
     const run = runService(
@@ -89,8 +90,7 @@ export async function runStream(
       },
       async (delivery, signal) => {
         progressed = true
-        const timeMs = Date.parse(delivery.event.time)
-        if (!Number.isNaN(timeMs)) newestMs = Math.max(newestMs ?? 0, timeMs)
+        times.push(Date.parse(delivery.event.time))
         await deliver(delivery, signal)
       },
       total,
@@ -110,13 +110,13 @@ export async function runStream(
 async function cursorAfter(
   { cursor, open = openPlatformSocket, signal }: StreamOptions,
   service: string,
-  newestMs: number | undefined,
+  reachedMs: number | undefined,
 ): Promise<FoundCursor | undefined> {
-  if (newestMs === undefined) return undefined
+  if (reachedMs === undefined) return undefined
   if (typeof cursor === 'object' && (await cursor.get(service)) !== undefined) return undefined
   return await findCursor({
     service,
-    timeMs: newestMs - FAILOVER_REWIND_MS,
+    timeMs: reachedMs - FAILOVER_REWIND_MS,
     open,
     signal: signal ?? new AbortController().signal,
   })

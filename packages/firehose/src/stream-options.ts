@@ -12,7 +12,7 @@ export interface StreamOptions {
   /**
    * `https://`, `wss://`, `http://` or `ws://` base URL of a PDS or relay. Several relays of the same network: when one
    * fails {@link failoverAttempts} times in a row, the next one is followed, from its own stored cursor or from shortly
-   * before the newest event handled. Repeats are recognised by a verifier, as stale revs.
+   * before the latest events handled. Repeats are recognised by a verifier, as stale revs.
    */
   readonly service: string | readonly string[]
   /**

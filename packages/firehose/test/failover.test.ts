@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createMemoryCursorStore } from '../src/cursor-store.ts'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
+import { encodeEvent } from '../src/codec.ts'
 import { findCursor } from '../src/find-cursor.ts'
 import { patchSeq } from '../src/peek.ts'
 import { runRepos } from '../src/run.ts'
@@ -136,6 +137,51 @@ describe('runRepos over several services', () => {
     expect(counts.rejected).toBeGreaterThan(20)
     const rejected = issues.filter((issue) => issue.kind === 'rejected')
     expect(rejected.every((issue) => issue.reason === 'stale-rev')).toBe(true)
+  })
+
+  it('goes back from the time most events claim, whatever one of them claims', async () => {
+    const startMs = Date.UTC(2027, 0, 1)
+    const event = (seq: number, timeMs: number) =>
+      encodeEvent(
+        {
+          type: 'identity',
+          seq,
+          did: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa',
+          time: new Date(timeMs).toISOString(),
+        },
+        seq,
+      )
+    const minute = 60_000
+    const asked: (string | null)[] = []
+    const stop = new AbortController()
+    await runRepos({
+      service: [A, B],
+      cursor: createMemoryCursorStore({ [A]: 0 }),
+      signal: stop.signal,
+      verify: false,
+      failoverAttempts: 1,
+      clock: { now: () => startMs, sleep },
+      lagMs: Infinity,
+      onIssue: () => undefined,
+      open: async function* (url) {
+        const { host, searchParams } = new URL(url)
+        if (host === 'a.test') {
+          for (let seq = 1; seq < 9; seq++) yield event(seq, startMs + seq)
+          yield event(9, Date.UTC(9999, 0, 1))
+          return
+        }
+        const cursor = searchParams.get('cursor')
+        asked.push(cursor)
+        // The newest is half an hour ahead; one step back twenty minutes; two steps back an hour behind.
+        if (cursor === null) yield event(100_000, startMs + 30 * minute)
+        else if (cursor === '95904') yield event(95_905, startMs + 20 * minute)
+        else yield event(Number(cursor) + 1, startMs - 60 * minute)
+      },
+      handle: ({ source }) => {
+        if (source === B) stop.abort()
+      },
+    })
+    expect(asked).toEqual([null, '95904', '83616', '83616'])
   })
 
   it('gives up only when told to', async () => {
