@@ -114,9 +114,9 @@ describe('serveJetstream', () => {
     }
   })
 
-  it('is live without a cursor', async () => {
+  it.each([undefined, 9_000_000_000_000_000])('is live with cursor %s', async (cursor) => {
     const { log, network } = await simulated(10)
-    const stream = serveJetstream(log, { filter: () => everything })
+    const stream = serveJetstream(log, { cursor, filter: () => everything })
     const next = stream.next()
     const account = network.accounts[0]!
     const event = await network.write(account)

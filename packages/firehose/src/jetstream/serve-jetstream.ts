@@ -76,8 +76,11 @@ export async function* serveJetstream(
 ): AsyncGenerator<string, void, void> {
   const tip = log.bounds().last
   const [newest] = await log.read(Math.max(tip - 1, log.bounds().first - 1), { maxEvents: 1 })
+  const newestMs = newest?.atMs ?? Infinity
+  const cursorMs = Math.floor((cursor ?? Infinity) / 1_000)
+  const isLive = cursor === undefined || cursorMs > (newest?.atMs ?? -Infinity)
   // Always from the start of a millisecond, so that places in it are counted right.
-  const fromMs = cursor === undefined ? (newest?.atMs ?? Infinity) : Math.floor(cursor / 1_000)
+  const fromMs = isLive ? newestMs : cursorMs
   let position = fromMs === Infinity ? tip : await log.seek(fromMs)
   let atMs = -1
   let place = 0
@@ -93,7 +96,7 @@ export async function* serveJetstream(
       position = entry.seq
       for (const event of eventsOf(entry, memo)) {
         const timeUs = atMs * 1_000 + place++
-        if (cursor === undefined ? entry.seq <= tip : timeUs < cursor) continue
+        if (isLive ? entry.seq <= tip : timeUs < cursor) continue
         const { wants, maxBytes } = filter()
         if (!wants(event)) continue
         const { did, ...rest } = event.body
