@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { encodeErrorFrame } from '@skywright/xrpc/frame'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { EventLog, LogEntry } from './event-log/port.ts'
+import { DEFAULT_PING_MS, keepAlive } from './keep-alive.ts'
 import { DEFAULT_MAX_LAG_EVENTS, openEventCursor, type EventCursor } from './serve.ts'
 import { refuseUpgrade } from './refuse-upgrade.ts'
 import { encodeWebSocketFrame } from './ws-frame.ts'
@@ -11,7 +12,6 @@ import { encodeWebSocketFrame } from './ws-frame.ts'
 const MAX_CLIENT_MESSAGE_BYTES = 4_096
 const DEFAULT_MAX_BUFFERED_BYTES: number = 1024 * 1024
 const DEFAULT_STALL_MS = 30_000
-const DEFAULT_PING_MS = 30_000
 const CLOSE_GOING_AWAY = 1001
 const CLOSE_POLICY = 1008
 
@@ -103,7 +103,7 @@ class Sockets implements EventSockets {
     client.once('close', () => {
       closed.abort()
     })
-    const stopPings = this.keepAlive(client)
+    const stopPings = keepAlive(client, this.options.pingMs)
     try {
       for (;;) {
         const step = await position.next(signal)
@@ -170,20 +170,6 @@ class Sockets implements EventSockets {
       signal.addEventListener('abort', onAbort, { once: true })
       if (signal.aborted) finish(true)
     })
-  }
-
-  private keepAlive(client: WebSocket): () => void {
-    let missed = 0
-    client.on('pong', () => {
-      missed = 0
-    })
-    const timer = setInterval(() => {
-      if (++missed > 2) client.terminate()
-      else if (client.readyState === client.OPEN) client.ping()
-    }, this.options.pingMs)
-    return () => {
-      clearInterval(timer)
-    }
   }
 }
 

@@ -10,7 +10,7 @@ import type { OpenStream } from './socket.ts'
 import { SocketBuffer } from './socket-buffer.ts'
 
 export { createJetstreamSockets } from './jetstream/jetstream-sockets.ts'
-export type { JetstreamSockets } from './jetstream/jetstream-sockets.ts'
+export type { JetstreamSockets, JetstreamSocketsOptions } from './jetstream/jetstream-sockets.ts'
 export { createEventSockets } from './ws-serve.ts'
 export type { EventSockets, EventSocketsOptions } from './ws-serve.ts'
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -197,6 +198,32 @@ describe('sockets for strangers', () => {
       await closed
     }
     expect(sockets.size).toBe(0)
+  })
+
+  it.each([
+    ['events', createEventSockets, ''],
+    ['a Jetstream', createJetstreamSockets, '?requireHello=true'],
+  ])('of %s drop a client that went away without a word', async (_name, create, query) => {
+    const sockets = create(createMemoryEventLog(), { pingMs: 2 })
+    await using server = await listen(sockets)
+    const { hostname, port } = new URL(server.service)
+    const client = connect(Number(port), hostname)
+    const handshake = [
+      `GET /subscribe${query} HTTP/1.1`,
+      'Host: localhost',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+    ]
+    client.on('error', () => undefined)
+    client.write(`${handshake.join('\r\n')}\r\n\r\n`)
+    await once(client, 'data')
+    expect(sockets.size).toBe(1)
+    // It reads, but answers no ping.
+    client.resume()
+    await once(client, 'close')
+    while (sockets.size > 0) await new Promise((resolve) => setImmediate(resolve))
   })
 
   it('of a Jetstream tell what is wrong with options whatever it is written in', async () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import type { EventLog } from '../event-log/port.ts'
+import { DEFAULT_PING_MS, keepAlive } from '../keep-alive.ts'
 import { refuseUpgrade } from '../refuse-upgrade.ts'
 import {
   createJetstreamMatcher,
@@ -21,6 +22,11 @@ const CLOSE_POLICY = 1008
 /** A control frame of WebSocket holds 125 bytes, two of them the code. */
 const MAX_CLOSE_REASON_BYTES = 123
 
+export interface JetstreamSocketsOptions {
+  /** Time between pings; a client silent for two of them is dropped, in milliseconds. @defaultValue 30 000 */
+  readonly pingMs?: number
+}
+
 /** Subscribers of a Jetstream. Disposing it tells all of them that the server goes away. */
 export interface JetstreamSockets extends AsyncDisposable {
   /** Takes an upgrade request of `/subscribe`. */
@@ -32,12 +38,16 @@ export interface JetstreamSockets extends AsyncDisposable {
  * Serves a log as Jetstream v1: `wantedCollections`, `wantedDids`, `maxMessageSizeBytes`, `cursor`, `requireHello`, and
  * `options_update` messages. `compress` is refused: its dictionary is not ours to give.
  */
-export function createJetstreamSockets(log: EventLog): JetstreamSockets {
-  return new Sockets(log)
+export function createJetstreamSockets(
+  log: EventLog,
+  options: JetstreamSocketsOptions = {},
+): JetstreamSockets {
+  return new Sockets(log, options)
 }
 
 class Sockets implements JetstreamSockets {
   private readonly log: EventLog
+  private readonly pingMs: number
   private readonly stopping = new AbortController()
   private readonly running = new Set<Promise<void>>()
   private readonly memo: JetstreamMemo = new WeakMap()
@@ -47,8 +57,9 @@ class Sockets implements JetstreamSockets {
     perMessageDeflate: false,
   })
 
-  constructor(log: EventLog) {
+  constructor(log: EventLog, { pingMs = DEFAULT_PING_MS }: JetstreamSocketsOptions) {
     this.log = log
+    this.pingMs = pingMs
   }
 
   get size(): number {
@@ -103,6 +114,7 @@ class Sockets implements JetstreamSockets {
         client.close(CLOSE_POLICY, closeReason(text))
       }
     })
+    const stopPings = keepAlive(client, this.pingMs)
     try {
       await hello
       const { cursor } = options
@@ -122,6 +134,8 @@ class Sockets implements JetstreamSockets {
       client.close(CLOSE_GOING_AWAY)
     } catch {
       client.terminate()
+    } finally {
+      stopPings()
     }
   }
 }
