@@ -97,6 +97,21 @@ describe('resolveDid', () => {
     expect(requests).toHaveLength(1)
   })
 
+  it('prints whole as JSON', async () => {
+    const { resolver, serve } = setUp()
+    const document = documentOf(DID)
+    serve(document)
+    const printed: unknown = JSON.parse(JSON.stringify(await resolver.resolveDid(DID)))
+    expect(printed).toEqual({
+      did: DID,
+      document,
+      pds: 'https://pds.example.com',
+      signingKey: { didKey: key.didKey },
+      source: 'network',
+      ageMs: 0,
+    })
+  })
+
   it('joins concurrent lookups into one request', async () => {
     const { resolver, requests, serve } = setUp()
     serve(documentOf(DID))

@@ -58,4 +58,17 @@ export class CachedDidResolution implements DidResolution {
   get pds(): string | undefined {
     return this.#record.pds
   }
+
+  /** What is read on demand is printed too. */
+  toJSON(): DidResolution {
+    const { did, document, source, ageMs, pds, signingKey } = this
+    return {
+      did,
+      document,
+      ...(pds === undefined ? {} : { pds }),
+      ...(signingKey === undefined ? {} : { signingKey }),
+      source,
+      ageMs,
+    }
+  }
 }
