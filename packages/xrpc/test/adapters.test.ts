@@ -243,3 +243,25 @@ describe('createExpressHandler', () => {
     expect(await response.text()).toContain('before body parsers')
   })
 })
+
+describe('closeServer', () => {
+  it('does not wait for a client that keeps its connection open after the last answer', async () => {
+    const asked = Promise.withResolvers<void>()
+    const answer = Promise.withResolvers<void>()
+    const server = createServer((_request, response) => {
+      asked.resolve()
+      void answer.promise.then(() => response.end('done'))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const call = fetch(`http://127.0.0.1:${port}/`).then(async (response) => response.text())
+    await asked.promise
+    const closed = closeServer(server)
+    const started = performance.now()
+    answer.resolve()
+    expect(await call).toBe('done')
+    await closed
+    expect(performance.now() - started).toBeLessThan(2_000)
+  })
+})

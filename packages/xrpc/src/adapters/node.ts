@@ -11,6 +11,8 @@ import { fromNode, writeNode } from './node-request.ts'
 
 /** How long {@link NodeServer} waits for calls under way before it cuts them off. */
 const CLOSE_TIMEOUT_MS = 5_000
+/** How often a closing server looks for connections that have become idle: clients keep theirs open for seconds. */
+const IDLE_SWEEP_MS = 20
 
 /** Options of {@link createNodeHandler}. */
 export interface NodeHandlerOptions {
@@ -77,6 +79,7 @@ export async function closeServer(
 ): Promise<void> {
   const { timeoutMs = CLOSE_TIMEOUT_MS } = options
   const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS)
   try {
     await new Promise<void>((resolve, reject) => {
       server.close((error) => {
@@ -87,5 +90,6 @@ export async function closeServer(
     })
   } finally {
     clearTimeout(timer)
+    clearInterval(sweep)
   }
 }
