@@ -166,8 +166,8 @@ class XrpcClient {
     params: Params = {},
     options: CallOptions = {},
   ): AsyncGenerator<unknown, void, void> {
-    const seen = new Set<string>()
     let cursor = params['cursor']
+    const seen = new Set([cursor])
     for (;;) {
       const page = await this.query(nsid, { ...params, cursor }, options)
       yield page

@@ -1,3 +1,4 @@
+import { retryAfter } from './error-response.ts'
 import { ConnectionError, RateLimitedError, XrpcError } from './errors.ts'
 
 /** How queries are repeated. */
@@ -32,13 +33,19 @@ export async function withRetries<T>(
       return await attempt()
     } catch (error) {
       if (count >= attempts || !isTransient(error) || signal?.aborted === true) throw error
-      const asked = error instanceof RateLimitedError ? error.retryAfterSeconds : undefined
+      const asked = error instanceof XrpcError ? askedFor(error) : undefined
       const backoff = random() * Math.min(maxDelayMs, baseDelayMs * 2 ** (count - 1))
       const delay = asked === undefined ? backoff : asked * 1000
       if (delay > maxDelayMs) throw error
       await wait(delay, signal)
     }
   }
+}
+
+/** Seconds to wait, as the server asks, which servers that are down do as well as those that count. */
+function askedFor(error: XrpcError): number | undefined {
+  if (error instanceof RateLimitedError) return error.retryAfterSeconds
+  return retryAfter({ get: (name) => error.headers[name] ?? null }, Date.now())
 }
 
 function isTransient(error: unknown): boolean {

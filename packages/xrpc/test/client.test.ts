@@ -170,12 +170,13 @@ describe('createClient', () => {
         throw new TypeError('fetch failed')
       },
       () => Response.json({}, { status: 503 }),
+      () => Response.json({}, { status: 503, headers: { 'retry-after': '9' } }),
       () => Response.json({}, { status: 429, headers: { 'retry-after': '7' } }),
       () => Response.json({ name: 'a' }),
     ]
     const patient = client(async () => (answers.shift() ?? (() => Response.error()))(), {
       retry: {
-        attempts: 4,
+        attempts: 5,
         random: () => 1,
         wait: async (ms) => {
           waits.push(ms)
@@ -183,7 +184,7 @@ describe('createClient', () => {
       },
     })
     expect(await patient.query('com.example.getThing', { name: 'a' })).toEqual({ name: 'a' })
-    expect(waits).toEqual([500, 1000, 7000])
+    expect(waits).toEqual([500, 1000, 9000, 7000])
   })
 
   it.each([400, 401, 403, 404, 413, 501])('does not repeat a %i', async (status) => {
@@ -245,6 +246,17 @@ describe('createClient', () => {
     }
     expect(names).toEqual(['1', '', '3'])
     expect(asked).toEqual([null, 'a', 'b'])
+  })
+
+  it('stops when the cursor it began with comes back', async () => {
+    let asked = 0
+    const paging = client(async () => {
+      asked++
+      return Response.json({ name: '1', cursor: 'a' })
+    })
+    const pages = paging.paginate('com.example.getThing', { name: 'x', cursor: 'a' } as never)
+    for await (const page of pages) expect(page).toBeDefined()
+    expect(asked).toBe(1)
   })
 })
 
