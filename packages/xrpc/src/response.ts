@@ -4,6 +4,8 @@ import { XrpcError } from './errors.ts'
 import { XrpcReply } from './method.ts'
 import type { XrpcResponse } from './request.ts'
 
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const JSON_TYPE = 'application/json'
 const JSON_HEADERS = { 'content-type': JSON_TYPE }
 /** What every 401 has to say; errors with a better challenge of their own bring it. */
@@ -55,6 +57,37 @@ function concreteType(encoding: string | undefined): string | undefined {
 export function isBytes(value: unknown): value is Uint8Array | AsyncIterable<Uint8Array> {
   if (typeof value !== 'object' || value === null) return false
   return value instanceof Uint8Array || Symbol.asyncIterator in value
+}
+
+/** Lets go of a body that nobody will read, so that what it holds open is closed. */
+export function discard(body: AsyncIterable<Uint8Array>): void {
+  const { cancel, destroy } = body as {
+    readonly cancel?: () => Promise<void>
+    readonly destroy?: () => void
+  }
+  // Web and Node streams are only released by their own means before they were read.
+  if (typeof cancel === 'function') cancel.call(body).catch(() => undefined)
+  else if (typeof destroy === 'function') destroy.call(body)
+  else {
+    const stopped = body[Symbol.asyncIterator]().return?.()
+    stopped?.catch(() => undefined)
+  }
+}
+
+/**
+ * Checks what no runtime can send: header values often repeat what users wrote, a file name or the type of a blob.
+ *
+ * @throws {TypeError} when status or headers cannot be sent
+ */
+export function checkSendable({ status, headers }: XrpcResponse): void {
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new TypeError(`status cannot be sent; status=${status}`)
+  }
+  for (const name in headers) {
+    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(String(headers[name]))) {
+      throw new TypeError(`header cannot be sent; name=${JSON.stringify(name)}`)
+    }
+  }
 }
 
 /** A Web response in the router's own shape. */

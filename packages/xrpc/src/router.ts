@@ -11,6 +11,8 @@ import { consumeAll } from './rate-limit.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { XrpcRequest, XrpcResponse } from './request.ts'
 import {
+  checkSendable,
+  discard,
   errorResponse,
   fromWebResponse,
   isBytes,
@@ -209,6 +211,7 @@ class XrpcRouter {
     let response: XrpcResponse
     try {
       response = await this.#respond(call, query)
+      checkSendable(response)
     } catch (error) {
       response = this.#failed(error, call)
     }
@@ -289,6 +292,9 @@ class XrpcRouter {
   }
 
   async #fall(call: Call): Promise<XrpcResponse> {
+    const { method } = call.request
+    if (method !== 'GET' && method !== 'HEAD' && method !== 'POST')
+      throw wrongVerb('GET, HEAD, POST')
     const result = await this.#fallback?.(call)
     if (result === undefined) throw notImplemented(call.nsid)
     if (result instanceof Response) return this.#watched(fromWebResponse(result), call)
@@ -304,11 +310,21 @@ class XrpcRouter {
     }
   }
 
-  /** A stream that fails after the status line went out can only be reported here. */
+  /** A stream that fails after the status line went out can only be reported here; one that HEAD asked for is let go. */
   #watched(response: XrpcResponse, call: Call): XrpcResponse {
     const { body } = response
     if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
       return response
+    }
+    try {
+      checkSendable(response)
+    } catch (error) {
+      discard(body)
+      throw error
+    }
+    if (call.request.method === 'HEAD') {
+      discard(body)
+      return { ...response, body: undefined }
     }
     return { ...response, body: this.#watch(body, call) }
   }
@@ -326,8 +342,15 @@ class XrpcRouter {
   }
 
   #failed(error: unknown, call: Call): XrpcResponse {
-    if (!(error instanceof XrpcError) || error.status === 500) this.#report(error, call)
-    return errorResponse(error)
+    const response = errorResponse(error)
+    try {
+      checkSendable(response)
+    } catch (unsendable) {
+      this.#report(unsendable, call)
+      return errorResponse(unsendable)
+    }
+    if (response.status === 500) this.#report(error, call)
+    return response
   }
 
   #report(error: unknown, call: Call): void {

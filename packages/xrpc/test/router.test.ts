@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { AuthRequiredError, XrpcError } from '../src/errors.ts'
 import type { BlobRef } from '../src/infer.ts'
@@ -398,6 +399,58 @@ describe('router', () => {
       headers['www-authenticate'],
     )
     expect(await challenge(new XrpcError(403, 'Forbidden'))).toBeNull()
+  })
+
+  it.each([
+    ['a type that a user made up', reply(new Uint8Array(1), { encoding: 'text/😀' })],
+    ['a header with a line break', reply({}, { headers: { 'x-name': 'a\r\nx-evil: 1' } })],
+    ['a header name with a space', reply({}, { headers: { 'x name': 'a' } })],
+    ['a status that is none', reply({}, { status: 99 })],
+    [
+      'an error with such a header',
+      new XrpcError(400, 'InvalidRequest', 'no', { headers: { 'x-name': 'a\nb' } }),
+    ],
+  ])('answers 500 to %s instead of failing to answer', async (_name, outcome) => {
+    const errors: unknown[] = []
+    const made = createRouter({ lexicons: examples, onError: (error) => errors.push(error) })
+    made.add('com.example.ping', {
+      handler: () => {
+        if (outcome instanceof Error) throw outcome
+        return outcome
+      },
+    })
+    const request = new Request(`${ORIGIN}/xrpc/com.example.ping`, { method: 'POST' })
+    expect(await failure(await made.fetch(request))).toEqual([500, 'InternalServerError'])
+    expect(errors).toEqual([expect.any(TypeError)])
+  })
+
+  it.each(['PUT', 'DELETE', 'PATCH'])('does not hand %s to the fallback', async (method) => {
+    const made = createRouter({ lexicons: examples }).fallback(async () => reply({}))
+    const response = await made.fetch(new Request(`${ORIGIN}/xrpc/com.example.nope`, { method }))
+    expect(response.headers.get('allow')).toBe('GET, HEAD, POST')
+    expect(await failure(response)).toEqual([405, 'InvalidRequest'])
+  })
+
+  it('lets go of the stream that HEAD does not send', async () => {
+    const released: string[] = []
+    const web = new ReadableStream<Uint8Array>({ cancel: () => void released.push('web') })
+    const node = Readable.from([new Uint8Array(1)]).on('close', () => released.push('node'))
+    for (const body of [web, node]) {
+      const made = createRouter({ lexicons: examples })
+      made.add('com.example.download', { handler: () => reply(body) })
+      const url = `${ORIGIN}/xrpc/com.example.download`
+      expect((await made.fetch(new Request(url, { method: 'HEAD' }))).status).toBe(200)
+    }
+    await expect.poll(() => released).toEqual(['web', 'node'])
+  })
+
+  it('lets go of a stream whose headers cannot be sent', async () => {
+    let released = false
+    const body = new ReadableStream<Uint8Array>({ cancel: () => void (released = true) })
+    const made = createRouter({ lexicons: examples })
+    made.add('com.example.download', { handler: () => reply(body, { encoding: 'text/😀' }) })
+    const response = await made.fetch(new Request(`${ORIGIN}/xrpc/com.example.download`))
+    expect([response.status, released]).toEqual([500, true])
   })
 
   it('refuses methods twice and methods it has no lexicon for', () => {
