@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { decodeEvent, type WireEvent } from '@skywright/firehose'
 import { createResolver, getHandle, getSigningKey } from '@skywright/identity'
 import { verifyRepo } from '@skywright/repo'
+import { openSqliteRepoStore } from '@skywright/repo/sqlite'
 import { openSqliteEventLog } from '@skywright/firehose/sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase } from '../src/database.ts'
+import { devConfig, startPds } from '../src/index.ts'
 import {
   call,
   collectCodes,
@@ -15,6 +17,7 @@ import {
   PASSWORD,
   PLC_URL,
   startTestPds,
+  temporaryFolder,
   type TestAccount,
   type TestPds,
 } from './harness.ts'
@@ -225,6 +228,36 @@ describe('deleteAccount', () => {
     }
     // The name is free again.
     expect((await other.account('gone')).did).not.toBe(did)
+  })
+})
+
+describe('a deletion that a crash interrupted', () => {
+  it('is finished at the next start', async () => {
+    await using folder = await temporaryFolder()
+    const config = devConfig(folder.path, PLC_URL)
+    const { fetch } = server
+    const json = { handle: 'half.test', email: 'half@example.com', password: PASSWORD }
+    {
+      await using first = await startPds(config, { fetch })
+      const signUp = await call(first.url, 'com.atproto.server.createAccount', { json })
+      expect(signUp.status).toBe(200)
+      const { did, accessJwt } = signUp.body as { did: string; accessJwt: string }
+      await call(first.url, 'app.bsky.actor.putPreferences', {
+        token: accessJwt,
+        json: { preferences: [{ $type: 'app.bsky.actor.defs#adultContentPref', enabled: true }] },
+      })
+      const database = openDatabase(folder.path)
+      database.exec("UPDATE account SET status = 'deactivated'")
+      await openSqliteRepoStore({ database }).deleteRepo(did)
+      database.close()
+    }
+    await using second = await startPds(config, { fetch })
+    const database = openDatabase(folder.path)
+    for (const table of ['account', 'preference', 'session_refresh']) {
+      expect(database.prepare(`SELECT * FROM ${table}`).all(), table).toEqual([])
+    }
+    database.close()
+    expect((await call(second.url, 'com.atproto.server.createAccount', { json })).status).toBe(200)
   })
 })
 
