@@ -82,7 +82,6 @@ class Subscription implements EventSubscription {
 
   async return(): Promise<IteratorResult<StreamEvent, void>> {
     this.stop.abort()
-    for (const { taken } of this.waiting.splice(0)) taken()
     await this.running
     return { value: undefined, done: true }
   }
@@ -133,6 +132,7 @@ class Subscription implements EventSubscription {
     }
     return new Promise((resolve, reject) => {
       const aborted = (): void => {
+        this.waiting.splice(this.waiting.indexOf(waiting), 1)
         reject(abortError(ended))
       }
       ended.addEventListener('abort', aborted, { once: true })
@@ -140,7 +140,8 @@ class Subscription implements EventSubscription {
         ended.removeEventListener('abort', aborted)
         resolve()
       }
-      this.waiting.push({ delivery, taken })
+      const waiting = { delivery, taken }
+      this.waiting.push(waiting)
     })
   }
 

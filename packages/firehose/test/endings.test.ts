@@ -9,6 +9,7 @@ import { createMemoryCursorStore } from '../src/cursor-store.ts'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
 import { createMemorySyncStore } from '../src/resync/sync-store.ts'
 import { runRepos } from '../src/run.ts'
+import { subscribeRepos } from '../src/subscribe.ts'
 import type { OpenStream } from '../src/socket.ts'
 import type { FirehoseIssue } from '../src/stream-event.ts'
 import { createFakeClock, SimulatedNetwork } from '../src/testing/index.ts'
@@ -73,6 +74,25 @@ describe('a run that ends', () => {
     stop.abort()
     await run
     expect(begun).toEqual([1, 2])
+  })
+
+  it('gives a loop nothing more after its signal aborted', async () => {
+    const { options } = setup()
+    const cursor = createMemoryCursorStore({ [service]: 0 })
+    const stop = new AbortController()
+    const stream = subscribeRepos({
+      ...options,
+      cursor,
+      signal: stop.signal,
+      open: scripted(frames(1, 40), []),
+    })
+    expect((await stream.next()).value).toMatchObject({ seq: 1 })
+    await settle()
+    stop.abort()
+    expect(await stream.next()).toEqual({ value: undefined, done: true })
+    await settle()
+    expect(await cursor.get(service)).toBe(1)
+    expect(await stream.next()).toEqual({ value: undefined, done: true })
   })
 
   it('waits for the handlers under way when another one fails', async () => {
