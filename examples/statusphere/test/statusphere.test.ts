@@ -1,7 +1,11 @@
 import { request as httpRequest } from 'node:http'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readConfig, startStatusphere, type Statusphere } from '@example/statusphere'
 import { createVisitor, readLive, type Page, type Visitor } from './visitor.ts'
 import { createAccount, PASSWORD, startNetwork, writeStatus, type Network } from './world.ts'
 
@@ -263,6 +267,34 @@ describe('hostile input', () => {
       'statusphere=__proto__; x=y',
     ])
       expect(await (await fetch(url, { headers: { cookie } })).text()).toContain('name="password"')
+  })
+})
+
+describe('a start', () => {
+  it('finds what was written before it, and while it was down', async () => {
+    const agent = await createAccount(network, 'erna', 1)
+    const dataDirectory = mkdtempSync(join(tmpdir(), 'skywright-statusphere-'))
+    const { plc, relay } = network
+    const config = { ...readConfig({}), port: 0, dev: true, logLevel: 'silent' as const }
+    const start = async (): Promise<Statusphere> =>
+      startStatusphere({ ...config, dataDirectory, plcUrl: plc.url, relay: relay.url })
+    try {
+      const uris: string[] = []
+      for (const status of ['🌱', '🌳']) {
+        uris.push(await writeStatus(agent, status))
+        await using late = await start()
+        const query = late.index.select('status').where({ did: agent.assertDid })
+        const wanted = uris.length
+        let seen: string[] = []
+        for await (const rows of query.live({ signal: AbortSignal.timeout(SEEN_WITHIN_MS) })) {
+          seen = rows.map((row) => row.uri)
+          if (seen.length === wanted) break
+        }
+        expect(seen.toSorted()).toEqual(uris.toSorted())
+      }
+    } finally {
+      rmSync(dataDirectory, { recursive: true, force: true })
+    }
   })
 })
 
