@@ -68,11 +68,12 @@ export async function applyRepoSnapshot(
       if (part.length >= SNAPSHOT_PART) await flush()
     }
     await flush()
-    await writer.transact((tx, context) => endSnapshot(context, tx, did, rev))
+    writer.announce(await writer.transact((tx, context) => endSnapshot(context, tx, did, rev)))
   } catch (error) {
-    await writer.transact((tx, context) =>
+    const touched = await writer.transact((tx, context) =>
       abandonSnapshot(context, tx, did, context.canFetch ? REPO_QUEUED : REPO_LIVE, context.now),
     )
+    writer.announce(touched)
     throw error
   }
   return { records, failures }
@@ -157,7 +158,7 @@ async function fetchOne(options: RepoWorkOptions, did: string, attempts: number)
     return true
   } catch (error) {
     if (!signal.aborted) onIssue({ kind: 'repo-failed', did, error, attempt: attempts + 1 })
-    await writer.transact((tx, engine) =>
+    const touched = await writer.transact((tx, engine) =>
       abandonSnapshot(
         engine,
         tx,
@@ -168,6 +169,7 @@ async function fetchOne(options: RepoWorkOptions, did: string, attempts: number)
           : engine.now + backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS),
       ),
     )
+    writer.announce(touched)
     return false
   }
 }

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 
 import { createCatalog } from '@skywright/xrpc'
 import { collection, openIndexer, text } from '../src/index.ts'
-import type { Indexer, IndexIssue } from '../src/index.ts'
+import type { Indexer, IndexIssue, SnapshotRecord } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { createFakeNetwork } from '../src/testing/index.ts'
 import type { FakeNetwork } from '../src/testing/index.ts'
@@ -225,6 +225,35 @@ describe('backfill', () => {
     expect((await index.select('post').page()).rows.map(({ rkey }) => rkey)).toEqual(['only'])
     expect(await index.audit()).toEqual([])
   })
+})
+
+it('wakes live queries for events that waited while their repo was fetched', async () => {
+  const network = createFakeNetwork()
+  const alice = network.account()
+  alice.create(NSID.POST, { text: 'one' })
+  const index = await open(network)
+  const { did, rev = '' } = alice
+  const records = [...(alice.snapshot().records as Iterable<SnapshotRecord>)]
+  const titles: string[][] = []
+  const stop = new AbortController()
+  const watching = (async () => {
+    for await (const rows of index.select('post').live({ signal: stop.signal })) {
+      titles.push(rows.map(({ text: words }) => words))
+      if (rows.length === 2) return
+    }
+  })()
+  await index.applySnapshot({
+    did,
+    rev,
+    records: (async function* () {
+      yield* records
+      alice.create(NSID.POST, { text: 'two' })
+      await index.apply(network.events.slice(-1))
+    })(),
+  })
+  await watching
+  stop.abort()
+  expect(titles.at(-1)).toHaveLength(2)
 })
 
 describe('accounts', () => {

@@ -6,13 +6,13 @@ import { decodeParked } from './parked-event.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
 
-/** Applies what waited for an account, oldest first; what is older than its rev by now is ignored by the usual rule. */
+/** Applies what waited for an account, oldest first; what is older than its rev by now is ignored by the usual rule. Answers which collections changed. */
 export function* drainParked(
   context: EngineContext,
   tx: IndexTransaction,
   actor: ActorState,
-): Steps<void> {
-  if (actor.parked === 0 || !isIdle(actor)) return
+): Steps<ReadonlySet<string>> {
+  if (actor.parked === 0 || !isIdle(actor)) return new Set()
   const overflowed = actor.parked === -1
   const events = (yield* ask(tx.parked(actor.id))).map(decodeParked)
   yield* ask(tx.unpark(actor.id))
@@ -26,5 +26,7 @@ export function* drainParked(
     actor.dueAt = 0
   }
   yield* ask(tx.putActors([actor]))
-  if (events.length > 0) yield* applyEvents(context, tx, events)
+  if (events.length === 0) return new Set()
+  const { touched } = yield* applyEvents(context, tx, events)
+  return touched
 }

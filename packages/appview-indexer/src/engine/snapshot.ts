@@ -87,7 +87,7 @@ export function* endSnapshot(
   tx: IndexTransaction,
   did: string,
   rev: string,
-): Steps<void> {
+): Steps<ReadonlySet<string>> {
   const actor = yield* fetchingActor(tx, did)
   if (actor.rev === undefined && context.canResolve) actor.handleDue = context.now
   actor.rev = rev
@@ -95,7 +95,7 @@ export function* endSnapshot(
   actor.attempts = 0
   actor.dueAt = 0
   yield* ask(tx.putActors([actor]))
-  yield* drainParked(context, tx, actor)
+  return yield* drainParked(context, tx, actor)
 }
 
 /** Gives up on a snapshot for now: what was parked is applied as live events are, and the repo is tried again at `dueAt`. */
@@ -105,14 +105,14 @@ export function* abandonSnapshot(
   did: string,
   sync: number,
   dueAt: number,
-): Steps<void> {
+): Steps<ReadonlySet<string>> {
   const [actor] = yield* ask(tx.actors([did], false))
-  if (actor === undefined || actor.sync !== REPO_FETCHING) return
+  if (actor === undefined || actor.sync !== REPO_FETCHING) return new Set()
   actor.sync = sync
   actor.attempts++
   actor.dueAt = dueAt
   yield* ask(tx.putActors([actor]))
-  yield* drainParked(context, tx, actor)
+  return yield* drainParked(context, tx, actor)
 }
 
 function* fetchingActor(tx: IndexTransaction, did: string): Steps<ActorState> {

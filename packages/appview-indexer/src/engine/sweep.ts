@@ -42,7 +42,7 @@ export function* sweepStep(context: EngineContext, tx: IndexTransaction): Steps<
   const collection = collections[position]
   const touched = new Set<string>()
   if (collection === undefined) {
-    yield* finish(context, tx, actor)
+    yield* finish(context, tx, actor, touched)
     return { more: true, touched }
   }
   const after = collection.name === name ? actor.sweepAt.slice(slash + 1) : ''
@@ -56,7 +56,7 @@ export function* sweepStep(context: EngineContext, tx: IndexTransaction): Steps<
   else {
     const next = collections[position + 1]
     if (next === undefined) {
-      yield* finish(context, tx, actor)
+      yield* finish(context, tx, actor, touched)
       return { more: true, touched }
     }
     actor.sweepAt = `${next.name}/`
@@ -65,11 +65,16 @@ export function* sweepStep(context: EngineContext, tx: IndexTransaction): Steps<
   return { more: true, touched }
 }
 
-function* finish(context: EngineContext, tx: IndexTransaction, actor: ActorState): Steps<void> {
+function* finish(
+  context: EngineContext,
+  tx: IndexTransaction,
+  actor: ActorState,
+  touched: Set<string>,
+): Steps<void> {
   actor.sweep = SWEEP_NONE
   actor.sweepAt = ''
   yield* ask(tx.putActors([actor]))
-  yield* drainParked(context, tx, actor)
+  for (const name of yield* drainParked(context, tx, actor)) touched.add(name)
 }
 
 function* purge(

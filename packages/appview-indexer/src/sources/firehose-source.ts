@@ -34,6 +34,8 @@ export interface FirehoseSourceOptions {
 
 /** Events held between the stream and the indexer. */
 const QUEUED_EVENTS = 1_000
+/** A stream in which nothing happens for so long is taken as open. */
+const QUIET_MS = 2_000
 /** How often the position below which everything was delivered is asked for. */
 const CURSOR_INTERVAL_MS = 100
 
@@ -89,6 +91,13 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
         if (issue.kind === 'gap' && issue.from === undefined) missed('Gap')
       }
       const follow = async (): Promise<void> => {
+        // Listed only when the stream flows: what is written in between is in one of the two.
+        let begins = live || cursor === undefined
+        const begin = (): void => {
+          if (begins && !signal.aborted) missed(live ? 'FutureCursor' : 'NoCursor')
+          begins = false
+        }
+        const quiet = setTimeout(begin, QUIET_MS)
         const stream = subscribeRepos({
           service,
           cursor: position,
@@ -100,24 +109,37 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
           }),
           onIssue: report,
           signal: AbortSignal.any([signal, stop.signal]),
-          open,
+          open:
+            open === undefined
+              ? undefined
+              : (url, opening) =>
+                  open(url, {
+                    ...opening,
+                    onOpen: () => {
+                      opening.onOpen?.()
+                      begin()
+                    },
+                  }),
           concurrency,
           cursorIntervalMs: CURSOR_INTERVAL_MS,
         })
-        for await (const event of stream) {
-          const upstream = event.source
-          await queue.push({ ...indexEvent(event), cursor: settled.get(upstream), upstream })
+        try {
+          for await (const event of stream) {
+            begin()
+            const upstream = event.source
+            await queue.push({ ...indexEvent(event), cursor: settled.get(upstream), upstream })
+          }
+        } finally {
+          clearTimeout(quiet)
         }
       }
       const reading = (async (): Promise<void> => {
         try {
-          if (cursor === undefined) missed('NoCursor')
           try {
             await follow()
           } catch (error) {
             if (!(error instanceof FutureCursorError)) throw error
             // The service counts from the start again: go on from now, and fetch what may be missing.
-            missed('FutureCursor')
             live = true
             await follow()
           }
