@@ -12,7 +12,7 @@ import type { RetryOptions } from './retry.ts'
 /** 30 s, for a JSON answer to be complete, or the headers of another one to arrive. */
 const TIMEOUT_MS = 30_000
 /** 10 MB of JSON. Binary answers are streams, bounded by whoever reads them. */
-const MAX_RESPONSE_BYTES = 10_000_000
+export const MAX_RESPONSE_BYTES = 10_000_000
 
 /** Options of {@link createClient}. */
 export interface ClientOptions<R> {
@@ -235,7 +235,8 @@ class XrpcClient {
   }
 }
 
-async function* capped(
+/** The body of an answer, failing as soon as it is longer than `maxBytes`. */
+export async function* capped(
   response: Response,
   nsid: string,
   maxBytes: number,

@@ -1,3 +1,5 @@
+import { collect } from './body.ts'
+import { capped, MAX_RESPONSE_BYTES } from './client.ts'
 import { readErrorResponse } from './error-response.ts'
 import { AuthRequiredError, ConnectionError, InvalidResponseError, XrpcError } from './errors.ts'
 import type { FetchLike } from './fetch-like.ts'
@@ -110,10 +112,12 @@ class PasswordSession implements Session {
   }
 
   async refresh(): Promise<void> {
-    this.#refreshing ??= this.#refresh().finally(() => {
-      this.#refreshing = undefined
+    if (this.#refreshing !== undefined) return this.#refreshing
+    const refreshing = this.#refresh().finally(() => {
+      if (this.#refreshing === refreshing) this.#refreshing = undefined
     })
-    return this.#refreshing
+    this.#refreshing = refreshing
+    return refreshing
   }
 
   async logout(): Promise<void> {
@@ -164,12 +168,18 @@ class PasswordSession implements Session {
     }
     this.#data = fresh
     this.#service = fresh.service
-    await this.#options.onChange?.(fresh)
+    await this.#changed(fresh)
   }
 
   async #end(): Promise<void> {
     this.#data = undefined
-    await this.#options.onChange?.(undefined)
+    await this.#changed(undefined)
+  }
+
+  /** The tokens are in place, so calls that the callback makes itself must not wait for the refresh it is part of. */
+  async #changed(data: SessionData | undefined): Promise<void> {
+    this.#refreshing = undefined
+    await this.#options.onChange?.(data)
   }
 }
 
@@ -208,8 +218,14 @@ async function call(
     throw new ConnectionError(nsid, { cause })
   }
   if (!response.ok) throw await readErrorResponse(response)
-  const text = await response.text()
-  return text === '' ? undefined : (JSON.parse(text) as unknown)
+  try {
+    const bytes = await collect(capped(response, nsid, MAX_RESPONSE_BYTES))
+    return bytes.length === 0 ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as unknown)
+  } catch (cause) {
+    if (cause instanceof InvalidResponseError) throw cause
+    if (!(cause instanceof SyntaxError)) throw new ConnectionError(nsid, { cause })
+    throw new InvalidResponseError(nsid, response.status, 'not JSON', { cause })
+  }
 }
 
 function readSession(json: unknown, service: string): SessionData {

@@ -308,6 +308,14 @@ function accountServer(): {
 
 const LOGIN = { service: SERVICE, identifier: 'a.example', password: 'right' }
 
+const OLD: SessionData = {
+  did: 'did:web:a',
+  handle: 'a.example',
+  accessJwt: 'a',
+  refreshJwt: 'r',
+  service: SERVICE,
+}
+
 describe('createSession', () => {
   it('logs in, and sends the token only to its own server', async () => {
     const server = accountServer()
@@ -327,6 +335,35 @@ describe('createSession', () => {
       'x.y.z',
     ])
   })
+
+  it('lets the callback that keeps the tokens use the session', async () => {
+    const server = accountServer()
+    const statuses: number[] = []
+    const session = resumeSession(
+      { ...OLD, accessJwt: 'access-0', refreshJwt: 'refresh-0' },
+      {
+        fetch: server.fetch,
+        onChange: async () => {
+          const response = await session.fetch(`${SERVICE}/xrpc/com.example.ping`, {})
+          statuses.push(response.status)
+        },
+      },
+    )
+    await session.refresh()
+    expect(statuses).toEqual([200])
+  })
+
+  it.each([
+    ['a page', '<html>'],
+    ['more than it could be', 'x'.repeat(10_000_001)],
+  ])(
+    'says that the answer is invalid when a refresh gives %s, and keeps the session',
+    async (_name, body) => {
+      const session = resumeSession(OLD, { fetch: async () => new Response(body) })
+      await expect(session.refresh()).rejects.toThrow(InvalidResponseError)
+      expect(session.data).toBe(OLD)
+    },
+  )
 
   it('refreshes once for many calls, and repeats them', async () => {
     const server = accountServer()
