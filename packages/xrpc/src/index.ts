@@ -69,7 +69,8 @@ export type {
   SubscriptionItem,
   XrpcMethod,
 } from './method.ts'
-export { createRouter, defineMethod, isXrpcPath } from './router.ts'
+export { isXrpcPath } from './call.ts'
+export { createRouter, defineMethod } from './router.ts'
 export type { FallbackHandler, FetchInfo, Middleware, Router, RouterOptions } from './router.ts'
 export { encodeMessage } from './subprotocol.ts'
 export type { FrameData, Subprotocol } from './subprotocol.ts'

@@ -1,10 +1,10 @@
+import { Call, checkName, checkVerb, Context, notImplemented, splitUrl, wrongVerb } from './call.ts'
 import { MAX_BINARY_BYTES, MAX_JSON_BYTES, readInput } from './body.ts'
 import type { CallContext } from './call-context.ts'
 import type { LexiconCatalog } from './catalog.ts'
 import type { CompiledMethod } from './compiled-method.ts'
 import { corsHeaders, preflight } from './cors.ts'
-import { InvalidRequestError, NotFoundError, XrpcError } from './errors.ts'
-import type { XrpcErrorOptions } from './errors.ts'
+import { InvalidRequestError } from './errors.ts'
 import type { AnyContext, AnyMethodId, AuthStep, MethodOptions, XrpcMethod } from './method.ts'
 import { XrpcReply } from './method.ts'
 import { consumeAll } from './rate-limit.ts'
@@ -26,12 +26,6 @@ import type { Subscription } from './subscription.ts'
 import { fromWebRequest } from './web-request.ts'
 import { pumpToSocket, withSignal } from './web-socket.ts'
 import type { UpgradeWebSocket } from './web-socket.ts'
-
-const PREFIX = '/xrpc/'
-const HEALTH = '_health'
-/** Letters, digits, hyphens and at least two dots: enough to tell a method name from anything else. */
-const METHOD_NAME = /^[a-zA-Z][a-zA-Z0-9-]*(?:\.[a-zA-Z0-9-]+){2,}$/
-const MAX_NSID_LENGTH = 317
 
 /** Serves what no method does, proxying for example. `undefined` means 501. */
 export type FallbackHandler = (
@@ -120,11 +114,6 @@ export function defineMethod<R, const N extends AnyMethodId<R>, A = undefined>(
 ): XrpcMethod {
   if (lexicons.method(nsid) === undefined) throw new TypeError(`no such method; nsid=${nsid}`)
   return erase(nsid, method)
-}
-
-/** Whether a path is one that a router answers. */
-export function isXrpcPath(url: string): boolean {
-  return url.startsWith(PREFIX)
 }
 
 interface ErasableMethod {
@@ -248,7 +237,7 @@ class XrpcRouter {
   }
 
   async #respond(call: Call, query: string): Promise<XrpcResponse> {
-    if (call.nsid === HEALTH) {
+    if (call.nsid === '_health') {
       const health = await this.#options.health?.()
       return outputResponse(health ?? {}, 'application/json')
     }
@@ -359,81 +348,10 @@ class XrpcRouter {
   }
 }
 
-class Call implements CallContext {
-  readonly nsid: string
-  readonly request: XrpcRequest
-  /** What the answer says about the limits that were checked. */
-  limitHeaders: Readonly<Record<string, string>> | undefined = undefined
-  constructor(nsid: string, request: XrpcRequest) {
-    this.nsid = nsid
-    this.request = request
-  }
-  get signal(): AbortSignal {
-    return this.request.signal
-  }
-}
-
-class Context extends Call implements AnyContext {
-  readonly params: Readonly<Record<string, unknown>>
-  readonly error = lexiconError
-  auth: unknown = undefined
-  input: unknown = undefined
-  encoding: string | undefined = undefined
-  constructor(call: Call, params: Readonly<Record<string, unknown>>) {
-    super(call.nsid, call.request)
-    this.params = params
-  }
-}
-
-function lexiconError(
-  name: string,
-  message?: string,
-  options: XrpcErrorOptions & { readonly status?: number } = {},
-): XrpcError {
-  return new XrpcError(options.status ?? 400, name, message, options)
-}
-
 async function authorize(route: Route, call: Call, query: string): Promise<Context> {
   const context = new Context(call, route.compiled.decodeParams(query))
   if (route.auth !== undefined) context.auth = await route.auth(context)
   return context
-}
-
-function splitUrl(url: string): { nsid: string; query: string } {
-  const question = url.indexOf('?')
-  const path = question === -1 ? url : url.slice(0, question)
-  const query = question === -1 ? '' : url.slice(question + 1)
-  return { nsid: path.startsWith(PREFIX) ? path.slice(PREFIX.length) : '', query }
-}
-
-function checkName(nsid: string): void {
-  if (nsid === '') throw new NotFoundError('not an XRPC path')
-  if (nsid.length > MAX_NSID_LENGTH || !METHOD_NAME.test(nsid)) {
-    throw new InvalidRequestError('not a method name')
-  }
-}
-
-function checkVerb(method: CompiledMethod, verb: string): void {
-  if (method.type === 'procedure') {
-    if (verb !== 'POST') throw wrongVerb('POST')
-  } else if (verb !== 'GET' && (verb !== 'HEAD' || method.type === 'subscription')) {
-    throw wrongVerb('GET')
-  }
-  if (method.type === 'subscription') {
-    throw new XrpcError(426, 'UpgradeRequired', 'this method is a WebSocket subscription', {
-      headers: { upgrade: 'websocket', connection: 'upgrade' },
-    })
-  }
-}
-
-function wrongVerb(allowed: string): XrpcError {
-  return new XrpcError(405, 'InvalidRequest', `this method is called by ${allowed}`, {
-    headers: { allow: allowed },
-  })
-}
-
-function notImplemented(nsid: string): XrpcError {
-  return new XrpcError(501, 'MethodNotImplemented', `method not implemented; nsid=${nsid}`)
 }
 
 function checkOutput(method: CompiledMethod, output: unknown): void {

@@ -5,7 +5,7 @@
  */
 import type { RequestHandler } from 'express'
 import type { Router } from '../router.ts'
-import { isXrpcPath } from '../router.ts'
+import { isXrpcPath } from '../call.ts'
 import { fromNode, writeNode } from './node-request.ts'
 
 /**

@@ -12,7 +12,7 @@ import { InvalidRequestError } from '../errors.ts'
 import type { XrpcResponse } from '../request.ts'
 import { errorResponse } from '../response.ts'
 import type { Router } from '../router.ts'
-import { isXrpcPath } from '../router.ts'
+import { isXrpcPath } from '../call.ts'
 import { NodeRequest } from './node-request.ts'
 import { pump } from './ws-pump.ts'
 
