@@ -17,7 +17,7 @@ const root = join(import.meta.dirname, '..')
 const folder = join(root, '.cache', 'guide')
 
 interface Recipes {
-  startRecipes(settings: {
+  readonly startRecipes: (settings: {
     readonly relay: string
     readonly file: string
     readonly resolver: IdentityResolver
@@ -25,7 +25,7 @@ interface Recipes {
     readonly open: OpenStream
     readonly now: () => number
     readonly signal: AbortSignal
-  }): Promise<Server>
+  }) => Promise<Server>
 }
 
 const guide = readFileSync(join(root, '../../docs/guides/build-an-appview.md'), 'utf8')
@@ -156,11 +156,10 @@ it('indexes, counts, searches, shows live, and goes on after a restart', async (
   await write(bob!, [recipe('3laaaaaaaae22', 'Pie')])
   const second = await start()
   while ((await list(second.url)).length < 4) await new Promise((resolve) => setImmediate(resolve))
-  expect((await list(second.url)).map(({ title }) => title).toSorted()).toEqual([
-    'Bread soup',
-    'Pie',
-    'Rye bread',
-    'Tea',
-  ])
+  expect(
+    (await list(second.url))
+      .map(({ title }) => String(title))
+      .toSorted((left, right) => (left < right ? -1 : 1)),
+  ).toEqual(['Bread soup', 'Pie', 'Rye bread', 'Tea'])
   await second.stop()
 }, 60_000)
