@@ -68,17 +68,29 @@ class PostgresIndexStore implements IndexStore {
   ): Promise<void> {
     const { canFetch, shard } = options
     await this.#guard(async () => {
-      const client = await this.#connect()
-      try {
-        await client.query('BEGIN; SELECT pg_advisory_xact_lock(hashtext(current_schema()), 1)')
-        await layOut(client, schema, canFetch)
-        await client.query('COMMIT')
-      } finally {
-        await client.end()
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await this.#layOut(schema, canFetch)
+          break
+        } catch (error) {
+          // New tables and indexes may meet the writers of other processes.
+          if (!isConflict(error) || attempt === MAX_CONFLICTS) throw error
+        }
       }
       this.#prepared = { schema, shard }
       await this.#writer()
     })
+  }
+
+  async #layOut(schema: Schema, canFetch: boolean): Promise<void> {
+    const client = await this.#connect()
+    try {
+      await client.query('BEGIN; SELECT pg_advisory_xact_lock(hashtext(current_schema()), 1)')
+      await layOut(client, schema, canFetch)
+      await client.query('COMMIT')
+    } finally {
+      await client.end()
+    }
   }
 
   async transact<T>(work: (tx: IndexTransaction) => Generator<unknown, T, unknown>): Promise<T> {

@@ -68,7 +68,10 @@ CREATE TABLE IF NOT EXISTS ix_source (name ${TEXT} PRIMARY KEY, cursor BIGINT NO
 /** Creates what is missing and sets rows of other declarations aside. Runs inside a transaction that excludes all others. */
 export async function layOut(client: ClientBase, schema: Schema, canFetch: boolean): Promise<void> {
   for (const collection of schema.collections) checkIndexes(collection)
-  await client.query(BASE_TABLES)
+  // Only when there is nothing yet: DDL that finds all in place would still lock the tables that others write.
+  if ((await read(client, "SELECT 1 WHERE to_regclass('ix_meta') IS NOT NULL")) === undefined) {
+    await client.query(BASE_TABLES)
+  }
   const version = (await read(client, "SELECT value FROM ix_meta WHERE key = 'layout'"))?.['value']
   if (version === undefined)
     await client.query(`INSERT INTO ix_meta VALUES ('layout', '${LAYOUT_VERSION}')`)
@@ -225,11 +228,17 @@ function checkIndexes(collection: CollectionSchema): void {
       )
 }
 
+/**
+ * Creates the indexes that are missing, and only those: even `CREATE INDEX IF NOT EXISTS` locks the table against the
+ * writers of other processes before it looks.
+ */
 async function createIndexes(client: ClientBase, collection: CollectionSchema): Promise<void> {
   for (const { columns, active } of indexesOf(collection)) {
-    const name = indexName(collection, columns)
+    const name = quote(indexName(collection, columns))
+    if ((await read(client, 'SELECT 1 WHERE to_regclass(?) IS NOT NULL', [name])) !== undefined)
+      continue
     await client.query(
-      `CREATE INDEX IF NOT EXISTS ${quote(name)} ON ${quote(collection.name)} (${columns.map(quote).join(', ')})${
+      `CREATE INDEX ${name} ON ${quote(collection.name)} (${columns.map(quote).join(', ')})${
         active ? ' WHERE state = 0' : ''
       }`,
     )
