@@ -51,6 +51,8 @@ export class World implements AsyncDisposable {
   readonly #directory: string
   readonly #tids = createTidClock()
   readonly #revs = new Map<string, string>()
+  /** Begins a minute ago, so that no record claims a time after it is indexed. */
+  #lastTime = Date.now() - 60_000
   #names = 0
   #seq = 0
 
@@ -98,14 +100,14 @@ export class World implements AsyncDisposable {
     return account
   }
 
-  /** Indexes a record; `ageMs` makes it that much older than now. */
+  /** Indexes a record, a millisecond newer than the one before unless it says when it was created. */
   async write(
     account: Account,
     collection: string,
     record: object,
     rkey: string = this.#tids.next(),
   ): Promise<StrongRef> {
-    const bytes = encodeCbor({ $type: collection, createdAt: new Date().toISOString(), ...record })
+    const bytes = encodeCbor({ $type: collection, createdAt: this.#nextTime(), ...record })
     const cid = cidForCbor(bytes)
     await this.commit(account, {
       action: 'create',
@@ -115,6 +117,12 @@ export class World implements AsyncDisposable {
       record: bytes,
     })
     return { uri: `at://${account.did}/${collection}/${rkey}`, cid: cid.toString() }
+  }
+
+  /** Records of one world are never of the same millisecond: their order is what tests look at. */
+  #nextTime(): string {
+    this.#lastTime += 1
+    return new Date(this.#lastTime).toISOString()
   }
 
   async delete(account: Account, { uri }: { readonly uri: string }): Promise<void> {
