@@ -41,7 +41,7 @@ export type Middleware = (
 /** Options of {@link createRouter}. */
 export interface RouterOptions<R> {
   readonly lexicons: LexiconCatalog<R>
-  /** Told once about each failure that the caller only sees as status 500. */
+  /** Told once about each failure whose reason the caller is not told: status 500, and any 5xx that has a cause. */
   readonly onError?: (error: unknown, call: CallContext) => void
   /** Around every call, the first one outermost. */
   readonly middleware?: readonly Middleware[]
@@ -338,7 +338,9 @@ class XrpcRouter {
       this.#report(unsendable, call)
       return errorResponse(unsendable)
     }
-    if (response.status === 500) this.#report(error, call)
+    if (response.status === 500 || (response.status > 500 && hasCause(error))) {
+      this.#report(error, call)
+    }
     return response
   }
 
@@ -346,6 +348,10 @@ class XrpcRouter {
     if (call.request.signal.aborted) return
     this.#options.onError?.(error, call)
   }
+}
+
+function hasCause(error: unknown): boolean {
+  return error instanceof Error && error.cause !== undefined
 }
 
 async function authorize(route: Route, call: Call, query: string): Promise<Context> {

@@ -459,3 +459,19 @@ describe('router', () => {
     expect(() => made.add('com.example.nope' as never, {} as never)).toThrow(TypeError)
   })
 })
+
+it.each([
+  ['with a cause', new Error('refused'), 1],
+  ['without one', undefined, 0],
+])('reports a 502 %s, and tells the caller nothing of it', async (_name, cause, reported) => {
+  const seen: unknown[] = []
+  const made = createRouter({ lexicons: examples, onError: (error) => seen.push(error) })
+  const failure = new XrpcError(502, 'UpstreamFailure', 'not reached', { cause })
+  made.fallback(async () => {
+    throw failure
+  })
+  const answer = await made.fetch(new Request('http://localhost/xrpc/com.example.elsewhere'))
+  expect(answer.status).toBe(502)
+  expect(await answer.json()).toEqual({ error: 'UpstreamFailure', message: 'not reached' })
+  expect(seen).toEqual(reported === 1 ? [failure] : [])
+})
