@@ -20,7 +20,7 @@ export function getFeed(options: {
     auth: auth.activeSession,
     async handler(call) {
       const { account } = call.auth
-      const target = await proxy.chooseTarget(call)
+      const target = proxy.chooseTarget(call)
       if (target === undefined) {
         throw new XrpcError(501, 'MethodNotImplemented', 'this server has no AppView')
       }
@@ -48,7 +48,7 @@ export function getFeed(options: {
       if (typeof view?.did !== 'string') {
         throw new UpstreamFailureError('the AppView does not say who makes this feed')
       }
-      return proxy.forward(call, target, account, { audience: view.did, lxm: SKELETON })
+      return proxy.forward(call, target, account, { aud: view.did, lxm: SKELETON })
     },
   })
 }

@@ -22,7 +22,7 @@ export function getRecord(options: {
       const { repo, collection, rkey, cid } = params
       const uri = `at://${repo}/${collection}/${rkey}`
       if (getLocalAccount(accounts, repo) === undefined) {
-        const answer = await proxy.forwardToAppView(context, undefined)
+        const answer = await proxy.forwardToAppView(context)
         if (answer !== undefined) return answer
         throw error('RecordNotFound', `Could not locate record: ${uri}`)
       }

@@ -19,7 +19,7 @@ export function createProxyFallback(options: {
       throw new ForbiddenError(`cannot proxy a protected method: ${nsid}`)
     const { account, scope } = await auth.activeSession(call)
     if (!mayCall(scope, nsid)) throw new ForbiddenError(`an app password cannot call ${nsid}`)
-    const target = await proxy.chooseTarget(call)
+    const target = proxy.chooseTarget(call)
     return target === undefined ? undefined : proxy.forward(call, target, account)
   }
 }

@@ -1,33 +1,19 @@
-import { Readable } from 'node:stream'
-import { getServiceEndpoint, IdentityError, type IdentityResolver } from '@skywright/identity'
+import type { IdentityResolver } from '@skywright/identity'
 import { importPrivateKey } from '@skywright/identity/keys'
 import {
+  createProxy,
   createServiceJwt,
-  InvalidRequestError,
-  parseProxyHeader,
   reply,
-  UpstreamFailureError,
-  XrpcError,
   type CallContext,
+  type FetchLike,
+  type ProxyCredentials,
+  type ProxyTarget,
   type XrpcReply,
 } from '@skywright/xrpc'
 import type { Account } from '../accounts/account-store.ts'
 
-/** A service that requests are passed on to. */
-export interface ProxyTarget {
-  /** Origin. */
-  readonly url: string
-  /** Audience of the tokens it accepts. */
-  readonly audience: string
-  /** Whether the operator chose it; others are reached through the address-checking fetch. */
-  readonly trusted: boolean
-}
-
 /** What the token of a passed-on request says, where it differs from the request. */
-export interface ProxyOverrides {
-  readonly audience?: string
-  readonly lxm?: string
-}
+export type ProxyOverrides = Omit<ProxyCredentials, 'iss'>
 
 /** Passes requests on to other services, signed with the caller's key. */
 export interface ServiceProxy {
@@ -35,9 +21,9 @@ export interface ServiceProxy {
    * The service a request is meant for: the one its `atproto-proxy` header names, else the AppView for
    * `app.bsky.*`, else none.
    *
-   * @throws {InvalidRequestError} when the header is malformed or names nothing usable.
+   * @throws {InvalidRequestError} when the header is malformed.
    */
-  chooseTarget(call: CallContext): Promise<ProxyTarget | undefined>
+  chooseTarget(call: CallContext): ProxyTarget | undefined
   /** Passes the request on as it is. Without an account it goes unsigned. */
   forward(
     call: CallContext,
@@ -45,8 +31,8 @@ export interface ServiceProxy {
     account: Account | undefined,
     overrides?: ProxyOverrides,
   ): Promise<XrpcReply>
-  /** Passes the request on to the AppView; `undefined` when there is none. */
-  forwardToAppView(call: CallContext, account: Account | undefined): Promise<XrpcReply | undefined>
+  /** Passes the request on to the AppView, unsigned; `undefined` when there is none. */
+  forwardToAppView(call: CallContext): Promise<XrpcReply | undefined>
 }
 
 export interface ServiceProxyOptions {
@@ -55,151 +41,61 @@ export interface ServiceProxyOptions {
   readonly audience: 'did' | 'service'
   readonly resolver: Pick<IdentityResolver, 'resolveDid'>
   /** For services the operator configured. */
-  readonly fetch: typeof globalThis.fetch
+  readonly fetch: FetchLike
   /** For addresses out of DID documents. */
-  readonly safeFetch: typeof globalThis.fetch
+  readonly safeFetch: FetchLike
   /** Allows `http:` endpoints in DID documents. */
   readonly dev: boolean
   readonly now: () => number
 }
 
-/** Longest wait for the first byte of an answer. */
-const HEADERS_TIMEOUT_MS = 10_000
-/** Longest time for a whole answer. */
-const ANSWER_TIMEOUT_MS = 60_000
-/** Largest answer passed back, bytes. */
-const MAX_ANSWER_BYTES = 10 * 1024 * 1024
-const APPVIEW_ID = 'bsky_appview'
-const REQUEST_HEADERS = [
-  'accept',
-  'accept-language',
-  'atproto-accept-labelers',
-  'content-encoding',
-  'content-type',
-  'x-bsky-topics',
-]
-const RESPONSE_HEADERS = [
-  'atproto-content-labelers',
-  'atproto-repo-rev',
-  'cache-control',
-  'content-language',
-  'retry-after',
-]
-
-/** Makes the proxy. */
+/** Makes the proxy: `createProxy` with this server's AppView, and tokens signed by its accounts. */
 export function createServiceProxy(options: ServiceProxyOptions): ServiceProxy {
-  const { appView, audience, resolver, fetch, safeFetch, dev, now } = options
-  const audienceOf = (did: string, id: string): string =>
-    audience === 'did' ? did : `${did}#${id}`
-  const appViewTarget: ProxyTarget | undefined = appView && {
-    url: appView.url,
-    audience: audienceOf(appView.did, APPVIEW_ID),
-    trusted: true,
-  }
-
-  async function resolveTarget(header: string, signal: AbortSignal): Promise<ProxyTarget> {
-    const { did, serviceId } = parseProxyHeader(header)
-    if (appViewTarget !== undefined && did === appView?.did && serviceId === APPVIEW_ID) {
-      return appViewTarget
-    }
-    const { document } = await resolver.resolveDid(did, { signal }).catch((cause: unknown) => {
-      if (!(cause instanceof IdentityError)) throw cause
-      if (cause.retryable)
-        throw new UpstreamFailureError('the proxied service could not be found', { cause })
-      throw new InvalidRequestError('could not resolve proxy did', { cause })
-    })
-    const url = getServiceEndpoint(document, serviceId, undefined, { allowHttp: dev })
-    if (url === undefined) {
-      throw new InvalidRequestError(`could not resolve proxy did service url: #${serviceId}`)
-    }
-    return { url, audience: audienceOf(did, serviceId), trusted: false }
-  }
+  const { resolver, now } = options
+  const appView = options.appView && { ...options.appView, serviceId: 'bsky_appview' }
 
   async function forward(
     call: CallContext,
     target: ProxyTarget,
     account: Account | undefined,
-    overrides: ProxyOverrides = {},
+    overrides?: ProxyOverrides,
   ): Promise<XrpcReply> {
-    const { request, signal } = call
-    const headers = pickHeaders(request.headers, REQUEST_HEADERS)
-    if (account !== undefined) {
-      const jwt = await createServiceJwt({
-        iss: account.did,
-        aud: overrides.audience ?? target.audience,
-        lxm: overrides.lxm ?? call.nsid,
-        key: importPrivateKey('k256', account.signingKey),
-        now,
-      })
-      headers['authorization'] = `Bearer ${jwt}`
-    }
-    const headersLate = new AbortController()
-    const timer = setTimeout(() => headersLate.abort(), HEADERS_TIMEOUT_MS)
-    const body = request.method === 'POST' ? request.body : null
-    try {
-      const response = await (target.trusted ? fetch : safeFetch)(`${target.url}${request.url}`, {
-        method: request.method,
-        headers,
-        redirect: 'error',
-        signal: AbortSignal.any([
-          signal,
-          headersLate.signal,
-          AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-        ]),
-        // Web streams of Node and of the DOM library are one thing under two type names.
-        ...(body === null
-          ? {}
-          : { body: Readable.toWeb(Readable.from(body)) as unknown as BodyInit, duplex: 'half' }),
-      } as RequestInit)
-      return reply(response.body === null ? undefined : bounded(response.body), {
-        encoding: response.headers.get('content-type') ?? 'application/octet-stream',
-        status: response.status,
-        headers: pickHeaders(response.headers, RESPONSE_HEADERS),
-      })
-    } catch (cause) {
-      if (signal.aborted) throw cause
-      if (headersLate.signal.aborted) {
-        throw new XrpcError(504, 'UpstreamTimeout', 'the proxied service did not answer in time', {
-          cause,
-        })
-      }
-      throw new UpstreamFailureError('the proxied service could not be reached', { cause })
-    } finally {
-      clearTimeout(timer)
-    }
+    const proxy = proxyFor(account)
+    const answer = await proxy.forward(call, { ...overrides, iss: account?.did }, target)
+    const { 'content-type': encoding, ...headers } = answer.headers
+    return reply(answer.body, {
+      status: answer.status,
+      headers,
+      ...(encoding === undefined ? {} : { encoding }),
+    })
   }
+
+  // Holds nothing but its options, so that one for each call costs nothing and the key stays with its account.
+  const proxyFor = (account: Account | undefined): ReturnType<typeof createProxy> =>
+    createProxy({
+      resolver,
+      createToken: async (claims) => {
+        if (account === undefined) throw new TypeError('a token needs an account')
+        return createServiceJwt({
+          ...claims,
+          key: importPrivateKey('k256', account.signingKey),
+          now,
+        })
+      },
+      fetch: options.safeFetch,
+      trustedFetch: options.fetch,
+      services: appView === undefined ? [] : [appView],
+      defaultTarget: (nsid) => (nsid.startsWith('app.bsky.') ? appView : undefined),
+      audience: options.audience === 'did' ? 'did' : 'did#service',
+      allowHttp: options.dev,
+    })
+  const unsigned = proxyFor(undefined)
 
   return {
-    async chooseTarget({ nsid, request, signal }) {
-      const header = request.headers.get('atproto-proxy')
-      if (header !== null) return resolveTarget(header, signal)
-      return nsid.startsWith('app.bsky.') ? appViewTarget : undefined
-    },
+    chooseTarget: (call) => unsigned.targetOf(call),
     forward,
-    async forwardToAppView(call, account) {
-      return appViewTarget === undefined ? undefined : forward(call, appViewTarget, account)
+    async forwardToAppView(call) {
+      return appView === undefined ? undefined : forward(call, appView, undefined)
     },
-  }
-}
-
-function pickHeaders(
-  from: { get(name: string): string | null },
-  names: readonly string[],
-): Record<string, string> {
-  const picked: Record<string, string> = {}
-  for (const name of names) {
-    const value = from.get(name)
-    if (value !== null) picked[name] = value
-  }
-  return picked
-}
-
-async function* bounded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  let bytes = 0
-  for await (const chunk of body) {
-    bytes += chunk.length
-    if (bytes > MAX_ANSWER_BYTES)
-      throw new Error(`proxied answer is too large; max=${MAX_ANSWER_BYTES}`)
-    yield chunk
   }
 }
