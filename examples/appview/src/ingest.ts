@@ -1,13 +1,13 @@
+import { EventEmitter, once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import {
-  type EventSource,
   firehoseSource,
   type Indexer,
   listRepos,
   type ListedRepo,
 } from '@skywright/appview-indexer'
-import { type FirehoseIssue, FutureCursorError } from '@skywright/firehose'
+import type { FirehoseIssue } from '@skywright/firehose'
 import { createOpenWebSocket } from '@skywright/firehose/ws'
 import type { IdentityResolver } from '@skywright/identity'
 import type { AppCollections } from './collections.ts'
@@ -28,6 +28,11 @@ export interface IngestStatus {
 
 export interface Ingest extends AsyncDisposable {
   status(): IngestStatus
+  /**
+   * For the indexer's `listRepos`: it was told that events were missed for good. Compares with every repository and ends
+   * when that is done; yields none, because the comparison queues what it finds by itself.
+   */
+  compareAll(signal: AbortSignal): AsyncGenerator<never, void, void>
 }
 
 export interface IngestOptions {
@@ -56,11 +61,11 @@ class RelayIngest implements Ingest {
   readonly #repairing = new Set<string>()
   #connected = false
   #backfill: IngestStatus['backfill']
-  /** The relay has not come to the stored cursor: it was set up anew, and is followed from now on. */
-  #startOver = false
   /** Nobody tells what happened since an earlier run: every repository is compared, not only unknown ones fetched. */
   #behind = false
   #listAgain = false
+  /** Emits `done` whenever a backfill is through. */
+  readonly #progress = new EventEmitter()
 
   constructor(options: IngestOptions) {
     this.#options = options
@@ -78,6 +83,11 @@ class RelayIngest implements Ingest {
 
   status(): IngestStatus {
     return { connected: this.#connected, backfill: this.#backfill, issues: { ...this.#issues } }
+  }
+
+  async *compareAll(signal: AbortSignal): AsyncGenerator<never, void, void> {
+    this.#lostTrack()
+    while (this.#backfill !== 'done') await once(this.#progress, 'done', { signal })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,20 +120,11 @@ class RelayIngest implements Ingest {
       onIssue: (issue) => this.#onIssue(issue),
       open: createOpenWebSocket({ onOpen }),
     })
-    const source: EventSource = {
-      name: relay.name,
-      events: ({ cursor }) =>
-        relay.events({ cursor: this.#startOver ? undefined : cursor, signal }),
-    }
     while (!signal.aborted) {
       try {
-        await index.run(source, { signal })
+        await index.run(relay, { signal })
       } catch (error) {
         if (signal.aborted) return
-        if (error instanceof FutureCursorError) {
-          this.#startOver = true
-          this.#lostTrack()
-        }
         logger.error({ err: error }, 'stream ended')
       }
       this.#connected = false
@@ -145,6 +146,7 @@ class RelayIngest implements Ingest {
         logger.info(result, 'backfill')
         if (this.#listAgain) continue
         this.#backfill = 'done'
+        this.#progress.emit('done')
         return
       } catch (error) {
         this.#backfill = 'failed'
@@ -168,7 +170,6 @@ class RelayIngest implements Ingest {
     this.#issues[kind] = (this.#issues[kind] ?? 0) + 1
     logger.warn({ issue }, 'stream')
     if (issue.kind === 'reconnect') this.#connected = false
-    if (issue.kind === 'outdated-cursor') this.#lostTrack()
     if (issue.kind === 'rejected' && TRANSIENT_REJECTIONS.has(issue.reason)) this.#repair(issue.did)
   }
 

@@ -27,7 +27,7 @@ import { createBlobSource } from './images/blob-source.ts'
 import { openDiskCache } from './images/disk-cache.ts'
 import { imageRoutes } from './images/routes.ts'
 import { createBlobUrls } from './images/url.ts'
-import { startIngest, type IngestStatus } from './ingest.ts'
+import { type Ingest, startIngest, type IngestStatus } from './ingest.ts'
 import { allMethods } from './methods/index.ts'
 
 /** A running AppView. Disposing stops the stream, finishes what is being written and closes the index. */
@@ -74,12 +74,17 @@ export async function startAppView(
   await using started = new AsyncDisposableStack()
 
   await mkdir(config.dataDirectory, { recursive: true })
+  let ingest: Ingest | undefined
   const index = started.use(
     await openIndexer({
       store: openSqliteIndexStore(join(config.dataDirectory, 'index.sqlite')),
       collections: declareCollections((nsid, record) => atproto.validateRecord(nsid, record)),
       accounts: 'all',
       fetchRepo: createRepoFetcher({ resolver, fetch, maxBytes: MAX_REPO_BYTES }),
+      ...(config.backfill && {
+        listRepos: ({ signal }: { readonly signal: AbortSignal }) =>
+          ingest?.compareAll(signal) ?? [],
+      }),
       resolveHandle: async (did, { signal }) => {
         const { handle, handleError } = await resolver.resolveIdentity(did, { signal })
         return handleError === undefined ? handle : null
@@ -133,7 +138,8 @@ export async function startAppView(
     response.type('text/plain').send(`An AppView of the AT Protocol: ${did}\n`)
   })
 
-  const ingest = started.use(startIngest({ config, index, resolver, logger }))
+  const following = started.use(startIngest({ config, index, resolver, logger }))
+  ingest = following
   logger.info({ url, did, relay: config.relay }, 'listening')
 
   const running = started.move()
@@ -143,7 +149,7 @@ export async function startAppView(
     index,
     status: async () => ({
       ...(await index.status()),
-      ingest: ingest.status(),
+      ingest: following.status(),
       imageBytes: cache.size,
     }),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
