@@ -28,11 +28,8 @@ export interface IngestStatus {
 
 export interface Ingest extends AsyncDisposable {
   status(): IngestStatus
-  /**
-   * For the indexer's `listRepos`: it was told that events were missed for good. Compares with every repository and ends
-   * when that is done; yields none, because the comparison queues what it finds by itself.
-   */
-  compareAll(signal: AbortSignal): AsyncGenerator<never, void, void>
+  /** Events were missed for good: compares with every repository. Resolves when what differs is indexed. */
+  compareAll(signal: AbortSignal): Promise<void>
 }
 
 export interface IngestOptions {
@@ -85,7 +82,7 @@ class RelayIngest implements Ingest {
     return { connected: this.#connected, backfill: this.#backfill, issues: { ...this.#issues } }
   }
 
-  async *compareAll(signal: AbortSignal): AsyncGenerator<never, void, void> {
+  async compareAll(signal: AbortSignal): Promise<void> {
     this.#lostTrack()
     while (this.#backfill !== 'done') await once(this.#progress, 'done', { signal })
   }

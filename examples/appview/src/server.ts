@@ -82,8 +82,11 @@ export async function startAppView(
       accounts: 'all',
       fetchRepo: createRepoFetcher({ resolver, fetch, maxBytes: MAX_REPO_BYTES }),
       ...(config.backfill && {
-        listRepos: ({ signal }: { readonly signal: AbortSignal }) =>
-          ingest?.compareAll(signal) ?? [],
+        // The comparison queues what it finds by itself: nothing is left to list.
+        listRepos: async function* ({ signal }: { readonly signal: AbortSignal }) {
+          await ingest?.compareAll(signal)
+          yield* []
+        },
       }),
       resolveHandle: async (did, { signal }) => {
         const { handle, handleError } = await resolver.resolveIdentity(did, { signal })
