@@ -4,7 +4,7 @@ import type { ClientBase, CustomTypesConfig, Pool } from 'pg'
 import { StoreFailureError } from '../../errors.ts'
 
 /** The parts of `pg` that run a statement. */
-export type Queryable = Pick<ClientBase, 'query'> | Pick<Pool, 'query'>
+type Queryable = Pick<ClientBase, 'query'> | Pick<Pool, 'query'>
 
 const INT8 = 20
 
