@@ -1,10 +1,7 @@
 import { DatabaseError, types } from 'pg'
-import type { ClientBase, CustomTypesConfig, Pool } from 'pg'
+import type { CustomTypesConfig } from 'pg'
 
 import { StoreFailureError } from '../../errors.ts'
-
-/** The parts of `pg` that run a statement. */
-type Queryable = Pick<ClientBase, 'query'> | Pick<Pool, 'query'>
 
 const INT8 = 20
 
