@@ -12,4 +12,4 @@ export type {
   DemonstrationStep,
 } from './demonstration.ts'
 export { startNetwork } from './network.ts'
-export type { Network, NetworkOptions, NetworkPds } from './network.ts'
+export type { Network, NetworkClients, NetworkOptions, NetworkPds } from './network.ts'

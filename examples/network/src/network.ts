@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { AtpAgent } from '@atproto/api'
 import { devConfig as appViewConfig, startAppView, type AppView } from '@example/appview'
 import { devConfig as pdsConfig, startPds, type Pds } from '@example/pds'
 import { readConfig as readRelayConfig, startRelay, type RunningRelay } from '@example/relay'
@@ -23,6 +24,14 @@ export interface NetworkOptions {
   readonly logLevel?: 'silent' | 'error' | 'warn' | 'info' | 'debug'
 }
 
+/** Clients of `@atproto/api`, nobody signed in. */
+export interface NetworkClients {
+  /** One for each PDS, in order. */
+  readonly pds: readonly AtpAgent[]
+  readonly relay: AtpAgent
+  readonly appView: AtpAgent
+}
+
 export interface NetworkPds {
   readonly url: string
   readonly did: string
@@ -36,6 +45,7 @@ export interface Network extends AsyncDisposable {
   readonly relay: RunningRelay
   readonly appView: AppView
   readonly pds: readonly NetworkPds[]
+  readonly clients: NetworkClients
   readonly statusphere: Statusphere
   readonly dataDirectory: string
 }
@@ -127,12 +137,18 @@ export async function startNetwork(options: NetworkOptions = {}): Promise<Networ
     pds: pds.map((server) => portOf(server.url)),
     statusphere: portOf(statusphere.url),
   })
+  const clientOf = (service: string): AtpAgent => new AtpAgent({ service })
   const running = resources.move()
   return {
     plc,
     relay,
     appView,
     pds,
+    clients: {
+      pds: pds.map(({ url }) => clientOf(url)),
+      relay: clientOf(relay.url),
+      appView: clientOf(appView.url),
+    },
     statusphere,
     dataDirectory,
     [Symbol.asyncDispose]: () => running.disposeAsync(),

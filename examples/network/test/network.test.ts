@@ -37,7 +37,7 @@ describe('startNetwork', () => {
   })
 
   it('lists both hosts and both accounts at the relay', async () => {
-    const relay = new AtpAgent({ service: network.relay.url })
+    const { relay } = network.clients
     const { data: hosts } = await relay.com.atproto.sync.listHosts({})
     expect(hosts.hosts.map((host) => host.status)).toEqual(['active', 'active'])
     const { data: repos } = await relay.com.atproto.sync.listRepos({})
@@ -48,7 +48,7 @@ describe('startNetwork', () => {
 
   it('shows an account created late, without a restart', async () => {
     const [, second] = network.pds
-    const agent = new AtpAgent({ service: second!.url })
+    const agent = network.clients.pds[1]!
     await agent.createAccount({
       handle: `late.${second!.handleDomain}`,
       email: 'late@example.com',
