@@ -42,7 +42,7 @@ export const row: Row = {
     return {
       ours: (COMMITS / median(ours)) * 1000,
       rival: (COMMITS / median(rival)) * 1000,
-      note: `${COMMITS.toLocaleString('en-US')} commits, decoding included, verification not; ours synchronous=FULL, the rival's default for WAL`,
+      note: `${COMMITS.toLocaleString('en-US')} commits, decoding included, verification not`,
     }
   },
 }
