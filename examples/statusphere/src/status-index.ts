@@ -8,16 +8,9 @@ import {
   openIndexer,
   text,
 } from '@skywright/appview-indexer'
-import type {
-  CollectionDeclaration,
-  Column,
-  Indexer,
-  ListedRepo,
-  Row,
-} from '@skywright/appview-indexer'
+import type { CollectionDeclaration, Column, Indexer, Row } from '@skywright/appview-indexer'
 import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
 import type { FirehoseIssue } from '@skywright/firehose'
-import { createOpenWebSocket } from '@skywright/firehose/ws'
 import type { Identity, IdentityResolver } from '@skywright/identity'
 import { createCatalog } from '@skywright/xrpc'
 import type { StatusphereConfig } from './config.ts'
@@ -57,29 +50,14 @@ export async function openStatusIndex(options: StatusIndexOptions): Promise<Stat
     collections: { status: collection(STATUS, { columns: { status: emoji } }) },
     lexicons: createCatalog(statusLexicon),
     fetchRepo: createRepoFetcher({ resolver, fetch }),
+    listRepos: () => listRepos({ service: config.relay, collection: STATUS, signal }),
     resolveHandle: async (did) => verifiedHandle(await resolver.resolveIdentity(did, { signal })),
     onIssue: (issue) => logger.warn({ issue }, 'index'),
   })
-  const backfill = (rev?: string): void =>
-    void index.backfill({ repos: authors(config.relay, signal, rev), signal }).catch(failed)
-  const onIssue = (issue: FirehoseIssue): void => {
-    logger.warn({ issue }, 'stream')
-    if (issue.kind === 'outdated-cursor') backfill()
-  }
-  const open = createOpenWebSocket({ onOpen: () => backfill('') })
-  const source = { service: config.relay, resolver, allowHttp: config.dev, open, onIssue }
+  const onIssue = (issue: FirehoseIssue): void => logger.warn({ issue }, 'stream')
+  const source = { service: config.relay, resolver, allowHttp: config.dev, onIssue }
   index.run(firehoseSource(source), { signal }).catch(failed)
   return index
-}
-
-/** Accounts with statuses, for those from before the stream. With a `rev`, accounts that are indexed up to it are passed over. */
-async function* authors(
-  service: string,
-  signal: AbortSignal,
-  rev: string | undefined,
-): AsyncGenerator<ListedRepo, void, void> {
-  for await (const { did } of listRepos({ service, collection: STATUS, signal }))
-    yield rev === undefined ? { did } : { did, rev }
 }
 
 /** What the index shows beside a status: nothing, when DID and handle do not name each other. */
