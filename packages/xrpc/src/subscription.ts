@@ -1,4 +1,5 @@
 import { XrpcError } from './errors.ts'
+import { decodeFrame } from './frame.ts'
 import { frameEncoder } from './subprotocol.ts'
 import type { FrameData, Negotiated, Subprotocol } from './subprotocol.ts'
 
@@ -34,8 +35,12 @@ export function openSubscription(
   const encoder = frameEncoder(nsid, subprotocol)
   async function* frames(): AsyncGenerator<FrameData, StreamEnd, void> {
     try {
-      for await (const item of items) yield encoder.message(item)
-      return CLOSE_NORMAL
+      let last: unknown
+      for await (const item of items) {
+        last = item
+        yield encoder.message(item)
+      }
+      return endAfter(last)
     } catch (error) {
       const known = error instanceof XrpcError && error.status !== 500
       if (!known) report(error)
@@ -48,5 +53,17 @@ export function openSubscription(
     frames: frames(),
     subprotocol: offered ? subprotocol : undefined,
     encodeError: (name, message) => encoder.error(name, message),
+  }
+}
+
+/** How a stream ends whose handler has returned: an error frame it encoded itself counts like one it threw. */
+function endAfter(last: unknown): StreamEnd {
+  if (!(last instanceof Uint8Array)) return CLOSE_NORMAL
+  try {
+    const frame = decodeFrame(last)
+    return frame.op === -1 ? { closeCode: CLOSE_POLICY, reason: frame.error } : CLOSE_NORMAL
+  } catch {
+    // Not a frame: what the handler sends is its own affair.
+    return CLOSE_NORMAL
   }
 }

@@ -8,7 +8,7 @@ import type { NodeServer } from '../src/adapters/node.ts'
 import { attachSubscriptions } from '../src/adapters/ws.ts'
 import type { AttachedSubscriptions, AttachOptions } from '../src/adapters/ws.ts'
 import { XrpcError } from '../src/errors.ts'
-import { decodeFrame, encodeMessageFrame } from '../src/frame.ts'
+import { decodeFrame, encodeErrorFrame, encodeMessageFrame } from '../src/frame.ts'
 import type { Frame } from '../src/frame.ts'
 import { createRouter } from '../src/router.ts'
 import type { Router } from '../src/router.ts'
@@ -128,6 +128,15 @@ describe('attachSubscriptions', () => {
     expect(seen.frames[1]).toEqual({ op: -1, error: 'FutureCursor', message: 'cursor is ahead' })
     expect([seen.code, seen.reason]).toEqual([1008, 'FutureCursor'])
     expect(server.errors).toEqual([])
+  })
+
+  it('closes with the policy code after an encoded error frame too', async () => {
+    await using server = await start(async function* () {
+      yield encodeErrorFrame('FutureCursor', 'cursor is ahead')
+    })
+    const seen = await listenTo(`${server.url}/xrpc/com.example.listen`)
+    expect(seen.frames).toEqual([{ op: -1, error: 'FutureCursor', message: 'cursor is ahead' }])
+    expect([seen.code, seen.reason]).toEqual([1008, 'FutureCursor'])
   })
 
   it('hides the detail of other failures and reports them', async () => {
