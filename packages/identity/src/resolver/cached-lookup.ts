@@ -67,19 +67,28 @@ export class CachedLookup<T> {
     this.#entries = new LRUCache({ max: options.maxHotEntries })
   }
 
-  /** From the cache when it may be, else from the network, joining a fetch that is under way. */
-  async get(key: string, { signal, refresh = false }: ResolveOptions = {}): Promise<Looked<T>> {
+  /** From the cache when it may be, else from the network. */
+  async get(key: string, options?: ResolveOptions): Promise<Looked<T>> {
+    return this.cached(key, options) ?? this.ask(key, options)
+  }
+
+  /**
+   * What the cache may answer, without a promise for it; `undefined` when the network must be asked.
+   * @throws {IdentityError} an error that is remembered
+   */
+  cached(key: string, options?: ResolveOptions): Looked<T> | undefined {
     const { now, ttls } = this.#options
     const entry = this.#entries.get(key) ?? this.#warm(key)
-    if (entry !== undefined) {
-      const nowMs = now()
-      if (!refresh || nowMs - entry.attemptedAtMs < ttls.minRefreshMs) {
-        const cached = this.#fromCache(key, entry, nowMs)
-        if (cached !== undefined) return cached
-      }
-    }
-    if (entry === undefined) this.#options.check(key)
-    return this.#flights.join(key, signal, (flightSignal) => this.#fetch(key, flightSignal))
+    if (entry === undefined) return undefined
+    const nowMs = now()
+    const refresh = options?.refresh === true && nowMs - entry.attemptedAtMs >= ttls.minRefreshMs
+    return refresh ? undefined : this.#fromCache(key, entry, nowMs)
+  }
+
+  /** From the network, joining a fetch that is under way. */
+  async ask(key: string, options?: ResolveOptions): Promise<Looked<T>> {
+    this.#options.check(key)
+    return this.#flights.join(key, options?.signal, (signal) => this.#fetch(key, signal))
   }
 
   /** What is cached, whatever its age; `undefined` for nothing or an error. */

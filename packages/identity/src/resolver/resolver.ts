@@ -22,7 +22,6 @@ import { CachedDidResolution, DidRecord } from './did-record.ts'
 import { createMemoryIdentityCache } from './identity-cache.ts'
 import { DEFAULT_REQUEST_LIMITS, RequestGate } from './request-gate.ts'
 import type {
-  DidResolution,
   HandleResolution,
   Identity,
   IdentityResolver,
@@ -160,8 +159,13 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     throw toResolutionError(did, first)
   }
 
-  async function resolveDid(did: string, resolveOptions?: ResolveOptions): Promise<DidResolution> {
-    return new CachedDidResolution(did, await dids.get(did, resolveOptions))
+  async function resolveDid(
+    did: string,
+    resolveOptions?: ResolveOptions,
+  ): Promise<CachedDidResolution> {
+    // Nothing is waited for when the cache answers: this is called for every event of a stream.
+    const cached = dids.cached(did, resolveOptions)
+    return new CachedDidResolution(did, cached ?? (await dids.ask(did, resolveOptions)))
   }
 
   async function resolveHandle(
@@ -216,7 +220,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   }
 
   async function identityOfDid(did: string, resolveOptions: ResolveOptions): Promise<Identity> {
-    const resolution = new CachedDidResolution(did, await dids.get(did, resolveOptions))
+    const resolution = await resolveDid(did, resolveOptions)
     const claimed = getHandle(resolution.document)
     const handleError =
       claimed === undefined
@@ -227,13 +231,10 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
 
   async function identityOfHandle(text: string, resolveOptions: ResolveOptions): Promise<Identity> {
     const { handle, did, source } = await resolveHandle(text, resolveOptions)
-    let resolution = new CachedDidResolution(did, await dids.get(did, resolveOptions))
+    let resolution = await resolveDid(did, resolveOptions)
     if (getHandle(resolution.document) !== handle && resolution.source !== 'network') {
       // The document may be older than the handle: ask again, as often as forced refreshes allow.
-      resolution = new CachedDidResolution(
-        did,
-        await dids.get(did, { ...resolveOptions, refresh: true }),
-      )
+      resolution = await resolveDid(did, { ...resolveOptions, refresh: true })
     }
     const claimed = getHandle(resolution.document)
     if (claimed === handle) return toIdentity(resolution, handle, undefined)
