@@ -9,13 +9,14 @@ import {
   createPlcClient,
   createPlcIdentity,
   createPlcTombstone,
+  plcGenesisDid,
   plcOperationCid,
   signPlcOperation,
   updatePlcOperation,
   verifyAuditLog,
   verifyOperationLog,
 } from '../src/plc/index.ts'
-import type { PlcClient } from '../src/plc/index.ts'
+import type { PlcClient, PlcOperation } from '../src/plc/index.ts'
 import { createMemoryPlcStore, createPlcDirectory } from '../src/plc-directory/index.ts'
 import type { PlcDirectory, PlcDirectoryOptions, PlcStore } from '../src/plc-directory/index.ts'
 
@@ -184,6 +185,56 @@ describe.each([
   })
 })
 
+describe.each([
+  ['memory', () => createMemoryPlcStore()],
+  ['sqlite', () => openSqlitePlcStore({ database: ':memory:' })],
+])('PLC export by time on %s', (_name, openStore) => {
+  const submitNew = async (client: PlcClient): Promise<string> => {
+    const { did, operation } = await createPlcIdentity({
+      signingKey: generatePrivateKey('k256').didKey,
+      handle: 'user.test',
+      pds: 'https://pds.test',
+      ...keyPair(),
+    })
+    await client.submit(did, operation)
+    return did
+  }
+
+  it('loses nothing between pages when many entries have one time', async () => {
+    const { client, clock } = setUp(openStore())
+    const dids: string[] = []
+    for (let index = 0; index < 12; index++) {
+      dids.push(await submitNew(client))
+      if (index % 5 === 4) clock.ms += 1
+    }
+    const seen: string[] = []
+    let after: string | undefined
+    for (let page = 0; page < 12; page++) {
+      const entries = await client.exportPage({
+        count: 2,
+        ...(after === undefined ? {} : { after }),
+      })
+      if (entries.length === 0) break
+      seen.push(...entries.map(({ did }) => did))
+      after = entries.at(-1)!.createdAt
+    }
+    expect(seen.toSorted()).toEqual(dids.toSorted())
+  })
+
+  it('gives no later entry the time of a page that was read, even when the clock goes back', async () => {
+    const { client, clock } = setUp(openStore())
+    await submitNew(client)
+    const first = await client.exportPage()
+    const same = await submitNew(client)
+    const second = await client.exportPage({ after: first.at(-1)!.createdAt })
+    expect(second.map(({ did }) => did)).toEqual([same])
+    clock.ms -= 60_000
+    const earlier = await submitNew(client)
+    const third = await client.exportPage({ after: second.at(-1)!.createdAt })
+    expect(third.map(({ did }) => did)).toEqual([earlier])
+  })
+})
+
 describe('PLC directory', () => {
   it('refuses what the reference directory refuses', async () => {
     const { client, create, directory, rotation, signing } = setUp(createMemoryPlcStore())
@@ -197,7 +248,7 @@ describe('PLC directory', () => {
         services: { x: { type: 'a', endpoint: 'b', c: 'd' } },
       },
       'no signature': data,
-      'a wrong signature': { ...genesis, sig: `${genesis.sig.slice(0, -2)}AA` },
+      'a wrong signature': { ...genesis, sig: `${'A'.repeat(20)}${genesis.sig.slice(20)}` },
       'a legacy create': {
         type: 'create',
         signingKey: signing.didKey,
@@ -225,6 +276,19 @@ describe('PLC directory', () => {
         { ...data, verificationMethods: { atproto: `did:key:z${'1'.repeat(300)}` } },
         rotation,
       ),
+      'eleven rotation keys': await signPlcOperation(
+        {
+          ...data,
+          rotationKeys: [
+            rotation.didKey,
+            ...Array.from({ length: 10 }, () => generatePrivateKey('k256').didKey),
+          ],
+        },
+        rotation,
+      ),
+      'a padded signature': { ...genesis, sig: `${genesis.sig}==` },
+      'a high-S signature': { ...genesis, sig: highS(genesis.sig) },
+      'no prev': { ...genesis, prev: undefined },
       'eleven aliases': await signPlcOperation(
         { ...data, alsoKnownAs: Array.from({ length: 11 }, (_, n) => `at://n${n}.test`) },
         rotation,
@@ -247,15 +311,39 @@ describe('PLC directory', () => {
       ),
       'a genesis of another DID': await signPlcOperation({ ...data, alsoKnownAs: [] }, rotation),
     }
-    for (const [what, body] of Object.entries(bad)) {
-      const request = new Request(`https://plc.test/${did}`, {
-        method: 'POST',
-        body: JSON.stringify(body),
-      })
-      const response = await directory.fetch(request)
-      expect(response.status, what).toBe(400)
-      expect(await response.json()).toHaveProperty('message')
+    const reasons: Readonly<Record<keyof typeof bad, string>> = {
+      'a body that is no object': 'not an object',
+      'an unknown field': 'unknown field',
+      'a service with an unknown field': 'unknown field',
+      'no signature': 'sig is not a string',
+      'a wrong signature': 'not signed by a key',
+      'a legacy create': 'no longer accepted',
+      'a rotation key of another curve': 'not a k256 or p256',
+      'a verification method that is no did:key': 'not a did:key',
+      'a key that is far too long': 'not a did:key',
+      'eleven rotation keys': 'more than 10 rotationKeys',
+      'a padded signature': 'canonical base64url',
+      'a high-S signature': 'not signed by a key',
+      'no prev': 'prev is not a string',
+      'eleven aliases': 'more than 10 alsoKnownAs',
+      'the same alias twice': 'duplicate entry',
+      'more than 4000 bytes': 'larger than 4000',
+      'a genesis of another DID': 'does not hash to the DID',
     }
+    for (const [what, body] of Object.entries(bad)) {
+      // Each to the DID it hashes to, but for the last: the DID must not be what gives it away.
+      const own =
+        what === 'a genesis of another DID'
+          ? did
+          : plcGenesisDid(JSON.parse(JSON.stringify(body)) as PlcOperation)
+      const response = await directory.fetch(
+        new Request(`https://plc.test/${own}`, { method: 'POST', body: JSON.stringify(body) }),
+      )
+      expect(response.status, what).toBe(400)
+      const { message } = (await response.json()) as { readonly message: string }
+      expect(message, what).toContain(reasons[what])
+    }
+    expect(Object.keys(reasons)).toEqual(Object.keys(bad))
     await expect(client.resolve(did)).rejects.toThrow(DidNotFoundError)
     await client.submit(did, genesis)
     expect((await client.resolve(did)).id).toBe(did)
@@ -372,6 +460,15 @@ describe('making operations', () => {
     expect(verifyOperationLog(did, [operation])?.rotationKeys).toEqual([rotation.didKey])
   })
 })
+
+/** The twin of a p256 signature that the protocol forbids. */
+function highS(sig: string): string {
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+  const bytes = Buffer.from(sig, 'base64url')
+  const s = order - BigInt(`0x${bytes.subarray(32).toString('hex')}`)
+  bytes.set(Buffer.from(s.toString(16).padStart(64, '0'), 'hex'), 32)
+  return bytes.toString('base64url')
+}
 
 function keyPair() {
   const signer = generatePrivateKey('k256')

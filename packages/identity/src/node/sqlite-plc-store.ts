@@ -46,6 +46,9 @@ export function openSqlitePlcStore(options: SqlitePlcStoreOptions): PlcStore & D
   const afterTime = database.prepare(
     `select ${COLUMNS} from plc_operations where created_at > ? order by created_at, cid limit ?`,
   )
+  const withTime = database.prepare(
+    `select ${COLUMNS} from plc_operations where created_at = ? and cid > ? order by cid`,
+  )
   const last = database.prepare('select coalesce(max(seq), 0) as n from plc_operations')
 
   return {
@@ -74,7 +77,13 @@ export function openSqlitePlcStore(options: SqlitePlcStoreOptions): PlcStore & D
       }
     },
     exportAfterSeq: (after, limit) => afterSeq.all(after, limit).map(readRow),
-    exportAfterTime: (after, limit) => afterTime.all(after ?? '', limit).map(readRow),
+    exportAfterTime(after, limit) {
+      const page = afterTime.all(after ?? '', limit).map(readRow)
+      const end = page[limit - 1]
+      return end === undefined
+        ? page
+        : [...page, ...withTime.all(end.createdAt, end.cid).map(readRow)]
+    },
     lastSeq: () => number(last.get(), 'n'),
     [Symbol.dispose]() {
       if (own) database.close()

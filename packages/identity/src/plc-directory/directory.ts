@@ -98,6 +98,8 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
   } = options
 
   let appended = Promise.withResolvers<void>()
+  /** Latest time a page of the export by time ended with. */
+  let exportedToMs = 0
 
   async function entriesOf(did: string): Promise<readonly SequencedPlcEntry[]> {
     const entries = await store.entries(did)
@@ -130,8 +132,10 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
       .filter(({ nullified }) => !nullified)
       .map((entry) => ({ ...entry, createdAtMs: Date.parse(entry.createdAt) }))
     const last = entries.at(-1)
-    // Never two operations of one DID at one time, or in the wrong order: readers sort by it.
-    const nowMs = Math.max(now(), last === undefined ? 0 : Date.parse(last.createdAt) + 1)
+    // Never two operations of one DID at one time, or in the wrong order: readers sort by it. And none at a time that
+    // a reader of the export by time is past.
+    const lastMs = last === undefined ? 0 : Date.parse(last.createdAt)
+    const nowMs = Math.max(now(), lastMs + 1, exportedToMs + 1)
     const { cid, nullified } = verifyNextPlcOperation(did, chain, operation, nowMs)
     if (nullified.length === 0 && rateLimits !== false) {
       limitRate(
@@ -164,7 +168,9 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
       if (!Number.isSafeInteger(seq)) throw new Refusal(400, 'invalid after parameter')
       lines = (await store.exportAfterSeq(seq, page)).map(sequencedLine)
     } else {
-      lines = (await store.exportAfterTime(parseAfter(after), page)).map(auditLine)
+      const entries = await store.exportAfterTime(parseAfter(after), page)
+      exportedToMs = Math.max(exportedToMs, Date.parse(entries.at(-1)?.createdAt ?? '') || 0)
+      lines = entries.map(auditLine)
     }
     return new Response(lines.map((line) => JSON.stringify(line)).join('\n'), {
       headers: { 'content-type': 'application/jsonlines; charset=utf-8', ...CORS },

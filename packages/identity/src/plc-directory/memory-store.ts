@@ -26,10 +26,13 @@ export function createMemoryPlcStore(): PlcStore {
     },
     exportAfterSeq: (after, count) => log.slice(after, after + count),
     exportAfterTime(after, count) {
-      return log
+      const sorted = log
         .filter(({ createdAt }) => after === undefined || createdAt > after)
         .sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.cid, b.cid))
-        .slice(0, count)
+      const last = sorted[count - 1]
+      return last === undefined
+        ? sorted
+        : sorted.filter((entry, index) => index < count || entry.createdAt === last.createdAt)
     },
     lastSeq: () => log.length,
   }

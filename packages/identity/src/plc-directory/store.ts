@@ -25,7 +25,10 @@ export interface PlcStore {
   append(entry: PlcLogEntry, change: PlcAppendChange): MaybePromise<number | undefined>
   /** Entries with a seq above `after`, in order of seq, at most `count`. */
   exportAfterSeq(after: number, count: number): MaybePromise<readonly SequencedPlcEntry[]>
-  /** Entries accepted after an ISO time (all, without one), by time and then CID, at most `count`. */
+  /**
+   * Entries accepted after an ISO time (all, without one), by time and then CID: `count` of them, and the others that
+   * have the time of the last one, so that whoever asks for what came after it misses none.
+   */
   exportAfterTime(
     after: string | undefined,
     count: number,
