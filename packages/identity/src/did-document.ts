@@ -32,16 +32,20 @@ export interface DidService {
 
 /** Entries of a list in a DID document that are looked at; a document with more is refused. */
 const MAX_ENTRIES = 1000
+/** Lists and objects in one another; what is deeper could not be printed or copied without overflowing the stack. */
+const MAX_DEPTH = 32
 
 /**
  * Checks that a value from outside is the DID document of `did`. Entries of foreign methods and services are left as
  * they are; the accessors read only entries of the form the protocol asks for.
- * @throws {InvalidDidDocumentError} when it is not an object, speaks about another DID, or a list is not a list
+ * @throws {InvalidDidDocumentError} when it is not an object, is nested too deep, speaks about another DID, or a list
+ * is not a list
  */
 export function parseDidDocument(value: unknown, did: string): DidDocument {
   if (!isRecord(value)) throw new InvalidDidDocumentError(did, 'not an object')
   if (value['id'] !== did)
     throw new InvalidDidDocumentError(did, 'id is not the DID that was asked for')
+  if (isDeeperThan(MAX_DEPTH, value)) throw new InvalidDidDocumentError(did, 'nested too deep')
   checkList(did, value, 'alsoKnownAs', (entry) => typeof entry === 'string')
   checkList(did, value, 'verificationMethod', isRecord)
   checkList(did, value, 'service', isRecord)
@@ -60,6 +64,11 @@ function checkList(
   if (!Array.isArray(list)) throw new InvalidDidDocumentError(did, `${field} is not a list`)
   if (list.length > MAX_ENTRIES) throw new InvalidDidDocumentError(did, `${field} is too long`)
   if (!list.every(isEntry)) throw new InvalidDidDocumentError(did, `${field} holds a foreign value`)
+}
+
+function isDeeperThan(depth: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return depth === 0 || Object.values(value).some((entry) => isDeeperThan(depth - 1, entry))
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -71,6 +71,10 @@ export function isAllowedTld(host: string, dev: boolean): boolean {
   return !DISALLOWED_TLDS.includes(tld) && (tld !== 'test' || dev)
 }
 
+function isPort(text: string): boolean {
+  return /^[1-9][0-9]{0,4}$/.test(text) && Number(text) <= 65_535
+}
+
 function parseWebHost(did: string, dev: boolean): string {
   const id = did.slice('did:web:'.length)
   if (id.includes(':')) throw new InvalidSyntaxError('did', did, 'did:web with a path')
@@ -78,7 +82,9 @@ function parseWebHost(did: string, dev: boolean): string {
   if (local !== null) {
     if (!dev) throw new InvalidSyntaxError('did', did, 'did:web of localhost outside development')
     const [, host = '', port] = local
-    return port === undefined ? host : `${host}:${port}`
+    if (port === undefined) return host
+    if (!isPort(port)) throw new InvalidSyntaxError('did', did, 'did:web with a port out of range')
+    return `${host}:${port}`
   }
   const [host = '', port, ...rest] = id.split(/%3A/i)
   const labels = host.split('.')
@@ -93,7 +99,7 @@ function parseWebHost(did: string, dev: boolean): string {
     throw new InvalidSyntaxError('did', did, 'did:web in a reserved top-level domain')
   }
   if (port === undefined) return host
-  if (!dev || !/^[1-9][0-9]{0,4}$/.test(port)) {
+  if (!dev || !isPort(port)) {
     throw new InvalidSyntaxError('did', did, 'did:web with a port')
   }
   return `${host}:${port}`

@@ -126,7 +126,7 @@ export class UnsupportedDidMethodError extends IdentityError {
   readonly did: string
   constructor(did: string, options?: ErrorOptions) {
     super(`unsupported DID method; did=${shorten(did)}`, options)
-    this.did = did
+    this.did = shorten(did)
   }
 }
 
@@ -177,13 +177,21 @@ export class HandleAmbiguousError extends IdentityError {
   override readonly name = 'HandleAmbiguousError'
   readonly code = 'HandleAmbiguous'
   readonly family = 'Invalid'
-  readonly step: ResolutionStep = 'dns'
+  readonly step: ResolutionStep
   readonly handle: string
+  /** The first few values, cut off where they are long. */
   readonly dids: readonly string[]
-  constructor(handle: string, dids: readonly string[], options?: ErrorOptions) {
-    super(`handle is ambiguous; handle=${handle}; dids=${dids.slice(0, 4).join(',')}`, options)
+  constructor(
+    handle: string,
+    dids: readonly string[],
+    options: ErrorOptions & { readonly step?: 'dns' | 'doh' } = {},
+  ) {
+    const { step = 'dns', ...errorOptions } = options
+    const shown = dids.slice(0, MAX_ECHO_VALUES).map(shorten)
+    super(`handle is ambiguous; handle=${handle}; dids=${shown.join(',')}`, errorOptions)
+    this.step = step
     this.handle = handle
-    this.dids = dids
+    this.dids = shown
   }
 }
 
@@ -223,7 +231,7 @@ export class ResolutionFailedError extends IdentityError {
       `resolution failed; subject=${shorten(subject)}; step=${step}; reason=${reason}`,
       'cause' in options ? { cause: options.cause } : undefined,
     )
-    this.subject = subject
+    this.subject = shorten(subject)
     this.step = step
     this.reason = reason
     this.retryable = options.retryable
@@ -240,7 +248,7 @@ export class ForbiddenAddressError extends IdentityError {
   readonly reason: string
   constructor(url: string, reason: string, options?: ErrorOptions) {
     super(`address refused; url=${shorten(url)}; reason=${reason}`, options)
-    this.url = url
+    this.url = shorten(url)
     this.reason = reason
   }
 }
@@ -254,7 +262,7 @@ export class ResponseTooLargeError extends IdentityError {
   readonly maxBytes: number
   constructor(url: string, maxBytes: number, options?: ErrorOptions) {
     super(`response too large; url=${shorten(url)}; maxBytes=${maxBytes}`, options)
-    this.url = url
+    this.url = shorten(url)
     this.maxBytes = maxBytes
   }
 }
@@ -279,6 +287,8 @@ export class PlcRequestFailedError extends IdentityError {
 
 /** Longest piece of foreign text an error repeats. */
 const MAX_ECHO_CHARS = 200
+/** Most foreign values an error repeats. */
+const MAX_ECHO_VALUES = 4
 
 function shorten(text: string): string {
   return text.length > MAX_ECHO_CHARS ? `${text.slice(0, MAX_ECHO_CHARS)}…` : text

@@ -49,12 +49,19 @@ function withService(serviceEndpoint: unknown, fields: object = {}): DidDocument
   }
 }
 
+function nested(depth: number): unknown {
+  let value: unknown = []
+  for (let n = 1; n < depth; n++) value = [value]
+  return value
+}
+
 describe('parseDidDocument', () => {
   it('keeps a document as it is', () => {
     const document = {
       id: DID,
       'https://example.com/extra': [1],
       service: [{ id: '#x', type: ['A'], serviceEndpoint: {} }],
+      deep: nested(31),
     }
     expect(parseDidDocument(document, DID)).toBe(document)
   })
@@ -70,6 +77,8 @@ describe('parseDidDocument', () => {
     ['alsoKnownAs as a string', { id: DID, alsoKnownAs: 'at://a.com' }],
     ['verificationMethod as an object', { id: DID, verificationMethod: {} }],
     ['a service that is null', { id: DID, service: [null] }],
+    ['a value nested deeper than 32', { id: DID, extra: nested(32) }],
+    ['what would overflow a stack', { id: DID, extra: nested(20_000) }],
     ['a thousand and one services', { id: DID, service: Array.from({ length: 1001 }, () => ({})) }],
   ])('refuses %s', (_what, value) => {
     expect(() => parseDidDocument(value, DID)).toThrow(InvalidDidDocumentError)

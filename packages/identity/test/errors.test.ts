@@ -18,9 +18,11 @@ describe('errors', () => {
       new errors.ForbiddenAddressError(long, 'no'),
       new errors.ResponseTooLargeError(long, 1),
       new errors.PlcRequestFailedError(400, long),
+      new errors.HandleAmbiguousError('a.com', [long, `${long}2`]),
       new errors.ResolutionFailedError(long, 'dns', 'no', { retryable: true }),
     ]) {
       expect(error.message.length).toBeLessThan(1000)
+      expect(JSON.stringify(error).length).toBeLessThan(2000)
     }
   })
 

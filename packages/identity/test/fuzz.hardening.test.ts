@@ -20,9 +20,11 @@ import { createPlcDirectory } from '../src/plc-directory/index.ts'
 import {
   createPlcIdentity,
   parsePlcOperation,
+  plcOperationCid,
   updatePlcOperation,
   verifyAuditLog,
 } from '../src/plc/index.ts'
+import type { AnyPlcOperation } from '../src/plc/index.ts'
 
 const DID = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
 const RUNS = { numRuns: 500 }
@@ -41,6 +43,14 @@ function attempt(
       String(error),
     ).toBe(true)
     return false
+  }
+}
+
+function cidOf(operation: unknown): string {
+  try {
+    return plcOperationCid(operation as AnyPlcOperation)
+  } catch {
+    return 'x'
   }
 }
 
@@ -156,7 +166,8 @@ describe('garbage throws only our errors', () => {
         const log = (Array.isArray(value) ? value : [value]).map((entry: unknown) => ({
           did,
           operation: entry,
-          cid: 'x',
+          // Right for what the entry has become, so that it is the proof that fails.
+          cid: cidOf(entry),
           nullified: false,
           createdAt: '2026-01-01T00:00:00.000Z',
         }))

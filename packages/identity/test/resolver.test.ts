@@ -237,7 +237,12 @@ describe('resolveDid', () => {
     })
     await expect(resolver.resolveDid(did('f'))).rejects.toThrow(InvalidDidDocumentError)
     await expect(resolver.resolveDid(did('g'))).rejects.toMatchObject({ retryable: false })
-    await expect(resolver.resolveDid(did('h'))).rejects.toMatchObject({ code: 'ResponseTooLarge' })
+    await expect(resolver.resolveDid(did('h'))).rejects.toMatchObject({
+      code: 'ResolutionFailed',
+      family: 'Invalid',
+      step: 'plc',
+      cause: { code: 'ResponseTooLarge' },
+    })
     await expect(resolver.resolveDid(did('i'))).rejects.toMatchObject({ code: 'ResolutionFailed' })
     await expect(resolver.resolveDid('did:plc:short')).rejects.toThrow(InvalidSyntaxError)
     await expect(resolver.resolveDid('alice')).rejects.toThrow(InvalidSyntaxError)
@@ -324,6 +329,14 @@ describe('resolveDid', () => {
       'did:web:thing.internal',
       'did:web:host',
       'did:web:a.test',
+      'did:web:Example.org.',
+      'did:web:ex%61mple.org',
+      'did:web:example.org%2Fuser',
+      'did:web:user%40example.org',
+      'did:web:example.org%3A',
+      'did:web:0x7f.1',
+      'did:web:2130706433',
+      `did:web:${'a.'.repeat(126)}org`,
     ]) {
       await expect(resolver.resolveDid(bad), bad).rejects.toThrow(InvalidSyntaxError)
     }
@@ -338,6 +351,9 @@ describe('resolveDid', () => {
     expect((await resolver.resolveDid('did:web:localhost%3A2583')).did).toBe(
       'did:web:localhost%3A2583',
     )
+    for (const did of ['did:web:localhost%3A65536', 'did:web:a.test%3A99999']) {
+      await expect(resolver.resolveDid(did), did).rejects.toThrow(InvalidSyntaxError)
+    }
   })
 })
 
@@ -438,6 +454,11 @@ describe('resolveHandle', () => {
       'x',
       'a.1b',
       '@a.com',
+      'alice.com.',
+      '.alice.com',
+      'xn--.com',
+      'älice.com',
+      `${'a.'.repeat(125)}comm`,
     ]
     for (const bad of refused) {
       await expect(resolver.resolveHandle(bad), bad).rejects.toThrow(InvalidSyntaxError)
@@ -474,7 +495,16 @@ describe('resolveHandle', () => {
       Status: 2,
     })
     await expect(resolver.resolveHandle('broken.bsky.social')).rejects.toMatchObject({
+      step: 'doh',
       retryable: true,
+    })
+    pages.set('https://dns.example.com/query?name=_atproto.two.bsky.social&type=TXT', {
+      Status: 0,
+      Answer: [DID, OTHER].map((did) => ({ type: 16, data: `"did=${did}"` })),
+    })
+    await expect(resolver.resolveHandle('two.bsky.social')).rejects.toMatchObject({
+      code: 'HandleAmbiguous',
+      step: 'doh',
     })
   })
 })

@@ -23,19 +23,20 @@ const ABSENT = new Set<unknown>(['ENOTFOUND', 'ENODATA', 'NXDOMAIN'])
 export async function resolveHandleByDns(
   handle: string,
   resolveTxt: ResolveTxt,
+  step: 'dns' | 'doh',
   signal: AbortSignal,
 ): Promise<string> {
-  if (handle.length > MAX_DNS_HANDLE_CHARS) throw new HandleNotFoundError(handle, 'dns')
+  if (handle.length > MAX_DNS_HANDLE_CHARS) throw new HandleNotFoundError(handle, step)
   let records: readonly (readonly string[])[]
   try {
     records = await untilAborted(resolveTxt(TXT_LABEL + handle, { signal }), signal)
   } catch (cause) {
     const code: unknown =
       typeof cause === 'object' && cause !== null ? Reflect.get(cause, 'code') : undefined
-    if (ABSENT.has(code)) throw new HandleNotFoundError(handle, 'dns', { cause })
+    if (ABSENT.has(code)) throw new HandleNotFoundError(handle, step, { cause })
     throw new ResolutionFailedError(
       handle,
-      'dns',
+      step,
       `no answer${typeof code === 'string' ? ` (${code})` : ''}`,
       {
         retryable: true,
@@ -43,5 +44,5 @@ export async function resolveHandleByDns(
       },
     )
   }
-  return didFromTxtRecords(handle, records, 'dns')
+  return didFromTxtRecords(handle, records, step)
 }

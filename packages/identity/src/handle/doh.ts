@@ -69,10 +69,12 @@ export function parseTxtData(data: unknown): readonly string[] {
   if (typeof data !== 'string') return []
   if (!data.startsWith('"')) return [data]
   const chunks: string[] = []
-  for (const [, chunk = ''] of data.matchAll(/"((?:[^"\\]|\\.)*)"/g)) {
+  // Sticky: what does not follow on ends it, so that no character is looked at for every quote before it.
+  const quoted = /\s*"((?:[^"\\]|\\.)*)"/gsy
+  for (const [, chunk = ''] of data.matchAll(quoted)) {
     chunks.push(
       chunk.replace(
-        /\\(?:(\d{3})|(.))/g,
+        /\\(?:(\d{3})|(.))/gs,
         (_all, code: string | undefined, char: string | undefined) =>
           code === undefined ? (char ?? '') : String.fromCharCode(Number(code)),
       ),

@@ -33,7 +33,7 @@ export function didFromTxtRecords(
   )
   const [did] = values
   if (did === undefined) throw new HandleNotFoundError(handle, step)
-  if (values.size > 1) throw new HandleAmbiguousError(handle, [...values])
+  if (values.size > 1) throw new HandleAmbiguousError(handle, [...values], { step })
   return checkDid(handle, did, step)
 }
 

@@ -50,6 +50,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   const resolveTxt =
     options.resolveTxt ??
     (dohUrl === undefined ? undefined : createDohResolveTxt({ url: dohUrl, fetch, timeoutMs }))
+  const dnsMethod = options.resolveTxt === undefined ? 'doh' : 'dns'
   const directories = (typeof plcUrl === 'string' ? [plcUrl] : plcUrl).map((url) =>
     createPlcClient({ url, fetch, timeoutMs }),
   )
@@ -113,7 +114,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     const answer = await resolveHandleByNetwork(
       handle,
       {
-        dnsMethod: options.resolveTxt === undefined ? 'doh' : 'dns',
+        dnsMethod,
         https: (name, ask) =>
           webGate.run(siteOf(name), 'https', ask, () =>
             resolveHandleByHttps(name, { fetch: publicFetch, timeoutMs, signal: ask }),
@@ -122,9 +123,9 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
           resolveTxt === undefined
             ? undefined
             : (name, ask) =>
-                dnsGate.run(siteOf(name), 'dns', ask, () =>
+                dnsGate.run(siteOf(name), dnsMethod, ask, () =>
                   withDeadline(ask, timeoutMs, (deadline) =>
-                    resolveHandleByDns(name, resolveTxt, deadline),
+                    resolveHandleByDns(name, resolveTxt, dnsMethod, deadline),
                   ),
                 ),
       },
@@ -294,8 +295,9 @@ function toIdentity(
   }
 }
 
+/** A failure of the request itself as one of the lookup; what the answer said keeps its own class. */
 function toResolutionError(did: string, error: unknown): unknown {
-  if (!(error instanceof IdentityError) || error.code !== 'PlcRequestFailed') return error
+  if (!(error instanceof IdentityError) || 'step' in error) return error
   const { message, retryable } = error
   return new ResolutionFailedError(did, 'plc', message, { retryable, cause: error })
 }
