@@ -83,7 +83,7 @@ interface TheirModule {
 }
 
 /** The reference's resolver with its memory cache, found through a package that depends on it. */
-async function createTheirs(): Promise<{
+export async function createTheirs(): Promise<{
   readonly cache: TheirCache
   resolve(did: string): Promise<object | null>
 }> {

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { LruMap } from './lru-map.ts'
 
 /** A good answer in a compact text form. */
 export interface CachedAnswer {
@@ -23,7 +23,7 @@ export interface IdentityCache {
 /** A cache in memory that keeps the most recently used answers; under 300 bytes for a plain account. */
 export function createMemoryIdentityCache(maxEntries: number): IdentityCache {
   // One string an answer: an object and its number would cost as much again.
-  const answers = new LRUCache<string, string>({ max: maxEntries })
+  const answers = new LruMap<string>(maxEntries)
   return {
     get(key) {
       const answer = answers.get(key)
