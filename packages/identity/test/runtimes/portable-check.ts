@@ -108,6 +108,26 @@ async function checkDoh(): Promise<void> {
   const resolveTxt = createDohResolveTxt({ url: 'https://dns.example.com/q', fetch: network.fetch })
   const [record] = await resolveTxt('_atproto.example.com')
   check(record?.join('') === 'did=did:plc:x', 'DNS over HTTPS')
+  const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
+  const txt = (...values: readonly string[]) =>
+    Response.json({ Status: 0, Answer: values.map((data) => ({ type: 16, data })) })
+  network.setServer('https://dns.example.com', (request) => {
+    const name = new URL(request.url).searchParams.get('name')
+    if (name === '_atproto.alice.bsky.social')
+      return txt('"v=spf1"', `"did=${did.slice(0, 9)}" "${did.slice(9)}"`)
+    if (name === '_atproto.two.bsky.social') return txt(`"did=${did}"`, '"did=did:web:a.com"')
+    return Response.json({ Status: 3 })
+  })
+  const resolver = createResolver({ fetch: network.fetch, dohUrl: 'https://dns.example.com/q' })
+  const alice = await resolver.resolveHandle('alice.bsky.social')
+  check(alice.did === did && alice.method === 'doh', 'handle by DNS over HTTPS')
+  for (const [handle, code] of [
+    ['two.bsky.social', 'HandleAmbiguous'],
+    ['none.bsky.social', 'HandleNotFound'],
+  ] as const) {
+    const failure: unknown = await resolver.resolveHandle(handle).catch((error: unknown) => error)
+    check(failure instanceof IdentityError && failure.code === code, `handle ${code}`)
+  }
 }
 
 async function checkGuard(): Promise<void> {
