@@ -98,8 +98,8 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
   } = options
 
   let appended = Promise.withResolvers<void>()
-  /** Latest time a page of the export by time ended with. */
-  let exportedToMs = 0
+  /** Latest time a page of the export by time ended with; before all times until there was one. */
+  let exportedToMs = -1
 
   async function entriesOf(did: string): Promise<readonly SequencedPlcEntry[]> {
     const entries = await store.entries(did)
@@ -169,7 +169,7 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
       lines = (await store.exportAfterSeq(seq, page)).map(sequencedLine)
     } else {
       const entries = await store.exportAfterTime(parseAfter(after), page)
-      exportedToMs = Math.max(exportedToMs, Date.parse(entries.at(-1)?.createdAt ?? '') || 0)
+      exportedToMs = Math.max(exportedToMs, Date.parse(entries.at(-1)?.createdAt ?? '') || -1)
       lines = entries.map(auditLine)
     }
     return new Response(lines.map((line) => JSON.stringify(line)).join('\n'), {
