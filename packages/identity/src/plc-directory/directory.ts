@@ -134,7 +134,7 @@ export function createPlcDirectory(options: PlcDirectoryOptions = {}): PlcDirect
     const last = entries.at(-1)
     // Never two operations of one DID at one time, or in the wrong order: readers sort by it. And none at a time that
     // a reader of the export by time is past.
-    const lastMs = last === undefined ? 0 : Date.parse(last.createdAt)
+    const lastMs = last === undefined ? -1 : Date.parse(last.createdAt)
     const nowMs = Math.max(now(), lastMs + 1, exportedToMs + 1)
     const { cid, nullified } = verifyNextPlcOperation(did, chain, operation, nowMs)
     if (nullified.length === 0 && rateLimits !== false) {
