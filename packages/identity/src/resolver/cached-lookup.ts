@@ -1,7 +1,7 @@
+import { LRUCache } from 'lru-cache'
 import { IdentityError } from '../errors.ts'
 import type { IdentityCache } from './identity-cache.ts'
 import type { ResolutionSource, ResolveOptions } from './identity-resolver.ts'
-import { LruMap } from './lru-map.ts'
 import { SingleFlight } from './single-flight.ts'
 
 /** How long answers are kept, in milliseconds. */
@@ -59,12 +59,12 @@ export interface CachedLookupOptions<T> {
 /** A lookup over the network with a bounded cache, single flight, stale-while-revalidate and negative answers. */
 export class CachedLookup<T> {
   readonly #options: CachedLookupOptions<T>
-  readonly #entries: LruMap<Entry<T>>
+  readonly #entries: LRUCache<string, Entry<T>>
   readonly #flights = new SingleFlight<Looked<T>>()
 
   constructor(options: CachedLookupOptions<T>) {
     this.#options = options
-    this.#entries = new LruMap(options.maxHotEntries)
+    this.#entries = new LRUCache({ max: options.maxHotEntries })
   }
 
   /** From the cache when it may be, else from the network. */

@@ -1,4 +1,4 @@
-import { LruMap } from './lru-map.ts'
+import { LRUCache } from 'lru-cache'
 
 /** A good answer in a compact text form. */
 export interface CachedAnswer {
@@ -23,7 +23,8 @@ export interface IdentityCache {
 /** A cache in memory that keeps the most recently used answers; under 300 bytes for a plain account. */
 export function createMemoryIdentityCache(maxEntries: number): IdentityCache {
   // One string an answer: an object and its number would cost as much again.
-  const answers = new LruMap<string>(maxEntries)
+  // Bounded by size, not number: memory is taken as it fills, where `max` takes it all at once, 100 ms for a million.
+  const answers = new LRUCache<string, string>({ maxSize: maxEntries, sizeCalculation: () => 1 })
   return {
     get(key) {
       const answer = answers.get(key)

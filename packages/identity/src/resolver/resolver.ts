@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { withDeadline } from '../abort.ts'
 import { getHandle } from '../did-document-access.ts'
 import type { DidDocument } from '../did-document.ts'
@@ -19,7 +20,6 @@ import type { ResolverEvent, ResolverOptions } from './resolver-options.ts'
 import { packDocument, unpackDocument } from './compact-document.ts'
 import { CachedDidResolution, DidRecord } from './did-record.ts'
 import { createMemoryIdentityCache } from './identity-cache.ts'
-import { LruMap } from './lru-map.ts'
 import { DEFAULT_REQUEST_LIMITS, RequestGate } from './request-gate.ts'
 import type {
   HandleResolution,
@@ -81,10 +81,10 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   const caching = { maxHotEntries: Math.min(maxEntries, MAX_HOT_ENTRIES), cold, now }
 
   /** Handles that led to a DID, so that a purge of the DID finds them. */
-  const handlesOf = new LruMap<Set<string>>(caching.maxHotEntries)
+  const handlesOf = new LRUCache<string, Set<string>>({ max: caching.maxHotEntries })
 
   /** When DIDs were purged, in purges since the start. */
-  const purges = new LruMap<number>(caching.maxHotEntries)
+  const purges = new LRUCache<string, number>({ max: caching.maxHotEntries })
   let purgeCount = 0
 
   const dids = new CachedLookup<DidRecord>({
