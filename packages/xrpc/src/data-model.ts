@@ -11,6 +11,7 @@ export const MAX_OUTPUT_DEPTH = 4_096
 /** A CIDv1 in base32 with a SHA-256 digest: `b` and 36 bytes. */
 const CID_TEXT = /^b[a-z2-7]{58}$/
 const RAW_CODEC = 0x55
+const LONE_SURROGATE = 'lone surrogate'
 
 /** Options of {@link fromJson}. */
 export interface FromJsonOptions {
@@ -24,7 +25,7 @@ export interface FromJsonOptions {
  * Copies only what changes, so a value without links, bytes and blobs comes back as it is. CIDs and byte arrays
  * already in the value stay. The CIDs satisfy `CID.asCID` of every multiformats version.
  *
- * @throws {InvalidDataError} on floats, unsafe integers, malformed wrappers and blobs, and nesting too deep
+ * @throws {InvalidDataError} on floats, unsafe integers, lone surrogates, malformed wrappers and blobs, and nesting too deep
  * @see {@link https://atproto.com/specs/data-model}
  */
 export function fromJson(value: unknown, options: FromJsonOptions = {}): unknown {
@@ -32,6 +33,10 @@ export function fromJson(value: unknown, options: FromJsonOptions = {}): unknown
 }
 
 function read(value: unknown, path: string, depth: number): unknown {
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) throw new InvalidDataError(path, LONE_SURROGATE)
+    return value
+  }
   if (typeof value === 'number') {
     if (!Number.isSafeInteger(value)) throw new InvalidDataError(path, 'not a safe integer')
     return value
@@ -66,7 +71,8 @@ function readObject(value: Record<string, unknown>, path: string, depth: number)
   let copy: Record<string, unknown> | undefined
   for (const key of keys) {
     const item = value[key]
-    if (item === null || typeof item === 'string' || typeof item === 'boolean') continue
+    if (!key.isWellFormed()) throw new InvalidDataError(path, LONE_SURROGATE)
+    if (item === null || typeof item === 'boolean') continue
     const changed = read(item, `${path}/${key}`, depth - 1)
     if (changed !== item) setOwn((copy ??= { ...value }), key, changed)
   }

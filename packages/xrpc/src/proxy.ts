@@ -1,4 +1,3 @@
-import { getServiceEndpoint } from '@skywright/identity'
 import type { IdentityResolver } from '@skywright/identity'
 import { toReadableStream } from './body.ts'
 import type { CallContext } from './call-context.ts'
@@ -86,7 +85,7 @@ export interface ProxyOptions {
   readonly allowHttp?: boolean
   /** Longest answer in bytes. @defaultValue 10,000,000 */
   readonly maxResponseBytes?: number
-  /** @defaultValue 10,000 */
+  /** Longest time the service may take to read a chunk of the body, and to answer after the last. @defaultValue 10,000 */
   readonly headersTimeoutMs?: number
   /** Longest silence within an answer. @defaultValue 30,000 */
   readonly bodyTimeoutMs?: number
@@ -157,6 +156,8 @@ async function resolveTarget(target: ProxyTarget, options: ProxyOptions): Promis
     return { url: new URL(known.url).origin, fetch: trusted }
   }
   const document = await documentOf(target, options)
+  // Not imported with this module: who only calls methods needs no DID documents.
+  const { getServiceEndpoint } = await import('@skywright/identity')
   const url = getServiceEndpoint(document, target.serviceId, undefined, { allowHttp })
   if (url === undefined) {
     throw new InvalidRequestError('atproto-proxy names a service that its DID does not have')
@@ -195,7 +196,8 @@ async function send(
   const { headersTimeoutMs = HEADERS_TIMEOUT_MS } = options
   const { method, url, body } = call.request
   const timeout = new AbortController()
-  const timer = setTimeout(() => timeout.abort(), headersTimeoutMs)
+  const deadline = createDeadline(timeout, headersTimeoutMs)
+  deadline.start()
   const init: RequestInit & { duplex?: 'half' } = {
     method,
     headers,
@@ -203,7 +205,7 @@ async function send(
     signal: AbortSignal.any([call.signal, timeout.signal]),
     ...(body === null || method !== 'POST'
       ? {}
-      : { body: toReadableStream(body), duplex: 'half' as const }),
+      : { body: toReadableStream(timed(body, deadline)), duplex: 'half' as const }),
   }
   try {
     const response = await endpoint.fetch(endpoint.url + url, init)
@@ -216,8 +218,47 @@ async function send(
     }
     throw new UpstreamFailureError('service could not be reached', { cause })
   } finally {
-    clearTimeout(timer)
+    deadline.end()
   }
+}
+
+/** Time that a service may take, which stands still while the caller is the slow one. */
+interface Deadline {
+  start(): void
+  stop(): void
+  /** Stops for good. */
+  end(): void
+}
+
+function createDeadline(timeout: AbortController, ms: number): Deadline {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let ended = false
+  const stop = (): void => clearTimeout(timer)
+  return {
+    start() {
+      stop()
+      if (!ended) timer = setTimeout(() => timeout.abort(), ms)
+    },
+    stop,
+    end() {
+      ended = true
+      stop()
+    },
+  }
+}
+
+/** The caller's body; the service has its time anew for each chunk, and for its answer after the last. */
+async function* timed(
+  body: AsyncIterable<Uint8Array>,
+  deadline: Deadline,
+): AsyncGenerator<Uint8Array, void, void> {
+  deadline.stop()
+  for await (const chunk of body) {
+    deadline.start()
+    yield chunk
+    deadline.stop()
+  }
+  deadline.start()
 }
 
 async function answerOf(
@@ -252,16 +293,17 @@ async function* guarded(
   timeoutMs: number,
 ): AsyncGenerator<Uint8Array, void, void> {
   let length = 0
-  let timer = setTimeout(() => timeout.abort(), timeoutMs)
+  const silence = createDeadline(timeout, timeoutMs)
+  silence.start()
   try {
     for await (const chunk of body) {
-      clearTimeout(timer)
+      silence.stop()
       length += chunk.length
       if (length > maxBytes) throw new UpstreamFailureError('answer of the service is too large')
       yield chunk
-      timer = setTimeout(() => timeout.abort(), timeoutMs)
+      silence.start()
     }
   } finally {
-    clearTimeout(timer)
+    silence.end()
   }
 }

@@ -22,7 +22,10 @@ export interface RateLimitOptions<C extends CallContext = CallContext> {
   /** Points per window. */
   readonly points: number
   readonly windowSeconds: number
-  /** Whose window a call counts in; `undefined` exempts it. @defaultValue the caller's address */
+  /**
+   * Whose window a call counts in; `undefined` exempts it.
+   * @defaultValue the caller's address, of IPv6 the network (/64) it is in; callers without one share a window
+   */
   readonly key?: (call: C) => string | undefined
   /** Points a call takes. @defaultValue 1 */
   readonly cost?: number | ((call: C) => number)
@@ -50,13 +53,15 @@ export interface RateLimitState {
   readonly windowSeconds: number
 }
 
+const IPV6_GROUPS = 8
+
 /** Makes a limit. */
 export function createRateLimit<C extends CallContext = CallContext>(
   options: RateLimitOptions<C>,
 ): RateLimit<C> {
   const { name, points: limit, windowSeconds, now = Date.now } = options
   const { store = createMemoryRateLimitStore({ now }), cost = 1 } = options
-  const { key: keyOf = (call: C) => call.request.ip } = options
+  const { key: keyOf = (call: C) => networkOf(call.request.ip) } = options
   if (!(limit > 0) || !(windowSeconds > 0)) throw new RangeError('a limit must be above zero')
   return {
     async consume(call) {
@@ -76,6 +81,21 @@ export function createRateLimit<C extends CallContext = CallContext>(
       return state
     },
   }
+}
+
+/** What one caller cannot change at will: an IPv4 address, or the half of an IPv6 address that names its network. */
+function networkOf(ip: string | undefined): string {
+  if (ip === undefined) return 'unknown'
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(ip)?.[1]
+  if (mapped !== undefined) return mapped
+  if (!ip.includes(':')) return ip
+  const [address = ''] = ip.toLowerCase().split('%')
+  const [head = '', tail = ''] = address.split('::')
+  const [start, end] = [head, tail].map((part) => (part === '' ? [] : part.split(':')))
+  const known = [...(start ?? []), ...(end ?? [])].length
+  const zeros = Array.from({ length: Math.max(0, IPV6_GROUPS - known) }, () => '0')
+  const groups = [...(start ?? []), ...zeros, ...(end ?? [])].slice(0, IPV6_GROUPS / 2)
+  return groups.map((group) => group.replace(/^0+(?=.)/, '')).join(':')
 }
 
 /** The headers that tell a caller how a limit stands. */

@@ -1,4 +1,3 @@
-import { getVerificationKey } from '@skywright/identity'
 import type { DidDocument, DidResolution, IdentityResolver } from '@skywright/identity'
 import type { PublicKey } from '@skywright/identity/keys'
 import { AuthRequiredError, UpstreamFailureError } from './errors.ts'
@@ -94,10 +93,14 @@ export function createServiceAuthVerifier(
   if (options.audience.length === 0) throw new TypeError('audience must name at least one service')
   const keys = new WeakMap<DidDocument, Map<string, PublicKey | undefined>>()
 
-  function keyOf({ document }: DidResolution, keyId: string): PublicKey | undefined {
+  async function keyOf({ document }: DidResolution, keyId: string): Promise<PublicKey | undefined> {
     let known = keys.get(document)
     if (known === undefined) keys.set(document, (known = new Map()))
-    if (!known.has(keyId)) known.set(keyId, getVerificationKey(document, keyId))
+    if (!known.has(keyId)) {
+      // Not imported with this module: who only calls methods needs no elliptic curves.
+      const { getVerificationKey } = await import('@skywright/identity')
+      known.set(keyId, getVerificationKey(document, keyId))
+    }
     return known.get(keyId)
   }
 
@@ -106,9 +109,9 @@ export function createServiceAuthVerifier(
   }
 
   async function checkSignature(jwt: ParsedServiceJwt, { iss, keyId, alg }: Claims): Promise<void> {
-    const key = keyOf(await resolve(resolver, iss, false), keyId)
+    const key = await keyOf(await resolve(resolver, iss, false), keyId)
     if (signedBy(key, jwt, alg)) return
-    const fresh = keyOf(await resolve(resolver, iss, true), keyId)
+    const fresh = await keyOf(await resolve(resolver, iss, true), keyId)
     if (fresh === undefined) throw refused('BadJwtKeyId', 'issuer has no such key')
     if (fresh.didKey !== key?.didKey && signedBy(fresh, jwt, alg)) return
     throw fresh.jwtAlg === alg

@@ -198,6 +198,18 @@ describe.each(adapters)('%s adapter', (name, start) => {
   )
 })
 
+describe.each(adapters)('%s adapter', (_name, start) => {
+  it('takes requests in the form that proxies send', async () => {
+    await using server = await start(makeRouter())
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    const url = 'http://elsewhere.example:80/xrpc/com.example.getThing?name=a'
+    socket.write(`GET ${url} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    let text = ''
+    for await (const chunk of socket) text += String(chunk)
+    expect(text).toMatch(/^HTTP\/1\.1 200 .*\{"name":"a"\}$/s)
+  })
+})
+
 describe('serveNode', () => {
   it('finishes calls under way when it is disposed', async () => {
     let finish = (): void => undefined

@@ -32,7 +32,6 @@ describe('entry points', () => {
       'index.ts',
       [
         '@atproto/lexicon',
-        '@skywright/identity',
         '@skywright/repo/cbor',
         'uint8arrays/concat',
         'uint8arrays/from-string',

@@ -6,6 +6,7 @@ import { generatePrivateKey } from '@skywright/identity/keys'
 import { createMemoryResolver } from '@skywright/identity/testing'
 import { describe, expect, it } from 'vitest'
 import { closeServer, serveNode } from '../src/adapters/node.ts'
+import { toReadableStream } from '../src/body.ts'
 import type { FetchLike } from '../src/fetch-like.ts'
 import { isProtectedMethod } from '../src/protected-methods.ts'
 import { formatProxyHeader, parseProxyHeader } from '../src/proxy-header.ts'
@@ -136,6 +137,34 @@ describe('createProxy', () => {
     })
     expect(download.headers.get('content-type')).toBe('application/vnd.ipld.car')
     expect((await download.arrayBuffer()).byteLength).toBe(1_000_000)
+  })
+
+  it('gives an upload the time it takes, and the service its own', async () => {
+    await using pds = await start(undefined, { headersTimeoutMs: 250 })
+    const chunks = async function* (): AsyncGenerator<Uint8Array> {
+      for (let i = 0; i < 5; i++) {
+        yield new Uint8Array(100)
+        await new Promise((resolve) => setTimeout(resolve, 80))
+      }
+    }
+    const init: RequestInit & { duplex: 'half' } = {
+      method: 'POST',
+      headers: { ...HEADERS, 'content-type': 'image/png' },
+      body: toReadableStream(chunks()),
+      duplex: 'half',
+    }
+    const response = await fetch(`${pds.url}/xrpc/com.example.upload`, init)
+    expect(await response.json()).toEqual({ size: 500, type: 'image/png' })
+  })
+
+  it('does not wait for a service that stops reading an upload', async () => {
+    await using pds = await start(() => undefined, { headersTimeoutMs: 100 })
+    const response = await fetch(`${pds.url}/xrpc/com.example.upload`, {
+      method: 'POST',
+      headers: { ...HEADERS, 'content-type': 'image/png' },
+      body: new Uint8Array(30_000_000),
+    })
+    expect(await failure(response)).toEqual([504, 'UpstreamTimeout'])
   })
 
   it('passes errors of the service on', async () => {

@@ -71,6 +71,36 @@ describe('rate limits', () => {
     expect(statuses).toEqual([200, 200, 200, 429])
   })
 
+  it.each<[string, (string | undefined)[]]>([
+    ['of which nobody knows the address', [undefined, undefined]],
+    ['from one IPv6 network', ['2001:db8:0:1::1', '2001:DB8::1:ffff:0:0:2']],
+    ['from one IPv6 network, with zones', ['fe80::1%eth0', 'fe80:0:0::2%eth1']],
+    ['from one IPv4 address in both spellings', ['::ffff:192.0.2.1', '192.0.2.1']],
+  ])('count calls %s together', async (_what, addresses) => {
+    const limit = createRateLimit({ name: 'all', points: 10, windowSeconds: 60 })
+    const left: unknown[] = []
+    for (const ip of addresses) {
+      const request = fromWebRequest(new Request('http://localhost/xrpc/com.example.x'), ip)
+      const { signal } = request
+      left.push((await limit.consume({ nsid: 'com.example.x', request, signal }))?.remaining)
+    }
+    expect(left).toEqual([9, 8])
+  })
+
+  it.each([
+    ['2001:db8:0:1::1', '2001:db8:0:2::1'],
+    ['::1', '1::'],
+    ['192.0.2.1', '192.0.2.2'],
+  ])('keep %s and %s apart', async (...addresses) => {
+    const limit = createRateLimit({ name: 'all', points: 10, windowSeconds: 60 })
+    for (const ip of addresses) {
+      const request = fromWebRequest(new Request('http://localhost/xrpc/com.example.x'), ip)
+      const { signal } = request
+      const state = await limit.consume({ nsid: 'com.example.x', request, signal })
+      expect(state?.remaining).toBe(9)
+    }
+  })
+
   it('refuse limits that are none', () => {
     expect(() => createRateLimit({ name: 'a', points: 0, windowSeconds: 1 })).toThrow(RangeError)
   })

@@ -242,6 +242,9 @@ describe('procedures', () => {
     ['bytes for an object', { name: 'a', record: { $bytes: 'AQID' } }, {}, 400],
     ['a blob for an object', { name: 'a', record: BLOB }, {}, 400],
     ['an empty $type', { name: 'a', record: { $type: '' } }, {}, 400],
+    ['half a character', { name: 'a', record: { x: ['\ud83d'] } }, {}, 400],
+    ['half a character in a name', { name: 'a', record: { '\ude00': 1 } }, {}, 400],
+    ['half a character at the top', { name: '\ud83d', record: {} }, {}, 400],
     [
       'nesting without end',
       `{"name":"a","record":${'{"a":'.repeat(200)}1${'}'.repeat(200)}}`,

@@ -6,7 +6,7 @@
 import type { RequestHandler } from 'express'
 import type { Router } from '../router.ts'
 import { isXrpcPath } from '../call.ts'
-import { fromNode, writeNode } from './node-request.ts'
+import { fromNode, pathOf, writeNode } from './node-request.ts'
 
 /**
  * Serves a router as Express middleware: `app.use(createExpressHandler(router))`. Paths outside `/xrpc/` go on to the
@@ -16,7 +16,8 @@ import { fromNode, writeNode } from './node-request.ts'
  */
 export function createExpressHandler(router: Pick<Router<unknown>, 'handle'>): RequestHandler {
   return (request, response, next) => {
-    if (!isXrpcPath(request.originalUrl)) {
+    const url = pathOf(request.originalUrl)
+    if (!isXrpcPath(url)) {
       next()
       return
     }
@@ -24,7 +25,7 @@ export function createExpressHandler(router: Pick<Router<unknown>, 'handle'>): R
       next(new TypeError('the XRPC router must be mounted before body parsers'))
       return
     }
-    const neutral = fromNode(request, response, request.originalUrl, request.ip)
+    const neutral = fromNode(request, response, url, request.ip)
     void router.handle(neutral).then((answer) => writeNode(answer, request, response))
   }
 }

@@ -57,6 +57,12 @@ class NodeHeaders implements HeaderReader {
   }
 }
 
+/** Path and query of a request's target, which proxies send with the whole URL in front. */
+export function pathOf(target: string | undefined): string {
+  if (target === undefined) return '/'
+  return target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]*(?=\/)/i, '')
+}
+
 /** The router's shape of a request and the response it belongs to. */
 export function fromNode(
   message: IncomingMessage,

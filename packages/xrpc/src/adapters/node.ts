@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Router } from '../router.ts'
-import { fromNode, writeNode } from './node-request.ts'
+import { fromNode, pathOf, writeNode } from './node-request.ts'
 
 /** How long {@link NodeServer} waits for calls under way before it cuts them off. */
 const CLOSE_TIMEOUT_MS = 5_000
@@ -27,7 +27,7 @@ export function createNodeHandler(
 ): RequestListener {
   const { ip = (request) => request.socket.remoteAddress } = options
   return (message, response) => {
-    const request = fromNode(message, response, message.url ?? '/', ip(message))
+    const request = fromNode(message, response, pathOf(message.url), ip(message))
     void router.handle(request).then((answer) => writeNode(answer, message, response))
   }
 }

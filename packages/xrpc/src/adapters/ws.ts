@@ -13,7 +13,7 @@ import type { XrpcResponse } from '../request.ts'
 import { errorResponse } from '../response.ts'
 import type { Router } from '../router.ts'
 import { isXrpcPath } from '../call.ts'
-import { NodeRequest } from './node-request.ts'
+import { NodeRequest, pathOf } from './node-request.ts'
 import { pump } from './ws-pump.ts'
 
 export { openWebSocket } from './ws-client.ts'
@@ -85,7 +85,7 @@ export function attachSubscriptions(
   const stopping = new AbortController()
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const url = request.url ?? '/'
+    const url = pathOf(request.url)
     if (!isXrpcPath(url) && otherwise !== undefined) {
       otherwise(request, socket, head)
       return
