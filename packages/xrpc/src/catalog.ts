@@ -1,13 +1,14 @@
 import { compileMethod } from './compiled-method.ts'
 import type { CompiledMethod } from './compiled-method.ts'
 import { fromJson } from './data-model.ts'
-import { InvalidLexiconError, ValidationError } from './errors.ts'
+import { InvalidLexiconError } from './errors.ts'
 import type { RecordIds, RecordOf } from './infer.ts'
 import type { LexiconDocument } from './lexicon-document.ts'
+import { checkRules } from './lexicon-rules.ts'
 import { LexiconStore } from './lexicon-store.ts'
 import type { DocumentSource } from './lexicon-store.ts'
 import { checkUnknownValues } from './unknown-values.ts'
-import { unwrapBlobs, wrapBlobs } from './validation.ts'
+import { unwrapBlobs, validationFailure, wrapBlobs } from './validation.ts'
 
 /** The registry type of a list of documents: NSID to document. */
 export type RegistryOf<D extends readonly LexiconDocument[]> = {
@@ -131,6 +132,7 @@ class Catalog {
     }
     const catalog = new Catalog(sources)
     for (const { id } of documents) catalog.#store.get(id)
+    for (const document of documents) checkRules(catalog.#store, document)
     return catalog
   }
 
@@ -182,6 +184,6 @@ function validated(
     const result = validate(wrapped)
     return (wrapped === data ? result : unwrapBlobs(result)) as Record<string, unknown>
   } catch (cause) {
-    throw new ValidationError(cause instanceof Error ? cause.message : 'invalid', { cause })
+    throw validationFailure(cause)
   }
 }

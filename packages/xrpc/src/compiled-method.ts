@@ -1,9 +1,8 @@
 import type { Lexicons } from '@atproto/lexicon'
 import { fromJson, MAX_INPUT_DEPTH, MAX_OUTPUT_DEPTH } from './data-model.ts'
-import { ValidationError } from './errors.ts'
 import { compileParams } from './params.ts'
 import { checkUnknownValues } from './unknown-values.ts'
-import { unwrapBlobs, wrapBlobs } from './validation.ts'
+import { unwrapBlobs, validationFailure, wrapBlobs } from './validation.ts'
 
 /** A method of a catalog, ready to serve or to call. */
 export interface CompiledMethod {
@@ -33,6 +32,7 @@ export interface CompiledMethod {
    * Checks parsed JSON, giving data-model values with defaults filled in.
    * @throws {InvalidDataError} when it is not a data-model value
    * @throws {ValidationError} when it does not match the lexicon
+   * @throws {InvalidLexiconError} when the lexicon refers to a document that the catalog does not have
    */
   readInput(json: unknown): unknown
   /**
@@ -89,7 +89,7 @@ function read(json: unknown, maxDepth: number, validate: (value: unknown) => unk
     const result = validate(wrapped)
     return wrapped === data ? (result ?? data) : unwrapBlobs(result)
   } catch (cause) {
-    throw new ValidationError(messageOf(cause), { cause })
+    throw validationFailure(cause)
   }
 }
 
@@ -106,8 +106,4 @@ function subprotocolOf(definition: object): string | undefined {
 
 function encodingsOf(encoding: string | undefined): readonly string[] {
   return encoding === undefined ? [] : encoding.split(',').map((type) => type.trim().toLowerCase())
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : 'does not match the lexicon'
 }

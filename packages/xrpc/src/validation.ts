@@ -1,5 +1,6 @@
-import { BlobRef as LexiconBlobRef } from '@atproto/lexicon'
+import { BlobRef as LexiconBlobRef, LexiconDefNotFoundError } from '@atproto/lexicon'
 import { isCidLink, setOwn } from './data-model.ts'
+import { InvalidLexiconError, ValidationError } from './errors.ts'
 
 /**
  * The validator of `@atproto/lexicon` knows blobs only as instances of its own class. This gives the value with
@@ -67,4 +68,12 @@ export function unwrapBlobs(value: unknown): unknown {
     if (changed !== item) setOwn((copy ??= { ...source }), key, changed)
   }
   return copy ?? value
+}
+
+/** What the validator threw, as an error of this package: a document that is missing is not the value's fault. */
+export function validationFailure(cause: unknown): ValidationError | InvalidLexiconError {
+  if (cause instanceof ValidationError) return cause
+  const message = cause instanceof Error ? cause.message : 'does not match the lexicon'
+  if (!(cause instanceof LexiconDefNotFoundError)) return new ValidationError(message, { cause })
+  return new InvalidLexiconError(message.replace(/^.*lex:/, ''), 'not in the catalog', { cause })
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createCatalog } from '../src/catalog.ts'
 import { fromJson, toJson } from '../src/data-model.ts'
 import { InvalidDataError, InvalidLexiconError, ValidationError } from '../src/errors.ts'
+import type { LexiconDocument } from '../src/lexicon-document.ts'
 import { atproto } from '../src/lexicons.ts'
 import { examples } from './documents.ts'
 
@@ -92,6 +93,14 @@ describe('validateRecord', () => {
   })
 })
 
+function withProperty(schema: object, name = 'value'): object {
+  return {
+    main: { type: 'object', properties: { [name]: schema } },
+    token: { type: 'token' },
+    text: { type: 'string' },
+  }
+}
+
 describe('createCatalog', () => {
   const bad: [string, object][] = [
     ['an unknown type', { main: { type: 'galaxy' } }],
@@ -104,6 +113,68 @@ describe('createCatalog', () => {
       { main: { type: 'object', required: ['x'], properties: {} } },
     ],
   ]
+  const broken: [string, object][] = [
+    ['nothing', {}],
+    ['a definition that is unknown', { other: { type: 'unknown' } }],
+    ['a definition that is params', { other: { type: 'params', properties: {} } }],
+    ['a definition that is a reference', { main: { type: 'ref', ref: '#other' } }],
+    ['a definition that is a union', { other: { type: 'union', refs: [] } }],
+    ['a reference to a token', withProperty({ type: 'ref', ref: '#token' })],
+    [
+      'a list of references to a token',
+      withProperty({ type: 'array', items: { type: 'ref', ref: 'com.example.bad#token' } }),
+    ],
+    ['a union with text', withProperty({ type: 'union', refs: ['#text'] })],
+    [
+      'a union with a method elsewhere',
+      withProperty({ type: 'union', refs: ['com.example.ping'] }),
+    ],
+    ['a closed union of nothing', withProperty({ type: 'union', refs: [], closed: true })],
+    [
+      'an input that is a reference to a token',
+      {
+        main: {
+          type: 'procedure',
+          input: { encoding: 'application/json', schema: { type: 'ref', ref: '#token' } },
+        },
+        token: { type: 'token' },
+      },
+    ],
+  ]
+  it.each(broken)('refuses %s', (_what, defs) => {
+    const document = { lexicon: 1, id: 'com.example.bad', defs } as LexiconDocument
+    expect(() => examples.with(document)).toThrow(InvalidLexiconError)
+  })
+
+  it.each<[string, object]>([
+    ['an open union of nothing', withProperty({ type: 'union', refs: [] })],
+    ['a union with a record', withProperty({ type: 'union', refs: ['com.example.thing'] })],
+    ['references in a circle', withProperty({ type: 'ref', ref: '#main' })],
+    ['a reference to what is not there', withProperty({ type: 'ref', ref: 'com.example.none' })],
+    ['properties called like keywords', withProperty({ type: 'string' }, 'refs')],
+  ])('takes %s', (_what, defs) => {
+    const document = { lexicon: 1, id: 'com.example.good', defs } as LexiconDocument
+    expect(examples.with(document).has('com.example.good')).toBe(true)
+  })
+
+  it('blames the lexicon, not the value, for a reference to what is not there', () => {
+    const schema = { type: 'object', properties: { a: { type: 'ref', ref: 'com.example.none' } } }
+    const catalog = createCatalog(
+      { lexicon: 1, id: 'com.example.record', defs: { main: { type: 'record', record: schema } } },
+      {
+        lexicon: 1,
+        id: 'com.example.procedure',
+        defs: {
+          main: { type: 'procedure', input: { encoding: 'application/json', schema } },
+        },
+      },
+    )
+    const record = { $type: 'com.example.record', a: {} }
+    expect(() => catalog.validateRecord('com.example.record', record)).toThrow(InvalidLexiconError)
+    const method = catalog.method('com.example.procedure')
+    expect(() => method?.readInput({ a: {} })).toThrow(InvalidLexiconError)
+  })
+
   it.each(bad)('refuses %s', (_what, defs) => {
     const document = {
       lexicon: 1 as const,
@@ -119,7 +190,7 @@ describe('createCatalog', () => {
       id: 'com.example.a',
       defs: {
         main: { type: 'object', properties: { b: { type: 'ref', ref: '#c' } } },
-        c: { type: 'token' },
+        c: { type: 'string' },
       },
     } as const
     const before = JSON.stringify(document)

@@ -7,6 +7,8 @@ export const MAX_LEXICON_BYTES = 1_048_576
 const MAX_DEPTH = 64
 const NSID = /^[a-z][a-z0-9-]*(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+\.[a-zA-Z][a-zA-Z0-9]*$/
 const MAX_NSID_LENGTH = 317
+/** With its ending within the 255 bytes that file systems take. */
+const MAX_MODULE_LENGTH = 250
 const HEADER = '// Written by `xrpc vendor`. Do not edit.\n'
 /** Names that Windows keeps for devices, whatever follows the first dot. */
 const DEVICE = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/i
@@ -25,14 +27,19 @@ export function renderLexicons(documents: readonly unknown[]): ReadonlyMap<strin
   createCatalog(...checked)
   const files = new Map<string, string>()
   const taken = new Set<string>(['index'])
+  const constants = new Set<string>()
   const names: { readonly module: string; readonly constant: string }[] = []
   for (const document of checked) {
     const module = moduleName(document.id)
+    if (module.length > MAX_MODULE_LENGTH) {
+      throw new InvalidLexiconError(document.id, 'too long for the name of a file')
+    }
     if (taken.has(module.toLowerCase())) {
       throw new InvalidLexiconError(document.id, 'differs from another only in case')
     }
     taken.add(module.toLowerCase())
-    const constant = constantName(document.id)
+    const constant = unused(constantName(document.id), constants)
+    constants.add(constant)
     names.push({ module, constant })
     files.set(
       `${module}.ts`,
@@ -56,11 +63,19 @@ function checkDocument(document: unknown): LexiconDocument {
   if (lexicon !== 1 || typeof defs !== 'object' || defs === null) {
     throw new InvalidLexiconError(id, 'not a lexicon document')
   }
-  const text = JSON.stringify(document)
+  const text = textOf(id, document)
   if (text.length > MAX_LEXICON_BYTES) throw new InvalidLexiconError(id, 'too long')
   const { $type: _type, ...rest } = JSON.parse(text) as Record<string, unknown>
   // Shape and NSID have just been checked; `createCatalog` checks the rest.
   return rest as unknown as LexiconDocument
+}
+
+function textOf(id: string, document: unknown): string {
+  try {
+    return JSON.stringify(document)
+  } catch (cause) {
+    throw new InvalidLexiconError(id, 'nested too deep', { cause })
+  }
 }
 
 function moduleName(nsid: string): string {
@@ -73,6 +88,13 @@ function constantName(nsid: string): string {
     .split(/[.-]/)
     .map((part, i) => (i === 0 ? part : part.charAt(0).toUpperCase() + part.slice(1)))
     .join('')
+}
+
+/** The name, numbered when another NSID reads the same without its dots and hyphens: `a.b-c.d` and `a.b.c.d`. */
+function unused(name: string, taken: ReadonlySet<string>): string {
+  let free = name
+  for (let i = 2; taken.has(free); i++) free = `${name}_${i}`
+  return free
 }
 
 function literal(value: unknown, indent: number, depth: number): string {

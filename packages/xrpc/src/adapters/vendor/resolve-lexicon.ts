@@ -15,7 +15,7 @@ const COLLECTION = 'com.atproto.lexicon.schema'
 
 /** Options of {@link resolveLexicon}. */
 export interface ResolveLexiconOptions {
-  /** TXT records of a name, each as its strings; empty when there are none. */
+  /** TXT records of a name, each as its strings. None: empty, or an error with Node's code `ENOTFOUND` or `ENODATA`. */
   readonly resolveTxt: (name: string) => Promise<readonly (readonly string[])[]>
   readonly resolver: Pick<IdentityResolver, 'resolveDid'>
   /** Fetches from a host that the publisher names, so it has to refuse private addresses. */
@@ -70,7 +70,7 @@ export async function resolveLexicon(
 
 async function authorityOf(nsid: string, { resolveTxt }: ResolveLexiconOptions): Promise<string> {
   const authority = nsid.split('.').slice(0, -1).toReversed().join('.')
-  const records = await resolveTxt(`_lexicon.${authority}`)
+  const records = await lookUp(`_lexicon.${authority}`, resolveTxt)
   const dids = records
     .map((strings) => strings.join(''))
     .filter((text) => text.startsWith('did='))
@@ -79,6 +79,19 @@ async function authorityOf(nsid: string, { resolveTxt }: ResolveLexiconOptions):
   if (did === undefined) throw new InvalidLexiconError(nsid, `no _lexicon record at ${authority}`)
   if (new Set(dids).size > 1) throw new InvalidLexiconError(nsid, `several DIDs at ${authority}`)
   return did
+}
+
+async function lookUp(
+  name: string,
+  resolveTxt: ResolveLexiconOptions['resolveTxt'],
+): Promise<readonly (readonly string[])[]> {
+  try {
+    return await resolveTxt(name)
+  } catch (error) {
+    const { code } = error as { readonly code?: unknown }
+    if (code === 'ENOTFOUND' || code === 'ENODATA') return []
+    throw error
+  }
 }
 
 async function* capped(response: Response, nsid: string): AsyncGenerator<Uint8Array, void, void> {

@@ -16,7 +16,14 @@ export interface VendorOptions {
   readonly resolve: (nsid: string) => Promise<unknown>
 }
 
-/** Writes the modules of lexicon documents, giving the names of the files that changed. */
+/**
+ * Writes the modules of lexicon documents, giving the names of the files that changed. Writes nothing unless all documents
+ * are found and good.
+ *
+ * @throws {InvalidLexiconError} when a file is no lexicon document, or two would need the same file
+ * @throws {RangeError} when there are more than 10,000 documents
+ * @throws what {@link VendorOptions.resolve} and the file system throw
+ */
 export async function vendor(options: VendorOptions): Promise<readonly string[]> {
   const documents: unknown[] = []
   for (const source of options.sources) {
@@ -25,9 +32,10 @@ export async function vendor(options: VendorOptions): Promise<readonly string[]>
     else documents.push(...readDocuments(source))
     if (documents.length > MAX_DOCUMENTS) throw new RangeError('too many documents')
   }
+  const modules = renderLexicons(documents)
   mkdirSync(options.out, { recursive: true })
   const changed: string[] = []
-  for (const [name, text] of renderLexicons(documents)) {
+  for (const [name, text] of modules) {
     const path = join(options.out, name)
     if (statSync(path, { throwIfNoEntry: false })?.isFile() === true) {
       if (readFileSync(path, 'utf8') === text) continue
