@@ -1,93 +1,13 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import express from 'express'
 import { describe, expect, it } from 'vitest'
-import { closeServer, createNodeHandler } from '../src/adapters/node.ts'
+import { closeServer, serveNode } from '../src/adapters/node.ts'
+import { attachSubscriptions, openWebSocket } from '../src/adapters/ws.ts'
 import { createRouter } from '../src/router.ts'
+import { subscribe } from '../src/subscribe.ts'
 import { examples } from './documents.ts'
-
-/** The reference server is installed with the benchmarks, which need it as a rival. */
-const reference = join(
-  import.meta.dirname,
-  '../../../bench/node_modules/@atproto/xrpc-server/dist/index.js',
-)
-const installed = existsSync(reference)
-if (!installed) {
-  process.emitWarning('skipped: the reference server is not installed (run the benchmarks once)')
-}
-
-type ReferenceHandler = (call: {
-  readonly params: Readonly<Record<string, unknown>>
-  readonly input: { readonly body: unknown }
-}) => Promise<unknown>
-
-interface ReferenceModule {
-  readonly createServer: (documents: readonly unknown[]) => {
-    method(nsid: string, handler: ReferenceHandler): void
-    readonly router: RequestListener
-  }
-  readonly InvalidRequestError: new (message: string, error?: string) => Error
-}
-
-function ours(): RequestListener {
-  const router = createRouter({ lexicons: examples })
-    .add('com.example.getThing', {
-      handler: ({ params, error }) => {
-        if (params.name === 'missing') throw error('ThingNotFound', 'no such thing')
-        if (params.name === 'crash') throw new Error('secret')
-        return { ...params }
-      },
-    })
-    .add('com.example.putThing', { handler: ({ input }) => ({ echo: { note: input.note } }) })
-    .add('com.example.upload', {
-      handler: async ({ input }) => {
-        let size = 0
-        for await (const chunk of input) size += chunk.length
-        return { size }
-      },
-    })
-    .add('com.example.ping', { handler: () => undefined })
-  return createNodeHandler(router)
-}
-
-async function theirs(): Promise<RequestListener> {
-  const module = (await import(pathToFileURL(reference).href)) as ReferenceModule
-  const documents = examples.ids.map((id) => structuredClone(examples.get(id)))
-  const server = module.createServer(documents)
-  const json = (body: unknown): unknown => ({ encoding: 'application/json', body })
-  server.method('com.example.getThing', async ({ params }) => {
-    if (params['name'] === 'missing') {
-      throw new module.InvalidRequestError('no such thing', 'ThingNotFound')
-    }
-    if (params['name'] === 'crash') throw new Error('secret')
-    return json(params)
-  })
-  server.method('com.example.putThing', async ({ input }) => {
-    const { note } = input.body as { note: unknown }
-    return json({ echo: { note } })
-  })
-  server.method('com.example.upload', async ({ input }) => {
-    let size = 0
-    for await (const chunk of input.body as AsyncIterable<Uint8Array>) size += chunk.length
-    return json({ size })
-  })
-  server.method('com.example.ping', async () => undefined)
-  return server.router
-}
-
-async function listen(listener: RequestListener): Promise<{ url: string } & AsyncDisposable> {
-  const server = createServer(listener)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: async () => closeServer(server, { timeoutMs: 100 }),
-  }
-}
+import { installed, listen, loadReference, ours, theirs } from './reference-server.ts'
 
 interface Answer {
   readonly status: number
@@ -183,6 +103,79 @@ describe.skipIf(!installed)('beside @atproto/xrpc-server', () => {
       found.push([what, path, init, ...shown])
     }
     expect(found).toEqual(different)
+  })
+})
+
+interface Tick {
+  readonly $type: '#tick'
+  readonly seq: number
+  readonly blocks: Uint8Array
+}
+
+/** Ticks up to three, then the error that only the operator of the client can cure. */
+async function* ticks(cursor: number, failure: Error): AsyncGenerator<Tick, void, void> {
+  for (let seq = cursor + 1; seq <= 3; seq++) {
+    yield { $type: '#tick', seq, blocks: new Uint8Array([seq]) }
+  }
+  throw failure
+}
+
+const TICKS = [2, 3].map((seq) => ({
+  $type: 'com.example.listen#tick',
+  seq,
+  blocks: new Uint8Array([seq]),
+}))
+
+async function take(messages: AsyncIterable<unknown>): Promise<[unknown[], unknown]> {
+  const taken: unknown[] = []
+  try {
+    for await (const message of messages) taken.push(message)
+  } catch (error) {
+    return [taken, (error as { readonly error?: unknown }).error]
+  }
+  return [taken, undefined]
+}
+
+describe.skipIf(!installed)('subscriptions beside @atproto/xrpc-server', () => {
+  it('are read by the reference as it reads its own', async () => {
+    const router = createRouter({ lexicons: examples }).add('com.example.listen', {
+      handler: ({ params, error }) => ticks(params.cursor ?? 0, error('FutureCursor', 'too far')),
+    })
+    await using server = await serveNode(router, {
+      attach: (http) => attachSubscriptions(http, router),
+    })
+    const { Subscription } = await loadReference()
+    const messages = new Subscription({
+      service: server.url.replace('http', 'ws'),
+      method: 'com.example.listen',
+      getParams: () => ({ cursor: 1 }),
+      validate: (message) => message,
+    })
+    expect(await take(messages)).toEqual([TICKS, 'FutureCursor'])
+  })
+
+  it('of the reference are read by this package', async () => {
+    const { createServer, InvalidRequestError } = await loadReference()
+    const documents = examples.ids.map((id) => structuredClone(examples.get(id)))
+    const reference = createServer(documents)
+    reference.streamMethod('com.example.listen', ({ params }) =>
+      ticks(Number(params['cursor']), new InvalidRequestError('too far', 'FutureCursor')),
+    )
+    // Being mounted is what makes it listen for upgrades.
+    const server = express().use(reference.router).listen(0, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      const messages = subscribe({
+        service: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+        lexicons: examples,
+        nsid: 'com.example.listen',
+        params: { cursor: 1 },
+        open: openWebSocket,
+      })
+      expect(await take(messages)).toEqual([TICKS, 'FutureCursor'])
+    } finally {
+      await closeServer(server, { timeoutMs: 100 })
+    }
   })
 })
 
