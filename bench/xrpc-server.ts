@@ -1,5 +1,6 @@
-// One query, validated on both ends, behind one of four servers: prints its URL, stops on SIGTERM.
-//   node xrpc-server.ts node|express|reference
+// One query behind one of five servers: prints its URL, stops on SIGTERM. Ours and the reference check parameters and
+// output; the two that are alone check nothing and answer always the same.
+//   node xrpc-server.ts node|express|reference|node-alone|express-alone
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createCatalog, createRouter, lexicon } from '@skywright/xrpc'
@@ -38,6 +39,8 @@ const echo = lexicon({
   },
 })
 
+const ANSWER = { actor: 'alice.example.com', tags: ['one', 'two'], limit: 50 }
+
 const listeners: Record<string, () => Promise<RequestListener>> = {
   node: async () => createNodeHandler(router()),
   express: async () => express().use(createExpressHandler(router())),
@@ -50,6 +53,13 @@ const listeners: Record<string, () => Promise<RequestListener>> = {
     }))
     return server.router
   },
+  'node-alone': async () => (_request, response) => {
+    const body = JSON.stringify(ANSWER)
+    const headers = { 'content-type': 'application/json', 'content-length': body.length }
+    response.writeHead(200, headers).end(body)
+  },
+  'express-alone': async () =>
+    express().get('/xrpc/com.example.echo', (_request, response) => void response.json(ANSWER)),
 }
 
 const listener = await listeners[process.argv[2] ?? '']?.()

@@ -1,5 +1,5 @@
-// One procedure that counts the bytes of its input: prints its URL, stops on SIGTERM. GET /memory tells by how many MB
-// resident memory has grown at most since the server listened.
+// Two procedures, of bytes and of JSON, that say how much came: prints its URL, stops on SIGTERM. GET /memory tells by how
+// many MB resident memory has grown at most since the server listened.
 //   node xrpc-upload-server.ts skywright|reference
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
@@ -23,9 +23,42 @@ const upload = lexicon({
   },
 })
 
+const write = lexicon({
+  lexicon: 1,
+  id: 'com.example.write',
+  defs: {
+    main: {
+      type: 'procedure',
+      input: {
+        encoding: 'application/json',
+        schema: {
+          type: 'object',
+          required: ['posts'],
+          properties: { posts: { type: 'array', items: { type: 'ref', ref: '#post' } } },
+        },
+      },
+      output: {
+        encoding: 'application/json',
+        schema: { type: 'object', required: ['size'], properties: { size: { type: 'integer' } } },
+      },
+    },
+    post: {
+      type: 'object',
+      required: ['text', 'createdAt'],
+      properties: {
+        text: { type: 'string', maxLength: 3000, maxGraphemes: 300 },
+        createdAt: { type: 'string', format: 'datetime' },
+        langs: { type: 'array', maxLength: 3, items: { type: 'string', format: 'language' } },
+      },
+    },
+  },
+})
+
 const listeners: Record<string, () => Promise<RequestListener>> = {
   skywright: async () => {
-    const router = createRouter({ lexicons: createCatalog(upload), maxBinaryBytes: MAX_BYTES })
+    const lexicons = createCatalog(upload, write)
+    const router = createRouter({ lexicons, maxBinaryBytes: MAX_BYTES })
+    router.add('com.example.write', { handler: ({ input }) => ({ size: input.posts.length }) })
     router.add('com.example.upload', {
       handler: async ({ input }) => ({ size: await count(input) }),
     })
@@ -33,14 +66,23 @@ const listeners: Record<string, () => Promise<RequestListener>> = {
   },
   reference: async () => {
     const { createServer: createXrpcServer } = await import('@atproto/xrpc-server')
-    const payload = { blobLimit: MAX_BYTES }
-    const server = createXrpcServer([JSON.parse(JSON.stringify(upload))], { payload })
+    const payload = { blobLimit: MAX_BYTES, jsonLimit: 1_048_576 }
+    const documents = [upload, write].map((document) => JSON.parse(JSON.stringify(document)))
+    const server = createXrpcServer(documents, { payload })
+    server.method('com.example.write', ({ input }) => ({
+      encoding: 'application/json',
+      body: { size: postsOf(input?.body).length },
+    }))
     server.method('com.example.upload', async ({ input }) => ({
       encoding: 'application/json',
       body: { size: await count(input?.body as AsyncIterable<Uint8Array>) },
     }))
     return server.router
   },
+}
+
+function postsOf(body: unknown): readonly unknown[] {
+  return (body as { readonly posts: readonly unknown[] }).posts
 }
 
 async function count(body: AsyncIterable<Uint8Array>): Promise<number> {

@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { request } from 'node:http'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { race, type Row } from '../row.ts'
+import { memoryOf, startUploadServer } from '../xrpc-upload.ts'
 
 const MEGABYTES = 100
 const CHUNK = new Uint8Array(65_536)
@@ -16,8 +14,8 @@ export const row: Row = {
   unit: '/s',
   rivalName: '@atproto/xrpc-server',
   async measure() {
-    await using ours = await startServer('skywright')
-    await using rival = await startServer('reference')
+    await using ours = await startUploadServer('skywright')
+    await using rival = await startUploadServer('reference')
     const rates = await race({ run: () => upload(ours.url) }, { run: () => upload(rival.url) }, 3)
     const [our, their] = [await memoryOf(ours.url), await memoryOf(rival.url)]
     return {
@@ -41,22 +39,4 @@ async function upload(url: string): Promise<number> {
 
 function* chunks(): Generator<Uint8Array> {
   for (let i = 1; i <= CHUNKS; i++) yield CHUNK
-}
-
-async function memoryOf(url: string): Promise<string> {
-  return (await fetch(`${url}/memory`)).text()
-}
-
-async function startServer(name: string): Promise<AsyncDisposable & { readonly url: string }> {
-  const server = join(import.meta.dirname, '..', 'xrpc-upload-server.ts')
-  const args = ['--conditions=@skywright/source', server, name]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
-  return {
-    url,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM')
-      if (child.exitCode === null) await once(child, 'exit')
-    },
-  }
 }

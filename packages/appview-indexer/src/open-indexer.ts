@@ -74,7 +74,7 @@ function withLexicons(
     const { nsid, validate } = declaration
     if (!lexicons.hasRecord(nsid)) return [name, declaration] as const
     const both: typeof validate = (record, rkey) => {
-      lexicons.validateRecord(nsid, record, { legacyBlobs: true })
+      lexicons.validateRecord(nsid, record, { legacyBlobs: true, lenient: true })
       return validate?.(record, rkey)
     }
     return [name, { ...declaration, validate: both }] as const

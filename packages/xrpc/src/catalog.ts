@@ -7,7 +7,7 @@ import type { LexiconDocument } from './lexicon-document.ts'
 import { checkRules } from './lexicon-rules.ts'
 import { LexiconStore } from './lexicon-store.ts'
 import type { DocumentSource } from './lexicon-store.ts'
-import { checkUnknownValues } from './unknown-values.ts'
+import { checkStrictly } from './strict-values.ts'
 import { unwrapBlobs, validationFailure, wrapBlobs } from './validation.ts'
 
 /** The registry type of a list of documents: NSID to document. */
@@ -23,6 +23,12 @@ export interface ValidateRecordOptions {
    * @defaultValue false
    */
   readonly legacyBlobs?: boolean
+  /**
+   * Takes what `@atproto/lexicon` alone takes, as the hosts that people write to have for years: datetimes without a time
+   * zone, CIDs of version 0, lists where the lexicon expects an object of any kind. Readers of records want this too.
+   * @defaultValue false
+   */
+  readonly lenient?: boolean
 }
 
 /** Lexicon documents by NSID, and what they say about values. `R` is the registry the types come from. */
@@ -156,7 +162,8 @@ class Catalog {
     if (!this.hasRecord(collection)) throw new InvalidLexiconError(collection, 'no such record')
     return validated(record, options.legacyBlobs ?? false, (value) => {
       const checked = this.#store.assertValidRecord(collection, value)
-      checkUnknownValues(this.#store, this.#store.getDef(collection), value, 'Record')
+      if (options.lenient !== true)
+        checkStrictly(this.#store, this.#store.getDef(collection), value, 'Record')
       return checked
     })
   }

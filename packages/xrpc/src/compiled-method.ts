@@ -1,7 +1,7 @@
 import type { Lexicons } from '@atproto/lexicon'
 import { fromJson, MAX_INPUT_DEPTH, MAX_OUTPUT_DEPTH } from './data-model.ts'
 import { compileParams } from './params.ts'
-import { checkUnknownValues } from './unknown-values.ts'
+import { checkStrictly } from './strict-values.ts'
 import { unwrapBlobs, validationFailure, wrapBlobs } from './validation.ts'
 
 /** A method of a catalog, ready to serve or to call. */
@@ -72,7 +72,7 @@ export function compileMethod(lexicons: Lexicons, nsid: string): CompiledMethod 
     readInput: (json) =>
       read(json, MAX_INPUT_DEPTH, (value) => {
         const checked = lexicons.assertValidXrpcInput(uri, value)
-        checkUnknownValues(lexicons, input?.schema, value, 'Input')
+        checkStrictly(lexicons, input?.schema, value, 'Input')
         return checked
       }),
     readOutput: (json) =>

@@ -54,10 +54,17 @@ function read(value: unknown, path: string, depth: number): unknown {
   return readObject(value as Record<string, unknown>, path, depth)
 }
 
+/** Whether a value is good and stays as it is, found without a path for its error: most values are. */
+function isLeaf(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  return value === null || typeof value === 'boolean' || Number.isSafeInteger(value)
+}
+
 function readArray(value: readonly unknown[], path: string, depth: number): unknown {
   let copy: unknown[] | undefined
   for (let i = 0; i < value.length; i++) {
     const item = value[i]
+    if (isLeaf(item)) continue
     const changed = read(item, `${path}/${i}`, depth - 1)
     if (changed !== item) (copy ??= [...value])[i] = changed
   }
@@ -72,7 +79,7 @@ function readObject(value: Record<string, unknown>, path: string, depth: number)
   for (const key of keys) {
     const item = value[key]
     if (!key.isWellFormed()) throw new InvalidDataError(path, LONE_SURROGATE)
-    if (item === null || typeof item === 'boolean') continue
+    if (isLeaf(item)) continue
     const changed = read(item, `${path}/${key}`, depth - 1)
     if (changed !== item) setOwn((copy ??= { ...value }), key, changed)
   }
