@@ -25,7 +25,7 @@ export function createExpressHandler(router: Pick<Router<unknown>, 'handle'>): R
       next(new TypeError('the XRPC router must be mounted before body parsers'))
       return
     }
-    const neutral = fromNode(request, response, url, request.ip)
+    const neutral = fromNode(request, response, url, () => request.ip)
     void router.handle(neutral).then((answer) => writeNode(answer, request, response))
   }
 }

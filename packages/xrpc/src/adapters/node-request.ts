@@ -5,27 +5,32 @@ import type { HeaderReader, XrpcRequest, XrpcResponse } from '../request.ts'
 export class NodeRequest implements XrpcRequest {
   readonly method: string
   readonly url: string
-  readonly ip: string | undefined
   readonly headers: HeaderReader
   readonly #message: IncomingMessage
   readonly #closed: (listener: () => void) => void
+  readonly #ip: () => string | undefined
   #signal: AbortSignal | undefined
 
   /**
    * @param closed - registers a listener that runs when the caller goes away early, at once if already gone
+   * @param ip - gives the caller's address, which takes time to find and is seldom asked for
    */
   constructor(
     message: IncomingMessage,
     closed: (listener: () => void) => void,
     url: string,
-    ip: string | undefined,
+    ip: () => string | undefined,
   ) {
     this.#message = message
     this.#closed = closed
     this.method = message.method ?? 'GET'
     this.url = url
-    this.ip = ip
+    this.#ip = ip
     this.headers = new NodeHeaders(message)
+  }
+
+  get ip(): string | undefined {
+    return this.#ip()
   }
 
   get body(): AsyncIterable<Uint8Array> | null {
@@ -68,7 +73,7 @@ export function fromNode(
   message: IncomingMessage,
   response: ServerResponse,
   url: string,
-  ip: string | undefined,
+  ip: () => string | undefined,
 ): NodeRequest {
   const closed = (listener: () => void): void => {
     if (response.destroyed && !response.writableFinished) listener()

@@ -27,7 +27,7 @@ export function createNodeHandler(
 ): RequestListener {
   const { ip = (request) => request.socket.remoteAddress } = options
   return (message, response) => {
-    const request = fromNode(message, response, pathOf(message.url), ip(message))
+    const request = fromNode(message, response, pathOf(message.url), () => ip(message))
     void router.handle(request).then((answer) => writeNode(answer, message, response))
   }
 }

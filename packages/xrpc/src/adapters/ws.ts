@@ -96,7 +96,7 @@ export function attachSubscriptions(
     const closed = (listener: () => void): void => {
       AbortSignal.any([gone.signal, stopping.signal]).addEventListener('abort', listener)
     }
-    const call = new NodeRequest(request, closed, url, ip(request))
+    const call = new NodeRequest(request, closed, url, () => ip(request))
     void router.subscribe(call).then((answer) => {
       if (gone.signal.aborted) return
       if (!('frames' in answer)) {
