@@ -1,4 +1,9 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
+import { closeServer } from '../src/adapters/node.ts'
 import { createClient } from '../src/client.ts'
 import type { Client, ClientOptions } from '../src/client.ts'
 import {
@@ -23,6 +28,10 @@ function client(
   options: Partial<ClientOptions<ExampleDocuments>> = {},
 ): Client<ExampleDocuments> {
   return createClient({ service: SERVICE, lexicons: examples, fetch, ...options })
+}
+
+function origin(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 /** A client whose requests a router answers, without a network between. */
@@ -213,6 +222,29 @@ describe('createClient', () => {
     expect(thrown).toMatchObject({ retryAfterSeconds: 3600 })
     await expect(busy.procedure('com.example.ping')).rejects.toThrow(RateLimitedError)
     expect(calls).toBe(2)
+  })
+
+  it('hands no credentials to where a redirect leads', async () => {
+    const seen: (string | undefined)[] = []
+    const elsewhere = createServer((request, response) => {
+      seen.push(request.headers.authorization, request.headers.cookie)
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"name":"a"}')
+    })
+    const server = createServer((request, response) => {
+      response.writeHead(307, { location: `${origin(elsewhere)}${request.url ?? ''}` }).end()
+    })
+    try {
+      for (const one of [elsewhere, server]) await once(one.listen(0, '127.0.0.1'), 'listening')
+      const calling = createClient({
+        service: origin(server),
+        lexicons: examples,
+        headers: { authorization: 'Bearer secret', cookie: 'a=secret' },
+      })
+      expect(await calling.query('com.example.getThing', { name: 'a' })).toEqual({ name: 'a' })
+      expect(seen).toEqual([undefined, undefined])
+    } finally {
+      for (const one of [elsewhere, server]) await closeServer(one, { timeoutMs: 100 })
+    }
   })
 
   it('stops when told to, and after its time', async () => {
