@@ -83,7 +83,9 @@ export type {
   RepoChange,
   RepoHead,
   RepoSnapshot,
+  RepoStage,
   RepoStore,
+  StagedChange,
   StoredNode,
   StoredRecord,
 } from './repo-store.ts'

@@ -1,18 +1,11 @@
 import { byteSource, type ByteSource, type CarSection, CarStream } from './car/stream.ts'
 import { cidFromKey, type Cid, type CidKey, formatCidKey } from './cid.ts'
 import { type CommitObject, commitObject } from './commit.ts'
-import {
-  InvalidCborError,
-  InvalidRecordError,
-  LimitExceededError,
-  MissingBlockError,
-  StaleRevError,
-} from './errors.ts'
-import { type MstNode, NodeLoader } from './mst/node.ts'
+import { LimitExceededError, MissingBlockError, StaleRevError } from './errors.ts'
 import { createPauser } from './steps.ts'
 import { verifyCommitBlock } from './verify-commit.ts'
-import { checkRecordBytes, type RecordMode } from './verify-record.ts'
 import type { RepoRecord, VerifyRepoOptions } from './verify-repo.ts'
+import { walkBlocks, type WalkedBlocks } from './walk-blocks.ts'
 
 /** Options of {@link readRepo}. */
 export interface ReadRepoOptions extends VerifyRepoOptions {
@@ -56,11 +49,11 @@ export async function readRepo(
   source: Uint8Array | ByteSource,
   options: ReadRepoOptions = {},
 ): Promise<RepoReader> {
-  const { did, key, minRev, maxPendingBytes = MAX_PENDING_BYTES } = options
+  const { did, key, minRev, maxPendingBytes = MAX_PENDING_BYTES, signal } = options
   const stream = new CarStream(byteSource(source), options)
   try {
     const roots = await stream.readHeader()
-    const blocks = new BlockFinder(stream, maxPendingBytes)
+    const blocks = new BlockFinder(stream, maxPendingBytes, signal)
     const [root = ''] = roots
     const block = await blocks.take(root)
     const parsed = verifyCommitBlock(
@@ -76,7 +69,7 @@ export async function readRepo(
       cid: cidFromKey(root),
       data: cidFromKey(parsed.data),
       commit: commitObject(parsed),
-      records: readRecords(stream, blocks, parsed.data, options),
+      records: walkBlocks(blocks, parsed.data, options),
     }
   } catch (error) {
     await stream.close()
@@ -85,16 +78,18 @@ export async function readRepo(
 }
 
 /** Finds blocks in a stream in the order they are needed. */
-class BlockFinder {
+class BlockFinder implements WalkedBlocks {
   private readonly stream: CarStream
   private readonly maxPendingBytes: number
   private readonly pending = new Map<CidKey, Uint8Array>()
   private pendingBytes = 0
   private readonly recent = new Map<CidKey, Uint8Array>()
   private recentBytes = 0
+  private readonly pauseWhenDue: () => Promise<void> | undefined
 
-  constructor(stream: CarStream, maxPendingBytes: number) {
+  constructor(stream: CarStream, maxPendingBytes: number, signal: AbortSignal | undefined) {
     this.stream = stream
+    this.pauseWhenDue = createPauser(signal)
     this.maxPendingBytes = maxPendingBytes
   }
 
@@ -148,6 +143,15 @@ class BlockFinder {
     return bytes
   }
 
+  /** Reads what is left, which belongs to nothing, so that a damaged rest is noticed. */
+  async finish(): Promise<void> {
+    while ((await this.stream.next()) !== undefined) await this.pauseWhenDue()
+  }
+
+  async close(): Promise<void> {
+    await this.stream.close()
+  }
+
   private hold({ key, bytes }: CarSection): void {
     if (this.pending.has(key) || this.recent.has(key)) return
     this.pendingBytes += bytes.length
@@ -166,61 +170,5 @@ class BlockFinder {
       this.recent.delete(oldest)
       this.recentBytes -= length
     }
-  }
-}
-
-interface Frame {
-  readonly node: MstNode
-  readonly lower: string
-  readonly upper: string | undefined
-  index: number
-}
-
-async function* readRecords(
-  stream: CarStream,
-  blocks: BlockFinder,
-  data: CidKey,
-  { mode = 'strict', signal }: ReadRepoOptions,
-): AsyncGenerator<RepoRecord, void, void> {
-  let current = await blocks.take(data)
-  const loader = new NodeLoader(() => current)
-  const pauseWhenDue = createPauser(signal)
-  try {
-    const stack: Frame[] = [{ node: loader.loadRoot(data), lower: '', upper: undefined, index: 0 }]
-    for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
-      const { node, lower, upper, index } = frame
-      const { keys, values, trees } = node
-      if (index > 0) {
-        const path = keys[index - 1] ?? ''
-        const value = values[index - 1] ?? ''
-        const bytes = blocks.takeRecordNow(value) ?? (await blocks.takeRecord(value))
-        checkRecord(bytes, path, mode)
-        yield { path, cid: cidFromKey(value), bytes }
-      }
-      frame.index++
-      if (index === keys.length) stack.pop()
-      const tree = trees[index] ?? null
-      if (typeof tree !== 'string') continue
-      const before = index > 0 ? (keys[index - 1] ?? lower) : lower
-      const behind = index < keys.length ? keys[index] : upper
-      current = blocks.takeNow(tree) ?? (await blocks.take(tree))
-      const child = loader.load(tree, node.depth - 1, before, behind)
-      stack.push({ node: child, lower: before, upper: behind, index: 0 })
-      const pausing = pauseWhenDue()
-      if (pausing !== undefined) await pausing
-    }
-    // What is left in the source belongs to nothing; it is read so that a damaged rest is noticed.
-    while ((await stream.next()) !== undefined) await pauseWhenDue()
-  } finally {
-    await stream.close()
-  }
-}
-
-function checkRecord(bytes: Uint8Array, path: string, mode: RecordMode): void {
-  try {
-    checkRecordBytes(bytes, mode)
-  } catch (cause) {
-    if (!(cause instanceof InvalidCborError)) throw cause
-    throw new InvalidRecordError(path, `${cause.reason}, at byte ${cause.offset}`, { cause })
   }
 }

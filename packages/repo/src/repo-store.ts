@@ -65,10 +65,43 @@ export interface RepoChange {
   readonly deleteNodes: readonly Cid[]
   readonly putRecords: readonly RecordPut[]
   readonly deleteRecords: readonly RecordKey[]
-  /** True when the change replaces the repo's whole content (import): the store first removes every node, record and blob link. */
-  readonly replace?: boolean
   /** Encoders of the events this commit puts on the stream, appended in order inside the same transaction. */
   readonly events?: readonly EventEncoder[]
+}
+
+/** The commit that makes staged content the repo's. */
+export type StagedChange = Pick<
+  RepoChange,
+  'previous' | 'head' | 'putNodes' | 'putRecords' | 'events'
+>
+
+/**
+ * A place for the whole new content of a repo, put there piece by piece. Nobody sees any of it before {@link RepoStage.commit},
+ * and when the process dies before that, nobody ever will: the store removes what is left.
+ */
+export interface RepoStage {
+  /** Keeps blocks that came before they were needed. They never become part of the repo by themselves. */
+  putBlocks(blocks: readonly Block[]): Promise<void>
+  /** What {@link RepoStage.putBlocks} kept, in the order asked; undefined where absent. */
+  getBlocks(cids: readonly Cid[]): Promise<readonly (Uint8Array | undefined)[]>
+  /**
+   * Adds nodes and records to the new content.
+   *
+   * @throws {HeadMovedError} when the stage is gone: another one of the account was opened, the repo was deleted, or the
+   * store took it for abandoned.
+   */
+  put(nodes: readonly Block[], records: readonly RecordPut[]): Promise<void>
+  /**
+   * Makes what was put, with the last nodes and records of the change, the repo's only content, in one transaction that
+   * sets head and events too and is as short for a large repo as for a small one. Every node and record has the head's rev
+   * then. Durable when the promise resolves.
+   *
+   * @throws {HeadMovedError} when the head is not `change.previous`, which may be tried again, or the stage is gone.
+   * @throws whatever the event sink throws; nothing is changed.
+   */
+  commit(change: StagedChange): Promise<void>
+  /** Removes what was put and not committed, and what a commit replaced. Must be called; does not reject. */
+  close(): Promise<void>
 }
 
 /** Makes the encoded event for the sequence number it is given; called synchronously, at most a few times. */
@@ -114,8 +147,8 @@ export interface RepoSnapshot {
 }
 
 /**
- * Where repos live. Reads are single look-ups or index ranges; there is exactly one way to write, {@link RepoStore.commit},
- * and it is one transaction.
+ * Where repos live. Reads are single look-ups or index ranges. A repo changes through {@link RepoStore.commit} or, as a whole,
+ * through a {@link RepoStage}; either is one transaction.
  *
  * Blocks are scoped by DID: no read of one account ever gives a block of another.
  */
@@ -153,7 +186,9 @@ export interface RepoStore {
    * @throws whatever the event sink throws; nothing is written.
    */
   commit(change: RepoChange): Promise<void>
-  /** Removes a repo and everything of it; gives whether there was one. */
+  /** Opens a place for a repo's new content; once something is put into it, earlier ones of the account are gone. */
+  stage(did: string): RepoStage
+  /** Removes a repo and everything of it, open stages included; gives whether there was one. */
   deleteRepo(did: string, options?: { readonly events?: readonly EventEncoder[] }): Promise<boolean>
   close(): Promise<void>
 }

@@ -1,8 +1,5 @@
 import { InvalidSyntaxError } from './errors.ts'
 
-/** The highest TID with the top bit clear, as the layout demands. */
-export const TID_MAX = 'bzzzzzzzzzzzz'
-
 const ALPHABET = '234567abcdefghijklmnopqrstuvwxyz'
 const TID = /^[2-7a-j][2-7a-z]{12}$/
 const CLOCK_IDS = 1024
@@ -54,6 +51,11 @@ export function formatTid(parts: TidParts): string {
     value >>= 5n
   }
   return text
+}
+
+/** Tells whether no legal TID of a later microsecond is left above this one. */
+export function isLastTid(tid: string): boolean {
+  return parseTid(tid).timestampMicros >= MAX_MICROS
 }
 
 /** Makes TIDs. */

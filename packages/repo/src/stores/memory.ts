@@ -1,15 +1,19 @@
 import { cidKey, type CidKey, equalCids } from '../cid.ts'
 import { HeadMovedError } from '../errors.ts'
 import type {
+  Block,
   EventEncoder,
   EventSink,
   ListRecordsOptions,
   PageOptions,
   RecordKey,
+  RecordPut,
   RepoChange,
   RepoHead,
   RepoSnapshot,
+  RepoStage,
   RepoStore,
+  StagedChange,
   StoredNode,
   StoredRecord,
 } from '../repo-store.ts'
@@ -38,6 +42,8 @@ export function createMemoryRepoStore(options: MemoryRepoStoreOptions = {}): Rep
 
 class MemoryRepoStore implements RepoStore {
   private readonly repos = new Map<string, MemoryRepo>()
+  /** The stage of an account that was opened last. */
+  private readonly stages = new Map<string, symbol>()
   private readonly events: EventSink | undefined
 
   constructor(events: EventSink | undefined) {
@@ -145,16 +151,73 @@ class MemoryRepoStore implements RepoStore {
   }
 
   async commit(change: RepoChange): Promise<void> {
-    const { did, previous } = change
+    const { did, previous, head, events } = change
+    const current = this.expect(did, previous)
+    const repo = current ?? { head, nodes: new Map(), collections: new Map() }
+    this.append(did, events)
+    this.apply(repo, change)
+    this.repos.set(did, repo)
+    if (events !== undefined && events.length > 0) this.events?.committed()
+  }
+
+  /** Gives the repo that is to be changed. @throws {HeadMovedError} when its head is another. */
+  private expect(did: string, previous: RepoChange['previous']): MemoryRepo | undefined {
     const repo = this.repos.get(did)
     const expected =
       previous === null
         ? repo === undefined
         : repo !== undefined && equalCids(repo.head.commit, previous)
     if (!expected) throw new HeadMovedError(did)
-    this.append(did, change.events)
-    this.apply(repo, change)
-    if (change.events !== undefined && change.events.length > 0) this.events?.committed()
+    return repo
+  }
+
+  stage(did: string): RepoStage {
+    const waiting = new Map<CidKey, Uint8Array>()
+    const mine = Symbol(did)
+    const content: { nodes: Block[]; records: RecordPut[] } = { nodes: [], records: [] }
+    this.stages.set(did, mine)
+    const check = (): void => {
+      if (this.stages.get(did) !== mine) throw new HeadMovedError(did)
+    }
+    return {
+      putBlocks: async (blocks) => {
+        for (const { cid, bytes } of blocks) waiting.set(cidKey(cid), bytes)
+      },
+      getBlocks: async (cids) => cids.map((cid) => waiting.get(cidKey(cid))),
+      put: async (nodes, records) => {
+        check()
+        for (const node of nodes) content.nodes.push(node)
+        for (const record of records) content.records.push(record)
+      },
+      commit: async (change) => {
+        check()
+        this.commitStage(did, change, content.nodes, content.records)
+        this.stages.delete(did)
+      },
+      close: async () => {
+        if (this.stages.get(did) === mine) this.stages.delete(did)
+        waiting.clear()
+        content.nodes = []
+        content.records = []
+      },
+    }
+  }
+
+  private commitStage(
+    did: string,
+    change: StagedChange,
+    nodes: readonly Block[],
+    records: readonly RecordPut[],
+  ): void {
+    const { previous, head, events } = change
+    this.expect(did, previous)
+    this.append(did, events)
+    const repo: MemoryRepo = { head, nodes: new Map(), collections: new Map() }
+    const none = { deleteNodes: [], deleteRecords: [] }
+    this.apply(repo, { head, putNodes: nodes, putRecords: records, ...none })
+    this.apply(repo, { head, putNodes: change.putNodes, putRecords: change.putRecords, ...none })
+    this.repos.set(did, repo)
+    if (events !== undefined && events.length > 0) this.events?.committed()
   }
 
   /** Appends events first: the one step that can fail. */
@@ -169,12 +232,8 @@ class MemoryRepoStore implements RepoStore {
     }
   }
 
-  private apply(current: MemoryRepo | undefined, change: RepoChange): void {
+  private apply(repo: MemoryRepo, change: Omit<RepoChange, 'did' | 'previous' | 'events'>): void {
     const { head } = change
-    const repo: MemoryRepo =
-      current === undefined || change.replace === true
-        ? { head, nodes: new Map(), collections: new Map() }
-        : current
     repo.head = head
     for (const cid of change.deleteNodes) repo.nodes.delete(cidKey(cid))
     for (const { cid, bytes } of change.putNodes)
@@ -189,13 +248,13 @@ class MemoryRepoStore implements RepoStore {
       if (records === undefined) repo.collections.set(collection, (records = new Map()))
       records.set(rkey, { collection, rkey, cid, bytes, rev: head.rev, blobs: blobs.map(String) })
     }
-    this.repos.set(change.did, repo)
   }
 
   async deleteRepo(
     did: string,
     options: { readonly events?: readonly EventEncoder[] } = {},
   ): Promise<boolean> {
+    this.stages.delete(did)
     if (!this.repos.has(did)) return false
     this.append(did, options.events)
     this.repos.delete(did)

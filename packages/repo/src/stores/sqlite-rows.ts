@@ -38,18 +38,24 @@ export function headOf(row: Row): RepoHead {
   }
 }
 
-/** Gives a record from its row. */
-export function recordOf(row: Row): StoredRecord {
+/** Gives the rev of a row; rows that were staged have that of the import. */
+function revOf(row: Row, imported: string): string {
+  const rev = textOf(row, 'rev')
+  return rev === '' ? imported : rev
+}
+
+/** Gives a record from its row; `imported` is the rev of the repo's import. */
+export function recordOf(row: Row, imported: string): StoredRecord {
   return {
     collection: textOf(row, 'collection'),
     rkey: textOf(row, 'rkey'),
     cid: cidFromForeignBytes(bytesOf(row, 'cid')),
     bytes: bytesOf(row, 'bytes'),
-    rev: textOf(row, 'rev'),
+    rev: revOf(row, imported),
   }
 }
 
-/** Gives a node from its row. */
-export function nodeOf(row: Row): StoredNode {
-  return { bytes: bytesOf(row, 'bytes'), rev: textOf(row, 'rev') }
+/** Gives a node from its row; `imported` is the rev of the repo's import. */
+export function nodeOf(row: Row, imported: string): StoredNode {
+  return { bytes: bytesOf(row, 'bytes'), rev: revOf(row, imported) }
 }

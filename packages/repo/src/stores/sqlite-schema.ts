@@ -1,8 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 /** Version of the tables below, kept in `repo_schema`. */
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 
+/**
+ * A repo's rows go by a number. Staged content has one of its own that no head points to: a commit makes the head point to it.
+ * Such rows have an empty `rev`, which stands for `imported` of the head, because their rev is known only then.
+ * `repo_stage` lists the numbers whose rows are not part of a repo: staged ones, and with `touched` 0 those to be removed. All
+ * numbers are drawn there and never again: a stage that was taken for dead cannot meet somebody else's rows.
+ */
 const TABLES = `
   CREATE TABLE IF NOT EXISTS repo_schema (version INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS repo_head (
@@ -11,7 +17,13 @@ const TABLES = `
     rev TEXT NOT NULL,
     cid BLOB NOT NULL,
     data BLOB NOT NULL,
-    bytes BLOB NOT NULL
+    bytes BLOB NOT NULL,
+    imported TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS repo_stage (
+    repo INTEGER PRIMARY KEY AUTOINCREMENT,
+    did TEXT NOT NULL,
+    touched INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS repo_node (
     repo INTEGER NOT NULL,

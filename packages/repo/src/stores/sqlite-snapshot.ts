@@ -38,20 +38,21 @@ export function copySnapshot(
   did: string,
 ): RepoSnapshot | undefined {
   const head: RepoHead | undefined = reads.head(did)
-  const repo = reads.repo(did)
-  if (head === undefined || repo === undefined) return undefined
+  const known = reads.repo(did)
+  if (head === undefined || known === undefined) return undefined
+  const { repo, imported } = known
   const nodes = new Map<string, StoredNode>()
   for (const row of database
     .prepare('SELECT cid, rev, bytes FROM repo_node WHERE repo = ?')
     .iterate(repo)) {
-    nodes.set(toByteString(bytesOf(row, 'cid')), nodeOf(row))
+    nodes.set(toByteString(bytesOf(row, 'cid')), nodeOf(row, imported))
   }
   const records = new Map<string, StoredRecord>()
   const all = database.prepare(
     'SELECT collection, rkey, cid, rev, bytes FROM repo_record WHERE repo = ?',
   )
   for (const row of all.iterate(repo)) {
-    const record = recordOf(row)
+    const record = recordOf(row, imported)
     records.set(`${record.collection}/${record.rkey}`, record)
   }
   return {

@@ -21,6 +21,7 @@ import type {
   RepoChange,
   RepoHead,
   RepoSnapshot,
+  RepoStage,
   RepoStore,
   StoredNode,
   StoredRecord,
@@ -29,6 +30,7 @@ import { GroupCommit } from './group-commit.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { createTables } from './sqlite-schema.ts'
 import { copySnapshot, openFileSnapshot } from './sqlite-snapshot.ts'
+import { SqliteStage, WaitingBlocks } from './sqlite-stage.ts'
 import { SqliteWrites } from './sqlite-writes.ts'
 
 /** Options of {@link openSqliteRepoStore}. */
@@ -40,16 +42,24 @@ export interface SqliteRepoStoreOptions {
   readonly database: DatabaseSync | string
   /** Where events of commits go; it must write through the same connection to share the transaction. @defaultValue none: a change with events is refused */
   readonly events?: EventSink
+  /** Milliseconds since 1970; tells which imports were abandoned. @defaultValue the system clock */
+  readonly now?: () => number
 }
 
-/** Opens a store. Tables are created where they are absent. */
+/** An import that stored nothing for so long is taken for dead, its process killed (ms). */
+const ABANDONED_MS = 3_600_000
+
+/**
+ * Opens a store. Tables are created where they are absent. What imports of killed processes left is removed: by the next
+ * import of the same account, or, an hour later, by whoever opens the database.
+ */
 export function openSqliteRepoStore(options: SqliteRepoStoreOptions): RepoStore {
-  const { database, events } = options
-  if (typeof database !== 'string') return new SqliteRepoStore(database, undefined, events)
+  const { database } = options
+  if (typeof database !== 'string') return new SqliteRepoStore(database, undefined, options)
   const opened = new DatabaseSync(database)
   try {
     opened.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000')
-    return new SqliteRepoStore(opened, database, events)
+    return new SqliteRepoStore(opened, database, options)
   } catch (error) {
     opened.close()
     throw error
@@ -63,8 +73,16 @@ class SqliteRepoStore implements RepoStore {
   private readonly reads: SqliteReads
   private readonly writes: SqliteWrites
   private readonly group: GroupCommit
+  private readonly now: () => number
+  private waiting: WaitingBlocks | undefined
+  private sweeping: Promise<void> | undefined
+  private closed = false
 
-  constructor(database: DatabaseSync, opened: string | undefined, events: EventSink | undefined) {
+  constructor(
+    database: DatabaseSync,
+    opened: string | undefined,
+    { events, now = Date.now }: SqliteRepoStoreOptions,
+  ) {
     createTables(database)
     this.database = database
     this.owned = opened !== undefined
@@ -72,6 +90,11 @@ class SqliteRepoStore implements RepoStore {
     this.reads = new SqliteReads(database)
     this.writes = new SqliteWrites(database, this.reads, events)
     this.group = new GroupCommit(database, events)
+    this.now = now
+    if (this.reads.hasLeftovers(now() - ABANDONED_MS)) {
+      // Nobody waits for it: what fails is tried again when the database is opened next.
+      this.sweep().catch(() => {})
+    }
   }
 
   async getHead(did: string): Promise<RepoHead | undefined> {
@@ -131,14 +154,39 @@ class SqliteRepoStore implements RepoStore {
     await this.group.run(() => this.writes.commit(change))
   }
 
+  stage(did: string): RepoStage {
+    return new SqliteStage(did, {
+      writes: this.writes,
+      group: this.group,
+      now: this.now,
+      waiting: () => (this.waiting ??= new WaitingBlocks(this.database)),
+      sweep: () => this.sweep(),
+    })
+  }
+
   async deleteRepo(
     did: string,
     options: { readonly events?: readonly EventEncoder[] } = {},
   ): Promise<boolean> {
-    return this.group.run(() => this.writes.delete(did, options.events))
+    const deleted = await this.group.run(() => this.writes.delete(did, options.events))
+    await this.sweep()
+    return deleted
+  }
+
+  /** Removes what belongs to no repo, some rows at a time. */
+  private sweep(): Promise<void> {
+    this.sweeping ??= this.sweepAll().finally(() => (this.sweeping = undefined))
+    return this.sweeping
+  }
+
+  private async sweepAll(): Promise<void> {
+    while (!this.closed) {
+      if (!(await this.group.run(() => this.writes.sweep(this.now() - ABANDONED_MS)))) return
+    }
   }
 
   async close(): Promise<void> {
+    this.closed = true
     this.group.flush()
     if (this.owned && this.database.isOpen) this.database.close()
   }

@@ -1,15 +1,21 @@
-import { type Cid, cidForCbor, cidForRaw, equalCids } from '../cid.ts'
-import { encodeCbor } from '../cbor.ts'
-import { HeadMovedError } from '../errors.ts'
-import type {
-  EventEncoder,
-  EventSink,
-  RecordPut,
-  RepoChange,
-  RepoHead,
-  RepoStore,
-} from '../repo-store.ts'
+import { cidForRaw, equalCids } from '../cid.ts'
+import type { EventEncoder, EventSink, RepoStore } from '../repo-store.ts'
 import { MemoryEventSink } from './event-sink.ts'
+import { STAGE_RULES } from './stage-rules.ts'
+import {
+  ALICE,
+  block,
+  BOB,
+  change,
+  check,
+  checkEqual,
+  checkMoved,
+  event,
+  headOf,
+  recordOf,
+  revOf,
+  type StoreRule,
+} from './store-samples.ts'
 
 /** One rule every store must obey; `run` rejects when the store breaks it. */
 export interface StoreCase {
@@ -20,16 +26,13 @@ export interface StoreCase {
 /** Opens a fresh, empty store that appends events to `events`. */
 export type OpenTestStore = (events: EventSink) => RepoStore | Promise<RepoStore>
 
-const ALICE = 'did:plc:alicealicealicealicealic'
-const BOB = 'did:web:bob.example.com'
-
 /**
  * The rules of the {@link RepoStore} port as cases for any test runner:
  *
  * `for (const { name, run } of repoStoreCases(open)) it(name, run)`
  */
 export function repoStoreCases(open: OpenTestStore): readonly StoreCase[] {
-  return CASES.map(([name, run]) => ({
+  return [...RULES, ...STAGE_RULES].map(([name, run]) => ({
     name,
     run: async () => {
       const sink = new MemoryEventSink()
@@ -43,71 +46,7 @@ export function repoStoreCases(open: OpenTestStore): readonly StoreCase[] {
   }))
 }
 
-function check(condition: boolean, what: string): void {
-  if (!condition) throw new Error(`store rule broken: ${what}`)
-}
-
-function checkEqual(actual: unknown, expected: unknown, what: string): void {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)]
-  if (a !== b) throw new Error(`store rule broken: ${what}; expected=${b} actual=${a}`)
-}
-
-async function checkMoved(run: Promise<void>): Promise<void> {
-  const error: unknown = await run.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  check(error instanceof HeadMovedError, 'a commit on another head is HeadMovedError')
-}
-
-function block(n: number): { readonly cid: Cid; readonly bytes: Uint8Array } {
-  const bytes = encodeCbor({ n })
-  return { cid: cidForCbor(bytes), bytes }
-}
-
-function headOf(did: string, n: number): RepoHead {
-  const { cid, bytes } = block(1_000_000 + n)
-  return { did, rev: revOf(n), commit: cid, data: block(n).cid, bytes }
-}
-
-function revOf(n: number): string {
-  const digits = String(n)
-    .padStart(11, '0')
-    .replace(/\d/g, (digit) => 'abcdefghij'.charAt(Number(digit)))
-  return `3k${digits}`
-}
-
-function recordOf(
-  collection: string,
-  rkey: string,
-  n: number,
-  blobs: readonly Cid[] = [],
-): RecordPut {
-  return { collection, rkey, ...block(n), blobs }
-}
-
-type Extras = Partial<Omit<RepoChange, 'did' | 'head' | 'previous'>>
-
-function change(did: string, n: number, previous: number | null, extras: Extras = {}): RepoChange {
-  return {
-    did,
-    previous: previous === null ? null : headOf(did, previous).commit,
-    head: headOf(did, n),
-    putNodes: [],
-    deleteNodes: [],
-    putRecords: [],
-    deleteRecords: [],
-    ...extras,
-  }
-}
-
-function event(text: string): EventEncoder {
-  return (seq) => new TextEncoder().encode(`${seq}:${text}`)
-}
-
-type Run = (store: RepoStore, sink: MemoryEventSink) => Promise<void>
-
-const CASES: readonly (readonly [string, Run])[] = [
+const RULES: readonly StoreRule[] = [
   [
     'knows nothing of a repo nobody created',
     async (store) => {
@@ -350,33 +289,6 @@ const CASES: readonly (readonly [string, Run])[] = [
         (await store.getNodes(ALICE, [block(1).cid]))[0] !== undefined,
         'deletes stay inside a repo',
       )
-    },
-  ],
-  [
-    'replaces a whole repo in one commit',
-    async (store) => {
-      const blob = cidForRaw(Uint8Array.of(1))
-      await store.commit(
-        change(ALICE, 1, null, {
-          putNodes: [block(1), block(2)],
-          putRecords: [recordOf('a.b.c', 'x', 1, [blob]), recordOf('a.b.d', 'y', 2)],
-        }),
-      )
-      await store.commit(
-        change(ALICE, 2, 1, {
-          replace: true,
-          putNodes: [block(2), block(3)],
-          putRecords: [recordOf('a.b.e', 'z', 4)],
-        }),
-      )
-      const nodes = await store.getNodes(ALICE, [block(1).cid, block(2).cid, block(3).cid])
-      checkEqual(
-        nodes.map((node) => node?.rev ?? null),
-        [null, revOf(2), revOf(2)],
-        'nodes',
-      )
-      checkEqual(await store.listCollections(ALICE), ['a.b.e'], 'collections')
-      checkEqual(await store.listBlobs(ALICE), [], 'blobs')
     },
   ],
   [

@@ -1,6 +1,7 @@
 /**
- * Writes a CAR of about MEGABYTES megabytes in streamable order to its output, or reads one from its input and prints how
- * many records were proven and how much memory that took: `stream-process.ts MEGABYTES | stream-process.ts`.
+ * Writes a CAR of about MEGABYTES megabytes to its output, in streamable order or, with `backwards`, with everything behind
+ * what it is needed for; or reads one in streamable order from its input and prints how many records were proven and how much
+ * memory that took: `stream-process.ts MEGABYTES [backwards] | stream-process.ts`.
  */
 import { once } from 'node:events'
 
@@ -29,9 +30,13 @@ function sectionOf(cid: CidKey, bytes: Uint8Array): Uint8Array {
   return section
 }
 
+function pathOf(n: number): string {
+  return `${collection}/k${String(n).padStart(8, '0')}`
+}
+
 function* entries(count: number): Generator<readonly [string, CidKey], void, void> {
   for (let n = 0; n < count; n++) {
-    const path = `${collection}/k${String(n).padStart(8, '0')}`
+    const path = pathOf(n)
     yield [path, cidKeyForCbor(recordOf(path))]
   }
 }
@@ -50,17 +55,30 @@ function* walk(
   }
 }
 
-async function write(megabytes: number): Promise<void> {
+/** The worst order: records from the last to the first, then nodes, the commit at the end. */
+function* walkBackwards(
+  nodes: ReadonlyMap<CidKey, Uint8Array>,
+  count: number,
+): Generator<Uint8Array, void, void> {
+  for (let n = count - 1; n >= 0; n--) {
+    const bytes = recordOf(pathOf(n))
+    yield sectionOf(cidKeyForCbor(bytes), bytes)
+  }
+  for (const [cid, bytes] of nodes) yield sectionOf(cid, bytes)
+}
+
+async function write(megabytes: number, backwards: boolean): Promise<void> {
   const nodes = new Map<CidKey, Uint8Array>()
   const count = Math.round((megabytes * 1e6) / RECORD_BYTES)
   const data = buildTree(entries(count), (cid, bytes) => nodes.set(cid, bytes))
   const commit = await signCommit({ did, rev: '3kaaaaaaaaa22', data }, key)
   const root = cidKey(cidForCbor(commit))
   process.stdout.write(formatCarHead([root]))
-  process.stdout.write(sectionOf(root, commit))
-  for (const section of walk(nodes, data)) {
+  if (!backwards) process.stdout.write(sectionOf(root, commit))
+  for (const section of backwards ? walkBackwards(nodes, count) : walk(nodes, data)) {
     if (!process.stdout.write(section)) await once(process.stdout, 'drain')
   }
+  if (backwards) process.stdout.write(sectionOf(root, commit))
 }
 
 async function read(): Promise<void> {
@@ -76,6 +94,6 @@ async function read(): Promise<void> {
   process.stdout.write(JSON.stringify({ proven, total, rss: highest }))
 }
 
-const [megabytes] = process.argv.slice(2)
+const [megabytes, order] = process.argv.slice(2)
 if (megabytes === undefined) await read()
-else await write(Number(megabytes))
+else await write(Number(megabytes), order === 'backwards')
