@@ -87,7 +87,7 @@ export function staged(
   n: number,
   previous: number | null,
   extras: Partial<StagedChange> = {},
-  did = ALICE,
+  did: string = ALICE,
 ): StagedChange {
   return {
     previous: previous === null ? null : headOf(did, previous).commit,
