@@ -27,6 +27,7 @@ export interface TreeBlocks {
  * Computes the CIDs of an edited tree, its difference to the stored one and the covering proof of the operations.
  *
  * @throws {MissingBlockError} when a node of the proof is not at hand: fetch it and call again.
+ * @throws {LimitExceededError} when a node has too many entries or bytes of keys.
  */
 export function buildTreeBlocks(
   loader: NodeLoader,

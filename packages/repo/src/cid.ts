@@ -146,6 +146,16 @@ export function isBlessedCborKey(key: CidKey): boolean {
   return key.length === BLESSED_CID_BYTES && key.startsWith(CBOR_CID_PREFIX)
 }
 
+/**
+ * Checks that a CID may be linked to: links inside records and trees may be of foreign kinds, but not of every one.
+ *
+ * @throws {InvalidCidError} when it is of version 0 or longer than {@link MAX_CID_BYTES}.
+ */
+export function checkLinkable(cid: Cid): void {
+  if (cid.version !== 1) throw new InvalidCidError('not version 1')
+  if (cid.bytes.length > MAX_CID_BYTES) throw new InvalidCidError('too long')
+}
+
 /** Tells whether two CIDs have the same bytes. */
 export function equalCids(a: Cid, b: Cid): boolean {
   return a === b || equals(a.bytes, b.bytes)

@@ -1,7 +1,8 @@
 import { isValidDid } from '@atproto/syntax'
 
 import { CborReader, MAJOR_TAG } from './cbor-reader.ts'
-import { encodeCbor, skipCborItem } from './cbor.ts'
+import { skipCborItem } from './cbor.ts'
+import { encodeCbor } from './encode-cbor.ts'
 import { type Cid, cidFromKey, type CidKey, isBlessedCborKey } from './cid.ts'
 import { InvalidCborError, InvalidCommitError } from './errors.ts'
 import { REPO_VERSION } from './limits.ts'

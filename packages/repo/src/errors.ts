@@ -134,11 +134,11 @@ export class InvalidMstError extends RepoError {
     super(
       cid === undefined
         ? `invalid mst; reason=${reason}`
-        : `invalid mst; reason=${reason} cid=${cid}`,
+        : `invalid mst; reason=${reason} cid=${shown(cid)}`,
       options,
     )
     this.reason = reason
-    this.cid = cid
+    this.cid = cid === undefined ? undefined : shown(cid)
   }
 }
 
@@ -195,8 +195,8 @@ export class ProofIncompleteError extends RepoError {
   /** CID of the absent block as text. */
   readonly cid: string
   constructor(cid: string, options?: ErrorOptions) {
-    super(`proof lacks a block; cid=${cid}`, options)
-    this.cid = cid
+    super(`proof lacks a block; cid=${shown(cid)}`, options)
+    this.cid = shown(cid)
   }
 }
 
@@ -230,8 +230,8 @@ export class MissingBlockError extends RepoError {
   /** CID of the block as text. */
   readonly cid: string
   constructor(cid: string, options?: ErrorOptions) {
-    super(`block not found; cid=${cid}`, options)
-    this.cid = cid
+    super(`block not found; cid=${shown(cid)}`, options)
+    this.cid = shown(cid)
   }
 }
 
@@ -283,12 +283,12 @@ export class InvalidSwapError extends RepoError {
     options?: ErrorOptions,
   ) {
     super(
-      `swap refused; subject=${shown(subject)} expected=${String(expected)} actual=${String(actual)}`,
+      `swap refused; subject=${shown(subject)} expected=${shown(String(expected))} actual=${shown(String(actual))}`,
       options,
     )
     this.subject = shown(subject)
-    this.expected = expected
-    this.actual = actual
+    this.expected = expected === null ? null : shown(expected)
+    this.actual = actual === null ? null : shown(actual)
   }
 }
 

@@ -1,9 +1,10 @@
 import { base64 } from 'multiformats/bases/base64'
 
+import { isKeyTooLong } from './encode-cbor.ts'
 import { asCid, parseCid } from './cid.ts'
 import { describeBadBlob } from './blobs.ts'
 import { InvalidCidError, InvalidDataError } from './errors.ts'
-import { MAX_CONTAINER_ITEMS, MAX_NESTING, MAX_OBJECT_KEY_BYTES } from './limits.ts'
+import { MAX_CONTAINER_ITEMS, MAX_NESTING } from './limits.ts'
 
 /** What JSON can say. */
 export type Json =
@@ -56,7 +57,8 @@ function fromJson(json: unknown, path: string, depth: number): unknown {
   if (depth >= MAX_NESTING) throw new InvalidDataError('nested too deeply', path)
   if (Array.isArray(json)) {
     if (json.length > MAX_CONTAINER_ITEMS) throw new InvalidDataError('too many items', path)
-    return json.map((item, index) => fromJson(item, `${path}/${index}`, depth + 1))
+    // Unlike `map` this meets the holes.
+    return Array.from(json, (item, index) => fromJson(item, `${path}/${index}`, depth + 1))
   }
   if (!isObject(json)) throw new InvalidDataError('not a plain object', path)
   if (Object.hasOwn(json, '$link')) return linkOf(json, path)
@@ -77,7 +79,7 @@ function toJson(value: unknown, path: string, depth: number): Json {
   if (depth >= MAX_NESTING) throw new InvalidDataError('nested too deeply', path)
   if (Array.isArray(value)) {
     if (value.length > MAX_CONTAINER_ITEMS) throw new InvalidDataError('too many items', path)
-    return value.map((item, index) => toJson(item, `${path}/${index}`, depth + 1))
+    return Array.from(value, (item, index) => toJson(item, `${path}/${index}`, depth + 1))
   }
   if (!isObject(value)) throw new InvalidDataError('not a plain object', path)
   checkTyped(value, path)
@@ -114,7 +116,7 @@ function checkedKeys(value: object, path: string): readonly string[] {
   if (keys.length > MAX_CONTAINER_ITEMS) throw new InvalidDataError('too many items', path)
   for (const key of keys) {
     if (key.length === 0) throw new InvalidDataError('empty key', path)
-    if (key.length > MAX_OBJECT_KEY_BYTES) throw new InvalidDataError('key too long', path)
+    if (isKeyTooLong(key)) throw new InvalidDataError('key too long', path)
     if (LONE_SURROGATE.test(key)) throw new InvalidDataError('lone surrogate in key', path)
   }
   return keys

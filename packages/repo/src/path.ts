@@ -103,6 +103,9 @@ export function parsePath(text: string): PathParts {
  * @throws {InvalidSyntaxError} when the collection is no normalised NSID or the rkey no record key.
  */
 export function formatPath(collection: string, rkey: string): string {
+  // What a client sent may come through here unchecked: a number would make a path that looks right.
+  if (typeof collection !== 'string') throw new InvalidSyntaxError('collection', '', 'not text')
+  if (typeof rkey !== 'string') throw new InvalidSyntaxError('record key', '', 'not text')
   const path = `${collection}/${rkey}`
   if (scanCollection(path) !== collection.length) {
     throw new InvalidSyntaxError('collection', collection, 'not a normalised nsid')

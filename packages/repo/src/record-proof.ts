@@ -1,5 +1,5 @@
 import { formatCar } from './car/encode.ts'
-import { cidKey, type CidKey } from './cid.ts'
+import { cidKey, type CidKey, formatCidKey } from './cid.ts'
 import { MissingBlockError, RepoNotFoundError } from './errors.ts'
 import { visitPath } from './mst/proof.ts'
 import { formatPath } from './path.ts'
@@ -48,7 +48,8 @@ async function tryProof(
   })
   if (value !== undefined) {
     const record = await store.getRecord(did, collection, rkey)
-    if (record === undefined || cidKey(record.cid) !== value) throw new MissingBlockError(path)
+    if (record === undefined || cidKey(record.cid) !== value)
+      throw new MissingBlockError(formatCidKey(value))
     blocks.set(value, record.bytes)
   }
   return formatCar([commit], [...blocks])

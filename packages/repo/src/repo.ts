@@ -151,7 +151,8 @@ export class Repo {
    * @throws {InvalidWriteError} when the batch is empty, has two writes on one path, or a record is no object of its collection.
    * @throws {InvalidSyntaxError} when a collection or record key is malformed.
    * @throws {InvalidCborError} when a record cannot be encoded; {@link InvalidDataError} when it holds a malformed blob.
-   * @throws {LimitExceededError} when the batch passes 200 operations, a record 1,000,000 bytes or the commit 2,000,000 bytes of blocks.
+   * @throws {LimitExceededError} when the batch passes 200 operations, a record 1,000,000 bytes or the commit 2,000,000 bytes of
+   * blocks, or when keys were chosen so that more of them lie in one node of the tree than anybody reads.
    * @throws {RecordExistsError} when a create names a record that exists.
    * @throws {RecordNotFoundError} when an update or delete names one that does not.
    * @throws {InvalidSwapError} when `swapCommit` or a `swapRecord` is not what the repo holds.

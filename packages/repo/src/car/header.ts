@@ -1,5 +1,6 @@
 import { sliceByteString, writeByteString } from '../byte-string.ts'
-import { decodeCbor, encodeCbor } from '../cbor.ts'
+import { decodeCbor } from '../cbor.ts'
+import { encodeCbor } from '../encode-cbor.ts'
 import { asCid, CBOR_CID_PREFIX, type Cid, cidFromKey, cidKey, type CidKey } from '../cid.ts'
 import { InvalidCarError, RepoError } from '../errors.ts'
 import { MAX_CAR_HEADER_BYTES } from '../limits.ts'

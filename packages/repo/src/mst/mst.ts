@@ -1,5 +1,7 @@
 import { BlockMap } from '../block-map.ts'
-import { type Cid, cidFromKey, cidKey, type CidKey } from '../cid.ts'
+import { checkLinkable, type Cid, cidFromKey, cidKey, type CidKey } from '../cid.ts'
+import { LimitExceededError } from '../errors.ts'
+import { MAX_MST_KEY_BYTES } from '../limits.ts'
 import type { Block } from '../repo-store.ts'
 import { buildTree } from './build.ts'
 import { diffTrees } from './diff.ts'
@@ -72,7 +74,12 @@ export class Mst {
     return new Mst(loader.loadRoot(cidKey(root)), loader)
   }
 
-  /** CID of the root node. */
+  /**
+   * CID of the root node.
+   *
+   * @throws {LimitExceededError} when an edit made a node of more than {@link MAX_MST_NODE_ENTRIES} entries or
+   * {@link MAX_MST_NODE_KEY_BYTES} bytes of keys: chosen keys can do that.
+   */
   get root(): Cid {
     return cidFromKey(treeCid(this.node, new NodeEncoder(), true))
   }
@@ -83,8 +90,19 @@ export class Mst {
     return value === undefined ? undefined : cidFromKey(value)
   }
 
-  /** Gives the tree with `key` set to `value`. */
+  /**
+   * Gives the tree with `key` set to `value`.
+   *
+   * @throws {RangeError} when the key is empty or no byte string.
+   * @throws {LimitExceededError} when the key is longer than {@link MAX_MST_KEY_BYTES}.
+   * @throws {InvalidCidError} when the value is a CID of version 0 or longer than {@link MAX_CID_BYTES}.
+   * @throws {MissingBlockError} when a node on the way is not at hand.
+   */
   put(key: string, value: Cid): Mst {
+    if (key.length === 0) throw new RangeError('key must not be empty')
+    if (key.length > MAX_MST_KEY_BYTES)
+      throw new LimitExceededError('mstKeyBytes', MAX_MST_KEY_BYTES, key.length)
+    checkLinkable(value)
     return new Mst(putEntry(this.loader, this.node, key, cidKey(value)), this.loader)
   }
 
@@ -171,7 +189,8 @@ export interface BuiltMst {
  * Builds a tree from entries in strictly ascending key order: much faster than one `put` after the other.
  *
  * @throws {RangeError} when keys are not in ascending order, doubled or empty.
- * @throws {LimitExceededError} when a key is too long or too deep.
+ * @throws {LimitExceededError} when a key is too long or too deep, or too many of them lie in one node.
+ * @throws {InvalidCidError} when a value is a CID of version 0 or longer than {@link MAX_CID_BYTES}.
  */
 export function buildMst(entries: Iterable<readonly [key: string, value: Cid]>): BuiltMst {
   const nodes = new Map<CidKey, Uint8Array>()
@@ -182,5 +201,8 @@ export function buildMst(entries: Iterable<readonly [key: string, value: Cid]>):
 function* keyed(
   entries: Iterable<readonly [key: string, value: Cid]>,
 ): Generator<readonly [string, CidKey], void, void> {
-  for (const [key, value] of entries) yield [key, cidKey(value)]
+  for (const [key, value] of entries) {
+    checkLinkable(value)
+    yield [key, cidKey(value)]
+  }
 }

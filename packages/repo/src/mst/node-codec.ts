@@ -2,7 +2,12 @@ import { sliceByteString, writeByteString } from '../byte-string.ts'
 import { BLESSED_CID_BYTES, CBOR_CID_PREFIX, CODEC_CBOR, type CidKey, HASH_SHA256 } from '../cid.ts'
 import { cidLengthAt } from '../car/section.ts'
 import { CBOR_NULL, CborReader } from '../cbor-reader.ts'
-import { InvalidCarError, InvalidCborError, InvalidMstError } from '../errors.ts'
+import {
+  InvalidCarError,
+  InvalidCborError,
+  InvalidMstError,
+  LimitExceededError,
+} from '../errors.ts'
 import {
   MAX_CAR_BLOCK_BYTES,
   MAX_MST_KEY_BYTES,
@@ -140,7 +145,12 @@ export interface EncodedNode {
   readonly bytes: Uint8Array
 }
 
-/** Encodes nodes, one after the other, through one growing buffer of its own. */
+/**
+ * Encodes nodes, one after the other, through one growing buffer of its own.
+ *
+ * Its methods throw {@link LimitExceededError} for a node that {@link decodeNode} would refuse for its size: record keys can be
+ * chosen so that all of them lie in one node.
+ */
 export class NodeEncoder {
   private scratch: Uint8Array
 
@@ -175,8 +185,12 @@ export class NodeEncoder {
     values: readonly CidKey[],
     trees: readonly (CidKey | null)[],
   ): number {
+    if (keys.length > MAX_MST_NODE_ENTRIES) {
+      throw new LimitExceededError('mstNodeEntries', MAX_MST_NODE_ENTRIES, keys.length)
+    }
     this.reserve(0, 16)
     let { scratch } = this
+    let keyBytes = 0
     scratch[0] = 0xa2
     scratch[1] = 0x61
     scratch[2] = 0x65
@@ -186,6 +200,7 @@ export class NodeEncoder {
       const key = keys[i] ?? ''
       const value = values[i] ?? ''
       const tree = trees[i + 1] ?? null
+      keyBytes += key.length
       this.reserve(at, key.length + value.length + LINK_BYTES + 48)
       scratch = this.scratch
       const prefixLength = commonPrefixLength(previous, key)
@@ -204,6 +219,9 @@ export class NodeEncoder {
       scratch[at++] = 0x76
       at = writeLink(scratch, at, value)
       previous = key
+    }
+    if (keyBytes > MAX_MST_NODE_KEY_BYTES) {
+      throw new LimitExceededError('mstNodeKeyBytes', MAX_MST_NODE_KEY_BYTES, keyBytes)
     }
     this.reserve(at, LINK_BYTES + 8)
     scratch = this.scratch

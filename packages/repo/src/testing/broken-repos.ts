@@ -1,6 +1,6 @@
 import { formatCar } from '../car/encode.ts'
 import { writeVarint } from '../car/varint.ts'
-import { encodeCbor } from '../cbor.ts'
+import { encodeCbor } from '../encode-cbor.ts'
 import { cidFromKey, type CidKey, cidKeyForCbor } from '../cid.ts'
 import type { RepoErrorCode } from '../errors.ts'
 import { REPO_VERSION } from '../limits.ts'

@@ -1,4 +1,4 @@
-import { encodeCbor } from '../cbor.ts'
+import { encodeCbor } from '../encode-cbor.ts'
 import { cidFromKey, type CidKey } from '../cid.ts'
 import type { RepoErrorCode } from '../errors.ts'
 import { keysOfDepth, rawEntries, type RawTree } from './raw-tree.ts'

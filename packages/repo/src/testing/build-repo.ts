@@ -1,5 +1,5 @@
 import { formatCar } from '../car/encode.ts'
-import { encodeCbor } from '../cbor.ts'
+import { encodeCbor } from '../encode-cbor.ts'
 import { type Cid, cidFromKey, type CidKey, cidKeyForCbor } from '../cid.ts'
 import { signCommit } from '../commit.ts'
 import { buildTree } from '../mst/build.ts'

@@ -1,4 +1,4 @@
-import { encodeCbor } from '../cbor.ts'
+import { encodeCbor } from '../encode-cbor.ts'
 
 /** Gives bytes from hexadecimal digits. */
 export function fromHex(hex: string): Uint8Array {

@@ -1,4 +1,4 @@
-import { encodeCbor } from '../cbor.ts'
+import { encodeCbor } from '../encode-cbor.ts'
 import { cidFromKey, type CidKey, cidKeyForCbor } from '../cid.ts'
 import { commonPrefixLength } from '../mst/common-prefix.ts'
 import { keyDepth } from '../mst/depth.ts'

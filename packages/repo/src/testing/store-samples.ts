@@ -1,4 +1,4 @@
-import { encodeCbor } from '../cbor.ts'
+import { encodeCbor } from '../encode-cbor.ts'
 import { type Cid, cidForCbor } from '../cid.ts'
 import { HeadMovedError } from '../errors.ts'
 import type {
