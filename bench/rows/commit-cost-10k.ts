@@ -1,0 +1,4 @@
+import { commitCostRow } from '../commit-cost.ts'
+import type { Row } from '../row.ts'
+
+export const row: Row = commitCostRow(10_000)
