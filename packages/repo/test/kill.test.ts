@@ -23,3 +23,17 @@ it('loses nothing and leaves nothing half-written when the process is killed, 5 
     rmSync(folder, { recursive: true, force: true })
   }
 }, 60_000)
+
+it('lets two processes write the same repos, and kills both', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'skywright-kill-'))
+  try {
+    const file = join(folder, 'store.sqlite')
+    for (const seed of [11, 12]) {
+      const report = await killAndCheck(file, seed, 150, 2)
+      expect(report.repos).toBe(3)
+      expect(report.events).toBeGreaterThan(100)
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}, 60_000)

@@ -58,7 +58,7 @@ export function openSqliteRepoStore(options: SqliteRepoStoreOptions): RepoStore 
   if (typeof database !== 'string') return new SqliteRepoStore(database, undefined, options)
   const opened = new DatabaseSync(database)
   try {
-    opened.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000')
+    opened.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     return new SqliteRepoStore(opened, database, options)
   } catch (error) {
     opened.close()

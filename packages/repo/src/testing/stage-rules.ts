@@ -141,4 +141,27 @@ export const STAGE_RULES: readonly StoreRule[] = [
       checkEqual(await store.getNodes(ALICE, [block(1).cid]), [undefined], 'never part of a repo')
     },
   ],
+  [
+    'changes nothing when the event sink throws, and commits when tried again',
+    async (store, sink) => {
+      await store.commit(change(ALICE, 1, null, { putRecords: [recordOf('a.b.c', 'x', 1)] }))
+      const stage = store.stage(ALICE)
+      await stage.put([block(2)], [recordOf('a.b.d', 'y', 2)])
+      const failing = (): Uint8Array => {
+        throw new Error('disk full')
+      }
+      const refused = await stage.commit(staged(2, 1, { events: [event('a'), failing] })).then(
+        () => '',
+        (error: unknown) => (error instanceof Error ? error.message : ''),
+      )
+      checkEqual(refused, 'disk full', 'the error of the sink reaches the caller')
+      checkEqual(await store.listCollections(ALICE), ['a.b.c'], 'still what it was')
+      checkEqual((await store.getHead(ALICE))?.rev, revOf(1), 'head stays')
+      checkEqual(sink.durable, [], 'no event')
+      await stage.commit(staged(2, 1, { events: [event('b')] }))
+      await stage.close()
+      checkEqual(await store.listCollections(ALICE), ['a.b.d'], 'replaced')
+      checkEqual(sink.durable.length, 1, 'one event')
+    },
+  ],
 ]

@@ -10,30 +10,44 @@ import { createTestKey } from '../../src/testing/index.ts'
 
 const script = fileURLToPath(new URL('./writer-process.ts', import.meta.url))
 
-/** Runs the writer until it has told of `commits` commits, kills it on the spot, and gives the last rev it told of for each repo. */
+/**
+ * Runs writers of the same repos until they have told of `commits` commits, kills them on the spot, and gives the last rev told
+ * of for each repo.
+ */
 async function writeAndKill(
   file: string,
   seed: number,
   commits: number,
+  writers: number,
 ): Promise<ReadonlyMap<string, string>> {
-  const child = spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', script, file, String(seed)],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
-  let complaint = ''
-  child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
   const told = new Map<string, string>()
+  const children = Array.from({ length: writers }, (_, n) =>
+    spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', script, file, String(seed + n * 1000)],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    ),
+  )
   let left = commits
-  for await (const line of createInterface({ input: child.stdout })) {
-    const [did = '', rev = ''] = line.split(' ')
-    if (rev.length === 13) told.set(did, rev)
-    if (--left === 0) child.kill('SIGKILL')
-  }
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  if (child.signalCode !== 'SIGKILL') throw new Error(`the writer ended by itself: ${complaint}`)
+  await Promise.all(
+    children.map(async (child) => {
+      let complaint = ''
+      let commitsOfThis = 0
+      child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+      const exited = once(child, 'exit')
+      for await (const line of createInterface({ input: child.stdout })) {
+        const [did = '', rev = ''] = line.split(' ')
+        if (rev.length !== 13) continue
+        commitsOfThis++
+        if (rev > (told.get(did) ?? '')) told.set(did, rev)
+        if (--left === 0) for (const each of children) each.kill('SIGKILL')
+      }
+      await exited
+      if (child.signalCode !== 'SIGKILL')
+        throw new Error(`the writer ended by itself: ${complaint}`)
+      if (commitsOfThis === 0) throw new Error('a writer never came to write')
+    }),
+  )
   return told
 }
 
@@ -45,15 +59,16 @@ export interface KillReport {
 }
 
 /**
- * Kills a writer at a random point, opens what is left and checks that nothing told is lost, head and last event agree, every
+ * Kills writers, each a process, at a random point, opens what is left and checks that nothing told is lost, head and last event agree, every
  * repo verifies, and the record rows are exactly the tree's.
  */
 export async function killAndCheck(
   file: string,
   seed: number,
   commits: number,
+  writers = 1,
 ): Promise<KillReport> {
-  const told = await writeAndKill(file, seed, commits)
+  const told = await writeAndKill(file, seed, commits, writers)
   const database = new DatabaseSync(file)
   const [integrity] = database.prepare('PRAGMA integrity_check').all()
   if (integrity?.['integrity_check'] !== 'ok') throw new Error('the database is damaged')

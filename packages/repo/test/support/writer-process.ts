@@ -4,7 +4,7 @@
  */
 import { DatabaseSync } from 'node:sqlite'
 
-import { encodeCbor, Repo, type RepoWrite } from '../../src/index.ts'
+import { encodeCbor, Repo, RepoError, RepoExistsError, type RepoWrite } from '../../src/index.ts'
 import { openSqliteRepoStore } from '../../src/stores/sqlite.ts'
 import { createTestKey } from '../../src/testing/index.ts'
 import { createRandom } from '../random.ts'
@@ -12,7 +12,7 @@ import { createSqliteEventSink } from './sqlite-event-sink.ts'
 
 const [file = '', seed = '1'] = process.argv.slice(2)
 const database = new DatabaseSync(file)
-database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
 const store = openSqliteRepoStore({ database, events: createSqliteEventSink(database) })
 const signer = createTestKey()
 
@@ -21,10 +21,13 @@ async function write(n: number): Promise<never> {
   const random = createRandom(Number(seed) * 100 + n)
   const events = ({ rev }: { rev: string }) => [(seq: number) => encodeCbor({ seq, rev })]
   const options = { did, signer, events }
-  const repo =
-    (await store.getHead(did)) === undefined
-      ? (await Repo.create(store, options)).repo
-      : await Repo.open(store, options)
+  const repo = await Repo.create(store, options).then(
+    (created) => created.repo,
+    (error: unknown) => {
+      if (error instanceof RepoExistsError) return Repo.open(store, options)
+      throw error
+    },
+  )
   for (;;) {
     const writes = new Map<string, RepoWrite>()
     for (let i = random.integer(1, 8); i > 0; i--) {
@@ -43,7 +46,12 @@ async function write(n: number): Promise<never> {
             },
       )
     }
-    const { commit } = await repo.applyWrites([...writes.values()])
+    const { commit } = await repo.applyWrites([...writes.values()]).catch((error: unknown) => {
+      // Another process may have deleted what this batch deletes.
+      if (error instanceof RepoError && error.code === 'RecordNotFound')
+        return { commit: undefined }
+      throw error
+    })
     if (commit !== undefined) process.stdout.write(`${did} ${commit.rev}\n`)
   }
 }
