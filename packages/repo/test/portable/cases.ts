@@ -20,7 +20,6 @@ import {
   Mst,
   readRepo,
   Repo,
-  RepoError,
   type RepoWrite,
   verifyCommit,
   verifyRecordProof,
@@ -29,6 +28,7 @@ import {
 } from '../../src/index.ts'
 import { createTestKey, REPO_DEFECTS, repoStoreCases } from '../../src/testing/index.ts'
 import { createRandom } from '../random.ts'
+import { codeOf, REFUSAL_CASES, same } from './refusal-cases.ts'
 
 export interface PortableCase {
   readonly name: string
@@ -38,21 +38,6 @@ export interface PortableCase {
 const did = 'did:web:alice.example.com'
 const key = createTestKey()
 const collection = 'com.example.note'
-
-function same(actual: unknown, expected: unknown, what: string): void {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)]
-  if (a !== b) throw new Error(`${what}; expected=${b} actual=${a}`)
-}
-
-async function codeOf(run: () => unknown): Promise<string> {
-  try {
-    await run()
-    return 'accept'
-  } catch (error) {
-    if (error instanceof RepoError) return error.code
-    throw error
-  }
-}
 
 function fromHex(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
@@ -211,6 +196,7 @@ export function portableCases(): readonly PortableCase[] {
   return [
     ...CODEC_CASES,
     ...REPO_CASES,
+    ...REFUSAL_CASES,
     ...defectCases(),
     ...repoStoreCases((events) => createMemoryRepoStore({ events })),
   ]
