@@ -28,12 +28,8 @@ import {
 } from '../../src/index.ts'
 import { createTestKey, REPO_DEFECTS, repoStoreCases } from '../../src/testing/index.ts'
 import { createRandom } from '../random.ts'
-import { codeOf, REFUSAL_CASES, same } from './refusal-cases.ts'
-
-export interface PortableCase {
-  readonly name: string
-  readonly run: () => Promise<void>
-}
+import { codeOf, type PortableCase, same } from './portable-case.ts'
+import { REFUSAL_CASES } from './refusal-cases.ts'
 
 const did = 'did:web:alice.example.com'
 const key = createTestKey()

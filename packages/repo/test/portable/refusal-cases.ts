@@ -18,7 +18,6 @@ import {
   parseTid,
   readCar,
   Repo,
-  RepoError,
   type RepoWrite,
   verifyCommit,
   verifyRecordProof,
@@ -26,28 +25,12 @@ import {
 } from '../../src/index.ts'
 import { buildRepoCar, createTestKey } from '../../src/testing/index.ts'
 import { createRandom } from '../random.ts'
-import type { PortableCase } from './cases.ts'
+import { codeOf, type PortableCase, same } from './portable-case.ts'
 
 const did = 'did:web:alice.example.com'
 const key = createTestKey()
 const collection = 'com.example.note'
 const value = cidForCbor(encodeCbor({}))
-
-export function same(actual: unknown, expected: unknown, what: string): void {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)]
-  if (a !== b) throw new Error(`${what}; expected=${b} actual=${a}`)
-}
-
-/** Gives `accept`, or the code of the error. Errors of other kinds pass. */
-export async function codeOf(run: () => unknown): Promise<string> {
-  try {
-    await run()
-    return 'accept'
-  } catch (error) {
-    if (error instanceof RepoError) return error.code
-    throw error
-  }
-}
 
 function recordsOf(count: number): Record<string, { $type: string; n: number }> {
   return Object.fromEntries(
