@@ -12,7 +12,7 @@ import {
   RepoExistsError,
   RepoNotFoundError,
 } from './errors.ts'
-import { exportRepo } from './export.ts'
+import { exportRepo, type ExportOptions } from './export.ts'
 import { emptyTree } from './mst/node.ts'
 import type { PreparedWrite } from './prepare-writes.ts'
 import { prepareWrites } from './prepare-writes.ts'
@@ -225,16 +225,13 @@ export class Repo {
   /**
    * Gives the repo as chunks of a CAR in streamable order (commit, then each node before what it points to), of one state
    * whatever is written meanwhile. With `since` only what later commits added; all of it when `since` is not between the
-   * first and the current rev.
+   * first and the current rev. With `collection` only its records, and the nodes that prove that none is left out: read them
+   * with {@link Mst.open} and `entries({ prefix })`.
    *
    * @throws {RepoNotFoundError} when the repo is gone.
+   * @throws {InvalidSyntaxError} when `collection` is malformed.
    */
-  export(
-    options: {
-      readonly since?: string | undefined
-      readonly signal?: AbortSignal | undefined
-    } = {},
-  ): AsyncGenerator<Uint8Array, void, void> {
+  export(options: ExportOptions = {}): AsyncGenerator<Uint8Array, void, void> {
     return exportRepo(this.store, this.did, options)
   }
 

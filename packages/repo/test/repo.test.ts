@@ -11,12 +11,14 @@ import {
   createMemoryRepoStore,
   createTidClock,
   decodeCar,
+  decodeCommit,
   encodeCar,
   encodeCbor,
   type EventSink,
   HeadMovedError,
   importRepo,
   InvalidSwapError,
+  InvalidSyntaxError,
   InvalidWriteError,
   LimitExceededError,
   Mst,
@@ -34,6 +36,7 @@ import {
 } from '../src/index.ts'
 import { openSqliteRepoStore } from '../src/stores/sqlite.ts'
 import { buildRepoCar, createTestKey, MemoryEventSink } from '../src/testing/index.ts'
+import { createRandom } from './random.ts'
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
 const collection = 'com.example.note'
@@ -220,6 +223,43 @@ describe.each(stores)('Repo in the %s store', (_name, open) => {
     )
     const now = (await repo.head()).rev
     expect(decodeCar(await gather(repo.export({ since: now }))).blocks.size).toBe(1)
+  })
+
+  it('exports one collection with the nodes that prove that nothing of it is left out', async () => {
+    const random = createRandom(77)
+    const { repo } = await Repo.create(open(), { did, signer: key })
+    const names = ['a.b.a', 'a.b.b', 'a.b.bb', 'a.b.c', 'z.y.x']
+    const sizes = [40, 1, 200, 60, 3]
+    for (const [index, name] of names.entries()) {
+      const rkeys = new Set(
+        Array.from({ length: sizes[index]! }, () => `r${random.integer(0, 1e6)}`),
+      )
+      await repo.applyWrites(
+        [...rkeys].map((rkey): RepoWrite => {
+          return { action: 'create', collection: name, rkey, record: { $type: name, rkey } }
+        }),
+      )
+    }
+    const whole = decodeCar(await gather(repo.export())).blocks.size
+    for (const name of [...names, 'a.a.none', 'a.b.bc', 'zz.none.none']) {
+      const car = decodeCar(await gather(repo.export({ collection: name })))
+      const { data } = decodeCommit(car.blocks.get(car.roots[0]!)!)
+      const tree = Mst.open(data, car.blocks)
+      // Throws where the tree that is there does not show it.
+      const found = [...tree.entries({ prefix: `${name}/` })]
+      const listed = await repo.list(name, { limit: 1000 })
+      expect(found.map(([path, cid]) => [path, cid.toString()])).toEqual(
+        listed.map(({ rkey, cid }) => [`${name}/${rkey}`, cid.toString()]),
+      )
+      for (const { cid, bytes } of listed) expect(car.blocks.get(cid)).toEqual(bytes)
+      const nodes = [...car.blocks].filter(({ bytes }) => bytes[0] === 0xa2 && bytes[2] === 0x65)
+      expect(car.blocks.size).toBe(1 + nodes.length + listed.length)
+      expect(car.blocks.size).toBeLessThan(whole)
+      // Nothing between the two ends of the range is unknown: what is beside them is there.
+      const ends = [`${name}/`, `${name}0`]
+      for (const end of ends) expect(tree.get(end)).toBe(undefined)
+    }
+    await expect(gather(repo.export({ collection: 'no' }))).rejects.toThrow(InvalidSyntaxError)
   })
 
   it('exports one state while writes go on', async () => {
