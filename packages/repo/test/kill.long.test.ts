@@ -25,4 +25,4 @@ it('survives 200 kills', async () => {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}, 600_000)
+}, 3_600_000)
