@@ -4,4 +4,9 @@
  * @packageDocumentation
  */
 export { openSegmentEventLog } from './event-log/segments/segment-log.ts'
-export type { SegmentEventLogOptions } from './event-log/segments/segment-log.ts'
+export type {
+  NumberedEvent,
+  SegmentEventLog,
+  SegmentEventLogOptions,
+} from './event-log/segments/segment-log.ts'
+export type { SegmentAppend, SegmentEntry } from './event-log/segments/record.ts'

@@ -141,6 +141,107 @@ describe('openSegmentEventLog', () => {
     expect((await readdir(folder)).length).toBeLessThan(10)
   })
 
+  it('goes on writing while erased events are removed from its files', async () => {
+    const folder = await scratch()
+    await using log = await openSegmentEventLog({
+      folder,
+      segmentBytes: 20_000,
+      sequence: 'counter',
+    })
+    await log.publish(events(3_000))
+    const erasing = [0, 1].map((n) => log.eraseDid(did(n)))
+    let during = 0
+    let done = false
+    const erased = Promise.all(erasing).finally(() => (done = true))
+    while (!done) {
+      await log.publish([identityAppend(did(3))])
+      during++
+    }
+    expect(await erased).toEqual([600, 600])
+    expect(during).toBeGreaterThan(3)
+    const found = await everything(log)
+    expect(found).toEqual(
+      Array.from({ length: 3_000 + during }, (_, i) => i + 1).filter(
+        (seq) => seq > 3_000 || ![1, 2].includes(seq % 5),
+      ),
+    )
+    await log[Symbol.asyncDispose]()
+    await using again = await openSegmentEventLog({ folder, sequence: 'counter' })
+    expect(await everything(again)).toEqual(found)
+  })
+
+  it('trims the file it writes to without losing what is being written', async () => {
+    const folder = await scratch()
+    let nowMs = 1_000
+    await using log = await openSegmentEventLog({ folder, sequence: 'counter', now: () => nowMs })
+    for (let round = 0; round < 30; round++) {
+      await log.publish(events(5))
+      nowMs += 10
+      const [trimmed, [seq = 0]] = await Promise.all([
+        log.trim({ beforeMs: nowMs }),
+        log.publish(events(1)),
+      ])
+      expect(trimmed).toBeGreaterThan(0)
+      expect(await everything(log)).toEqual([seq])
+    }
+    expect((await readdir(folder)).filter((name) => name.endsWith('.seg')).length).toBeLessThan(4)
+  })
+
+  it('keeps a note beside each event, also through a rewrite', async () => {
+    const folder = await scratch()
+    const note = (n: number) => new TextEncoder().encode(`note ${String(n)}`)
+    {
+      await using log = await openSegmentEventLog({ folder, sequence: 'counter' })
+      await log.publish(events(10).map((event, n) => ({ ...event, note: note(n) })))
+      await log.publish(events(1))
+      await log.eraseDid(did(1))
+    }
+    await using log = await openSegmentEventLog({ folder, sequence: 'counter' })
+    const notes = (await log.read(0)).map((entry) => new TextDecoder().decode(entry.note))
+    expect(notes).toEqual([0, 2, 3, 4, 5, 7, 8, 9].map((n) => `note ${String(n)}`).concat(''))
+    await expect(
+      log.publish(events(1).map((event) => ({ ...event, note: new Uint8Array(10_000) }))),
+    ).rejects.toThrow(RangeError)
+    // The others are not to suffer from it.
+    expect(await log.publish(events(1))).toHaveLength(1)
+  })
+
+  it('never goes below a number that was remembered elsewhere', async () => {
+    const folder = await scratch()
+    await using log = await openSegmentEventLog({ folder, sequence: 'counter', above: 70 })
+    expect(log.bounds().last).toBe(70)
+    expect(await log.publish(events(2))).toEqual([71, 72])
+  })
+
+  it('copies events under their own numbers and refuses those that do not go up', async () => {
+    const folder = await scratch()
+    const numbered = (seq: number) => ({
+      seq,
+      did: did(1),
+      frame: identityAppend(did(1)).encode(seq),
+    })
+    {
+      await using log = await openSegmentEventLog({ folder, sequence: 'counter' })
+      await log.copy([numbered(5), numbered(9)])
+      for (const bad of [
+        [numbered(9)],
+        [numbered(20), numbered(20)],
+        [{ ...numbered(1), seq: -1 }],
+      ]) {
+        await expect(log.copy(bad)).rejects.toThrow(RangeError)
+      }
+      await log.copy([numbered(10)])
+      expect(await everything(log)).toEqual([5, 9, 10])
+    }
+    await using log = await openSegmentEventLog({ folder, sequence: 'counter' })
+    expect(log.bounds()).toEqual({ first: 1, last: 10 })
+    // What lies between was missed: nobody may believe to have read it.
+    expect(await log.forgetThrough(99)).toBe(3)
+    expect(log.bounds()).toEqual({ first: 100, last: 99 })
+    await log.copy([numbered(100)])
+    expect(await everything(log)).toEqual([100])
+  })
+
   it('shares one write among events published at the same time', async () => {
     const folder = await scratch()
     await using log = await openSegmentEventLog({ folder, sequence: 'counter' })

@@ -28,12 +28,12 @@ export function firstAfter(entries: readonly LogEntry[], after: number): number 
 }
 
 /** Entries from `start` on, within the limits, at least one where there is one. */
-export function takePage(
-  entries: readonly LogEntry[],
+export function takePage<E extends LogEntry>(
+  entries: readonly E[],
   start: number,
   limits: { readonly maxEvents: number; readonly maxBytes: number },
-): readonly LogEntry[] {
-  const page: LogEntry[] = []
+): readonly E[] {
+  const page: E[] = []
   let bytes = 0
   for (let i = start; i < entries.length && page.length < limits.maxEvents; i++) {
     const entry = entries[i]

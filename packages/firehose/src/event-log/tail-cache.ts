@@ -5,9 +5,9 @@ import type { LogEntry } from './port.ts'
  * The newest entries of a stored log, shared by every reader near the tip, so that a hundred live subscribers cost one
  * read from disk and hold the same arrays.
  */
-export class TailCache {
+export class TailCache<E extends LogEntry = LogEntry> {
   private readonly maxBytes: number
-  private entries: LogEntry[] = []
+  private entries: E[] = []
   private bytes = 0
   /** Every entry above this number, up to {@link through}, is here. */
   from: number
@@ -25,12 +25,12 @@ export class TailCache {
   }
 
   /** Entries above `after`; call only when {@link covers} says so. */
-  after(after: number): { readonly entries: readonly LogEntry[]; readonly start: number } {
+  after(after: number): { readonly entries: readonly E[]; readonly start: number } {
     return { entries: this.entries, start: firstAfter(this.entries, after) }
   }
 
   /** Adds entries that directly follow {@link through}, which moves to the last of them. */
-  push(added: readonly LogEntry[]): void {
+  push(added: readonly E[]): void {
     for (const entry of added) {
       this.entries.push(entry)
       this.bytes += entry.frame.length
@@ -48,7 +48,7 @@ export class TailCache {
   }
 
   /** Forgets the entries that `drop` names. */
-  remove(drop: (entry: LogEntry) => boolean): void {
+  remove(drop: (entry: E) => boolean): void {
     this.entries = this.entries.filter((entry) => !drop(entry))
     this.bytes = this.entries.reduce((sum, entry) => sum + entry.frame.length, 0)
   }

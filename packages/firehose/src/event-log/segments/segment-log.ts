@@ -4,19 +4,12 @@ import { LogClosedError, LogCorruptError } from '../../errors.ts'
 import { syncFolder } from '../../replace-file.ts'
 import { asError } from '../../verify/reasons.ts'
 import { pageLimits, takePage } from '../pages.ts'
-import type {
-  EventLog,
-  LogAppend,
-  LogBounds,
-  LogEntry,
-  LogReadOptions,
-  LogTrimOptions,
-} from '../port.ts'
+import type { EventLog, LogBounds, LogEntry, LogReadOptions, LogTrimOptions } from '../port.ts'
 import { seedSequence, type SequenceMode } from '../seed.ts'
 import { TailCache } from '../tail-cache.ts'
 import { Waiters } from '../waiters.ts'
 import { readLogState, writeLogState, type LogState } from './log-state.ts'
-import { encodeRecord, SEGMENT_MAGIC } from './record.ts'
+import { encodeRecord, SEGMENT_MAGIC, type SegmentAppend, type SegmentEntry } from './record.ts'
 import {
   newSegmentInfo,
   noteEntry,
@@ -41,10 +34,38 @@ export interface SegmentEventLogOptions {
   readonly tailBytes?: number
   /** @defaultValue 'clock' */
   readonly sequence?: SequenceMode
+  /**
+   * No number up to this one is given out, whatever the files say: for callers that remember elsewhere what they gave
+   * out. @defaultValue 0
+   */
+  readonly above?: number
   /** Clock in milliseconds. @defaultValue Date.now */
   readonly now?: () => number
   /** Told of every record found damaged while opening; its event is lost. */
   readonly onDamage?: (damage: { readonly path: string; readonly offset: number }) => void
+}
+
+/** An event that has its number already: another log's. */
+export type NumberedEvent = Omit<LogEntry, 'atMs'>
+
+/** A log in files: what every event log can do, and what only this one can. */
+export interface SegmentEventLog extends EventLog {
+  publish(events: readonly SegmentAppend[]): Promise<readonly number[]>
+  read(after: number, options?: LogReadOptions): Promise<readonly SegmentEntry[]>
+  /**
+   * Appends events of another log under their own numbers, makes them durable together and shows them to readers: for
+   * replicas. Not to be mixed with `publish`.
+   *
+   * @throws {RangeError} when the numbers do not go up from the newest one here; nothing is appended then.
+   */
+  copy(events: readonly NumberedEvent[]): Promise<void>
+  /**
+   * Forgets everything up to a number and says so in `bounds()`: for replicas that missed what is below it. A number
+   * above the newest one becomes the newest one.
+   *
+   * @returns how many events were removed.
+   */
+  forgetThrough(seq: number): Promise<number>
 }
 
 /**
@@ -60,7 +81,9 @@ export interface SegmentEventLogOptions {
  *
  * @throws {LogCorruptError} when a file is no segment of this format.
  */
-export async function openSegmentEventLog(options: SegmentEventLogOptions): Promise<EventLog> {
+export async function openSegmentEventLog(
+  options: SegmentEventLogOptions,
+): Promise<SegmentEventLog> {
   const { folder, onDamage } = options
   await mkdir(folder, { recursive: true })
   const state = await readLogState(folder)
@@ -103,37 +126,45 @@ function segmentName(first: number, generation: number): string {
 }
 
 interface Batch {
-  readonly entries: readonly LogEntry[]
+  readonly entries: readonly SegmentEntry[]
+  readonly records: readonly Uint8Array[]
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
 
-class SegmentLog implements EventLog {
+class SegmentLog implements SegmentEventLog {
   private readonly folder: string
   private readonly segmentBytes: number
   private readonly now: () => number
   private readonly waiters = new Waiters()
-  private readonly tail: TailCache
+  private readonly tail: TailCache<SegmentEntry>
   private state: LogState
   private segments: SegmentInfo[]
-  private active: FileHandle | undefined
+  /** The file appended to. It belongs to the writer alone, who notices when the segment is no longer the newest. */
+  private active: { readonly info: SegmentInfo; readonly file: FileHandle } | undefined
+  /** Not to be appended to: it is being replaced or removed. */
+  private sealed: SegmentInfo | undefined
+  private appending: Promise<void> = Promise.resolve()
   private allocated: number
   private last: number
   private lastAtMs: number
   private queue: Batch[] = []
   private writing: Promise<void> | undefined
-  /** Rewriting and trimming happen one after the other. */
+  /** Rewriting and trimming happen one after the other, beside the writing. */
   private maintenance: Promise<unknown> = Promise.resolve()
+  /** The removal of erased events that has not begun yet: it serves everybody who asks until then. */
+  private nextErasure: Promise<ReadonlyMap<string, number>> | undefined
   private closed = false
 
   constructor(options: SegmentEventLogOptions, state: LogState, segments: SegmentInfo[]) {
-    const { sequence = 'clock', now = Date.now, tailBytes = DEFAULT_TAIL_BYTES } = options
+    const { sequence = 'clock', above = 0, now = Date.now } = options
+    const { tailBytes = DEFAULT_TAIL_BYTES } = options
     this.folder = options.folder
     this.segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.now = now
     this.state = state
     this.segments = segments
-    const highWater = Math.max(state.highWater, segments.at(-1)?.last ?? 0)
+    const highWater = Math.max(above, state.highWater, segments.at(-1)?.last ?? 0)
     this.allocated = seedSequence(sequence, highWater, now())
     this.last = this.allocated
     this.lastAtMs = segments.at(-1)?.lastAtMs ?? -Infinity
@@ -144,7 +175,7 @@ class SegmentLog implements EventLog {
     return { first: this.state.trimmedThrough + 1, last: this.last }
   }
 
-  async read(after: number, options?: LogReadOptions): Promise<readonly LogEntry[]> {
+  async read(after: number, options?: LogReadOptions): Promise<readonly SegmentEntry[]> {
     const limits = pageLimits(options)
     for (let position = Math.max(after, this.state.trimmedThrough); position < this.last;) {
       if (position >= this.tail.through) return []
@@ -186,44 +217,68 @@ class SegmentLog implements EventLog {
     return Math.max(after, trimmedThrough)
   }
 
-  publish(events: readonly LogAppend[]): Promise<readonly number[]> {
+  publish(events: readonly SegmentAppend[]): Promise<readonly number[]> {
     if (this.closed) return Promise.reject(new LogClosedError())
     const atMs = Math.max(this.lastAtMs, Math.floor(this.now()))
-    let entries: LogEntry[]
+    let entries: SegmentEntry[]
     try {
       let seq = this.allocated
-      entries = events.map(({ did, encode }) => {
+      entries = events.map(({ did, encode, note = NO_NOTE }) => {
         seq++
-        return { seq, did, frame: encode(seq), atMs }
+        return { seq, did, note, frame: encode(seq), atMs }
       })
       this.allocated = seq
       this.lastAtMs = atMs
     } catch (error) {
       return Promise.reject(asError(error))
     }
-    return new Promise((resolve, reject) => {
-      this.queue.push({
-        entries,
-        resolve: () => {
-          resolve(entries.map((entry) => entry.seq))
-        },
-        reject,
-      })
-      this.writing ??= this.write()
-    })
+    return this.enqueue(entries).then(() => entries.map((entry) => entry.seq))
+  }
+
+  copy(events: readonly NumberedEvent[]): Promise<void> {
+    if (this.closed) return Promise.reject(new LogClosedError())
+    const atMs = Math.max(this.lastAtMs, Math.floor(this.now()))
+    let last = this.allocated
+    for (const { seq } of events) {
+      if (!Number.isSafeInteger(seq) || seq <= last) {
+        const numbers = `last=${String(last)} seq=${String(seq)}`
+        return Promise.reject(new RangeError(`numbers must go up; ${numbers}`))
+      }
+      last = seq
+    }
+    this.allocated = last
+    this.lastAtMs = atMs
+    return this.enqueue(
+      events.map(({ seq, did, frame }) => ({ seq, did, frame, note: NO_NOTE, atMs })),
+    )
   }
 
   async eraseDid(did: string): Promise<number> {
-    await this.writing
     const through = this.allocated
     this.state = { ...this.state, erased: { ...this.state.erased, [did]: through } }
     this.tail.remove((entry) => entry.did === did)
+    // What is being written now would not be found in the files yet.
+    if (through > this.last) await this.changed(through - 1)
+    this.nextErasure ??= this.exclusively(() => this.removeErased())
+    return (await this.nextErasure).get(did) ?? 0
+  }
+
+  async forgetThrough(seq: number): Promise<number> {
+    await this.writing
     return await this.exclusively(async () => {
-      await this.saveState()
-      const removed = await this.rewrite()
-      const { [did]: done, ...erased } = this.state.erased
-      this.state = { ...this.state, erased: done === through ? erased : this.state.erased }
-      await this.saveState()
+      const { trimmedThrough } = this.state
+      const through = Math.max(trimmedThrough, seq)
+      let removed = 0
+      for (const segment of this.segments) {
+        if (segment.first > through) break
+        for await (const { entry } of this.entriesOf(segment, SEGMENT_MAGIC.length)) {
+          if (entry.seq > through) break
+          if (entry.seq > trimmedThrough) removed++
+        }
+      }
+      this.allocated = Math.max(this.allocated, through)
+      this.last = Math.max(this.last, through)
+      await this.trimThrough(through)
       return removed
     })
   }
@@ -253,11 +308,7 @@ class SegmentLog implements EventLog {
           removed++
         }
       }
-      if (removed === 0) return 0
-      this.state = { ...this.state, trimmedThrough: through }
-      await this.saveState()
-      this.tail.remove((entry) => entry.seq <= through)
-      await this.dropFiles(through)
+      if (removed > 0) await this.trimThrough(through)
       return removed
     })
   }
@@ -268,7 +319,16 @@ class SegmentLog implements EventLog {
     await this.writing
     await this.maintenance
     this.waiters.close()
-    await this.active?.close()
+    await this.active?.file.close()
+  }
+
+  private enqueue(entries: readonly SegmentEntry[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // What cannot be stored fails here, by itself, and not the write it would share with others.
+      const records = entries.map((entry) => encodeRecord(entry))
+      this.queue.push({ entries, records, resolve, reject })
+      this.writing ??= this.write()
+    })
   }
 
   /** Writes what is queued, and what is queued meanwhile, until nothing is left. */
@@ -280,7 +340,11 @@ class SegmentLog implements EventLog {
       this.queue = []
       const entries = batches.flatMap((batch) => batch.entries)
       try {
-        await this.exclusively(() => this.append(entries))
+        this.appending = this.append(
+          entries,
+          batches.flatMap((batch) => batch.records),
+        )
+        await this.appending
       } catch (cause) {
         const error = asError(cause)
         for (const { reject } of [...batches, ...this.queue]) reject(error)
@@ -292,7 +356,7 @@ class SegmentLog implements EventLog {
       const before = this.last
       this.last = entries.at(-1)?.seq ?? this.last
       if (this.tail.through !== before) this.tail.through = before
-      this.tail.push(entries)
+      this.tail.push(entries.filter((entry) => !this.isErased(entry)))
       this.tail.through = this.last
       for (const { resolve } of batches) resolve()
       this.waiters.advance(this.last)
@@ -300,11 +364,13 @@ class SegmentLog implements EventLog {
     this.writing = undefined
   }
 
-  private async append(entries: readonly LogEntry[]): Promise<void> {
+  private async append(
+    entries: readonly SegmentEntry[],
+    records: readonly Uint8Array[],
+  ): Promise<void> {
     const [firstEntry] = entries
     if (firstEntry === undefined) return
     const { info, file } = await this.activeSegment(firstEntry.seq)
-    const records = entries.map((entry) => encodeRecord(entry))
     const { size } = info
     let position = size
     for (const group of groups(records)) {
@@ -323,20 +389,23 @@ class SegmentLog implements EventLog {
     seq: number,
   ): Promise<{ readonly info: SegmentInfo; readonly file: FileHandle }> {
     const newest = this.segments.at(-1)
-    if (newest !== undefined && newest.size < this.segmentBytes) {
-      this.active ??= await open(newest.path, 'r+')
-      return { info: newest, file: this.active }
+    const goesOn = newest !== undefined && newest !== this.sealed && newest.size < this.segmentBytes
+    if (goesOn && this.active?.info === newest) return this.active
+    await this.active?.file.close()
+    this.active = undefined
+    if (goesOn) {
+      this.active = { info: newest, file: await open(newest.path, 'r+') }
+      return this.active
     }
-    await this.active?.close()
     const path = join(this.folder, segmentName(seq, 0))
     const info = newSegmentInfo(path, seq)
     const file = await open(path, 'w+')
-    this.active = file
+    this.active = { info, file }
     await file.write(SEGMENT_MAGIC)
     await file.sync()
     await syncFolder(this.folder)
-    this.segments.push(info)
-    return { info, file }
+    this.segments = [...this.segments, info]
+    return this.active
   }
 
   /** One page of a file; `undefined` when the file was replaced or removed meanwhile. */
@@ -344,8 +413,8 @@ class SegmentLog implements EventLog {
     segment: SegmentInfo,
     after: number,
     limits: { readonly maxEvents: number; readonly maxBytes: number },
-  ): Promise<LogEntry[] | undefined> {
-    const page: LogEntry[] = []
+  ): Promise<SegmentEntry[] | undefined> {
+    const page: SegmentEntry[] = []
     let bytes = 0
     try {
       for await (const { entry } of this.entriesOf(segment, offsetAfter(segment, after))) {
@@ -378,10 +447,23 @@ class SegmentLog implements EventLog {
     return Object.hasOwn(erased, did) && seq <= (erased[did] ?? 0)
   }
 
-  /** Removes erased events from every file that holds some. */
-  private async rewrite(): Promise<number> {
-    let total = 0
-    for (const [index, segment] of this.segments.entries()) {
+  private async removeErased(): Promise<ReadonlyMap<string, number>> {
+    this.nextErasure = undefined
+    const { erased: begun } = this.state
+    await this.saveState()
+    const removed = await this.rewrite()
+    const erased = Object.entries(this.state.erased).filter(
+      ([did, through]) => begun[did] !== through,
+    )
+    this.state = { ...this.state, erased: Object.fromEntries(erased) }
+    await this.saveState()
+    return removed
+  }
+
+  /** Removes erased events from every file that holds some; gives how many of each account. */
+  private async rewrite(): Promise<ReadonlyMap<string, number>> {
+    const removed = new Map<string, number>()
+    for (const segment of this.segments) {
       let holds = false
       for await (const { entry } of this.entriesOf(segment, SEGMENT_MAGIC.length)) {
         if (!this.isErased(entry)) continue
@@ -389,34 +471,50 @@ class SegmentLog implements EventLog {
         break
       }
       if (!holds) continue
-      if (index === this.segments.length - 1) {
-        await this.active?.close()
-        this.active = undefined
-      }
       const generation = Number(segment.path.slice(-SUFFIX.length - 8, -SUFFIX.length)) + 1
-      const { info, removed } = await rewriteSegment(
-        segment,
-        join(this.folder, segmentName(segment.first, generation)),
-        (entry) => !this.isErased(entry),
-        encodeRecord,
-      )
-      this.segments = this.segments.with(index, info)
+      await this.withSealed(segment, async () => {
+        const info = await rewriteSegment(
+          segment,
+          join(this.folder, segmentName(segment.first, generation)),
+          (entry) => {
+            if (!this.isErased(entry)) return true
+            removed.set(entry.did, (removed.get(entry.did) ?? 0) + 1)
+            return false
+          },
+          encodeRecord,
+        )
+        this.segments = this.segments.map((one) => (one === segment ? info : one))
+      })
       await syncFolder(this.folder)
       // Who reads the old file goes on reading it; who opens it from now on finds the new one.
       await rm(segment.path)
-      total += removed
     }
-    return total
+    return removed
   }
 
-  private async dropFiles(through: number): Promise<void> {
-    const dropped = this.segments.filter((segment) => segment.last <= through)
-    if (dropped.length === this.segments.length) {
-      await this.active?.close()
-      this.active = undefined
+  /** Keeps the writer away from a file: what comes meanwhile goes into a new one. */
+  private async withSealed(segment: SegmentInfo, work: () => Promise<void>): Promise<void> {
+    this.sealed = segment
+    try {
+      await this.appending.catch(() => undefined)
+      await work()
+    } finally {
+      this.sealed = undefined
     }
-    this.segments = this.segments.filter((segment) => segment.last > through)
-    for (const { path } of dropped) await rm(path)
+  }
+
+  private async trimThrough(through: number): Promise<void> {
+    this.state = { ...this.state, trimmedThrough: through }
+    await this.saveState()
+    this.tail.remove((entry) => entry.seq <= through)
+    for (const segment of this.segments.filter(({ last }) => last <= through)) {
+      await this.withSealed(segment, async () => {
+        // Something may have been appended since.
+        if (segment.last > through) return
+        this.segments = this.segments.filter((one) => one !== segment)
+        await rm(segment.path)
+      })
+    }
     await syncFolder(this.folder)
   }
 
@@ -431,6 +529,8 @@ class SegmentLog implements EventLog {
     return result
   }
 }
+
+const NO_NOTE = new Uint8Array()
 
 /** Most buffers the system takes in one call. */
 const MAX_VECTORS = 512

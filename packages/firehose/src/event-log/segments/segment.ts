@@ -1,7 +1,6 @@
 import { open, rename, type FileHandle } from 'node:fs/promises'
 import { LogCorruptError } from '../../errors.ts'
-import type { LogEntry } from '../port.ts'
-import { findRecord, readRecord, SEGMENT_MAGIC } from './record.ts'
+import { findRecord, readRecord, SEGMENT_MAGIC, type SegmentEntry } from './record.ts'
 
 /** Bytes between two entries of the index in memory. */
 const INDEX_STEP_BYTES = 65_536
@@ -44,7 +43,7 @@ export function newSegmentInfo(path: string, first: number): SegmentInfo {
 }
 
 /** Takes note of a record of `bytes` bytes appended to the segment. */
-export function noteEntry(info: SegmentInfo, entry: LogEntry, bytes: number): void {
+export function noteEntry(info: SegmentInfo, entry: SegmentEntry, bytes: number): void {
   const newest = info.index.at(-1)
   if (newest === undefined || info.size - newest.offset >= INDEX_STEP_BYTES) {
     info.index.push({ after: info.last, afterMs: info.lastAtMs, offset: info.size })
@@ -81,7 +80,7 @@ export function offsetAfter({ index }: SegmentInfo, after: number): number {
 
 /** A stored event and where its record stands in the file. */
 export interface PlacedEntry {
-  readonly entry: LogEntry
+  readonly entry: SegmentEntry
   readonly offset: number
   readonly bytes: number
 }
@@ -166,16 +165,15 @@ export async function scanSegment(
   return info
 }
 
-/** Writes the entries that stay into a new file. The old one is the caller's to remove. */
+/** Writes the entries that stay into a new file. The old one is the caller's to remove. `keep` is asked once for each. */
 export async function rewriteSegment(
   info: SegmentInfo,
   path: string,
-  keep: (entry: LogEntry) => boolean,
-  encode: (entry: LogEntry) => Uint8Array,
-): Promise<{ readonly info: SegmentInfo; readonly removed: number }> {
+  keep: (entry: SegmentEntry) => boolean,
+  encode: (entry: SegmentEntry) => Uint8Array,
+): Promise<SegmentInfo> {
   const next = newSegmentInfo(path, info.first)
   const temporary = `${path}.tmp`
-  let removed = 0
   {
     await using source = await open(info.path, 'r')
     await using target = await open(temporary, 'w')
@@ -186,10 +184,7 @@ export async function rewriteSegment(
       info.size,
       () => undefined,
     )) {
-      if (!keep(entry)) {
-        removed++
-        continue
-      }
+      if (!keep(entry)) continue
       const bytes = encode(entry)
       await target.write(bytes)
       noteEntry(next, entry, bytes.length)
@@ -200,5 +195,5 @@ export async function rewriteSegment(
   // Numbers are never used again, also when the newest event is gone.
   next.last = info.last
   next.lastAtMs = info.lastAtMs
-  return { info: next, removed }
+  return next
 }
