@@ -1,7 +1,15 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { CommitEvent } from '@skywright/firehose'
-import type { RelayAppend } from '@skywright/firehose/relay'
+import type { CommitEvent, WireEvent } from '@skywright/firehose'
 import { type Cid, findNeighbours } from '@skywright/repo'
+
+/** An event of an account that is passed on. */
+export interface CollectionChange {
+  readonly did: string
+  /** Absent for the relay's own. */
+  readonly event: WireEvent | undefined
+  /** Root of the tree, where a commit was proven with its operations. */
+  readonly data: Cid | undefined
+}
 
 /** Which repositories hold records of which collections, as far as the stream has shown. */
 export class CollectionIndex {
@@ -27,10 +35,10 @@ export class CollectionIndex {
   }
 
   /** Takes what an event shows into the index, inside the open transaction. Only proven commits count. */
-  apply({ did, event, verified }: RelayAppend): void {
+  apply({ did, event, data }: CollectionChange): void {
     if (event?.type === 'account' && event.status === 'deleted') this.#removeAll.run(did)
-    if (event?.type !== 'commit' || verified === undefined) return
-    const { present, emptied } = shownCollections(event, verified.data)
+    if (event?.type !== 'commit' || data === undefined) return
+    const { present, emptied } = shownCollections(event, data)
     for (const collection of present) this.#insert.run(collection, did)
     for (const collection of emptied) this.#remove.run(collection, did)
   }

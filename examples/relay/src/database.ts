@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /** Version of {@link SCHEMA}, kept in `PRAGMA user_version`. */
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 
 const SCHEMA = `
+  CREATE TABLE relay_state (applied_seq INTEGER NOT NULL) STRICT;
+  INSERT INTO relay_state VALUES (0);
   CREATE TABLE relay_host (
     hostname TEXT PRIMARY KEY,
     url TEXT NOT NULL,
@@ -59,28 +61,24 @@ const SCHEMA = `
 `
 
 /**
- * Opens the relay's one database file: hosts, accounts and reports here, events in the tables of the event log.
+ * Opens the relay's database: hosts, accounts, collections and reports. Events lie in the log.
  *
- * WAL with `synchronous=FULL`: what a subscriber has seen survives a power cut. With `secure_delete`, what a takedown
- * erased is overwritten and not only forgotten.
+ * WAL, with `synchronous` chosen by each transaction of the store.
  *
- * @throws {Error} when the file was written by a newer relay
+ * @throws {Error} when the file was written by another version of the relay
  */
 export function openDatabase(directory: string): DatabaseSync {
   mkdirSync(directory, { recursive: true })
   const database = new DatabaseSync(join(directory, 'relay.sqlite'))
-  database.exec(
-    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA secure_delete = FAST',
-  )
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000')
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
-  if (version > SCHEMA_VERSION) {
-    database.close()
-    throw new Error(`database is newer than this relay; version=${String(version)}`)
-  }
   if (version === 0) {
     database.exec(
       `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${String(SCHEMA_VERSION)}; COMMIT`,
     )
+  } else if (version !== SCHEMA_VERSION) {
+    database.close()
+    throw new Error(`database is of another version of the relay; version=${String(version)}`)
   }
   return database
 }

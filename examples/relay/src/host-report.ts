@@ -33,7 +33,10 @@ export interface HostReportView {
 export function createHostReport(
   hostname: string,
   limit: number,
-  { store, reports }: { readonly store: RelayStore; readonly reports: HostReports },
+  {
+    store,
+    reports,
+  }: { readonly store: Pick<RelayStore, 'getHost'>; readonly reports: HostReports },
 ): HostReportView | undefined {
   const host = store.getHost(hostname.toLowerCase())
   return host && toView(host, limit, reports)

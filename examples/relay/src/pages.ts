@@ -3,7 +3,7 @@ import express, { type ErrorRequestHandler, type Router } from 'express'
 import { createHostReport } from './host-report.ts'
 import type { HostReports } from './host-reports.ts'
 import { formatMetrics, METRICS_TYPE } from './metrics.ts'
-import type { SqliteRelayStore } from './store.ts'
+import type { RelayTables } from './tables.ts'
 import { PAGE_HEADERS, renderHost, renderIndex, renderMessage } from './status-page.ts'
 
 /** Hosts listed on the front page. */
@@ -12,7 +12,7 @@ const MAX_LISTED_HOSTS = 1_000
 const LISTED_INCIDENTS = 100
 
 export interface PageSources {
-  readonly store: SqliteRelayStore
+  readonly tables: RelayTables
   readonly log: EventLog
   readonly reports: HostReports
   readonly subscribers: () => number
@@ -22,12 +22,12 @@ export interface PageSources {
 
 /** What is served beside XRPC: pages for host owners, and answers for machines. */
 export function createPages(sources: PageSources): Router {
-  const { store, log, reports, subscribers } = sources
+  const { tables, log, reports, subscribers } = sources
   const pages = express.Router()
 
   pages.get('/', (_request, response) => {
     const { first, last } = log.bounds()
-    const page = store.listHosts({ limit: MAX_LISTED_HOSTS })
+    const page = tables.listHosts({ limit: MAX_LISTED_HOSTS })
     response.set(PAGE_HEADERS).send(
       renderIndex({
         hosts: page.items,
@@ -47,7 +47,7 @@ export function createPages(sources: PageSources): Router {
 
   pages.get('/hosts/:hostname', (request, response) => {
     const { hostname } = request.params
-    const report = createHostReport(hostname, LISTED_INCIDENTS, sources)
+    const report = createHostReport(hostname, LISTED_INCIDENTS, { store: tables, reports })
     response.set(PAGE_HEADERS)
     if (report !== undefined) response.send(renderHost(report))
     else
@@ -78,11 +78,11 @@ export function createPages(sources: PageSources): Router {
           name: 'relay_hosts',
           help: 'Known hosts, by status.',
           type: 'gauge',
-          samples: store
+          samples: tables
             .countHostsByStatus()
             .map(({ status, count }) => ({ labels: { status }, value: count })),
         },
-        gauge('relay_accounts', 'Accounts that live at a host.', store.countAccounts()),
+        gauge('relay_accounts', 'Accounts that live at a host.', tables.countAccounts()),
         gauge('relay_subscribers', 'Open subscribeRepos connections.', subscribers()),
         gauge('relay_first_seq', 'Oldest sequence number that can be replayed.', first),
         gauge('relay_last_seq', 'Newest sequence number.', last),

@@ -10,7 +10,7 @@ import {
 } from '@skywright/identity/node'
 import { createIdentitySource, systemClock, type OpenStream } from '@skywright/firehose'
 import { createRelay } from '@skywright/firehose/relay'
-import { openSqliteEventLog } from '@skywright/firehose/sqlite'
+import { openSegmentEventLog } from '@skywright/firehose/segments'
 import { createOpenWebSocket } from '@skywright/firehose/ws'
 import { createRouter } from '@skywright/xrpc'
 import { createExpressHandler } from '@skywright/xrpc/express'
@@ -22,6 +22,7 @@ import { Admission, type Follow } from './admission.ts'
 import { CollectionIndex } from './collection-index.ts'
 import type { RelayConfig } from './config.ts'
 import { openDatabase } from './database.ts'
+import { lockFolder } from './folder-lock.ts'
 import { isUnderDomain, parseHostname } from './hostname.ts'
 import { keepHouse } from './housekeeping.ts'
 import { SERVER_NAME } from './host-check.ts'
@@ -42,7 +43,8 @@ import { getHostReport } from './methods/io.github.skywright.relay.getHostReport
 import { updateHost } from './methods/io.github.skywright.relay.updateHost.ts'
 import { recordNotice } from './notices.ts'
 import { answerFailure, createPages } from './pages.ts'
-import { SqliteRelayStore } from './store.ts'
+import { openRelayStore } from './store.ts'
+import { RelayTables } from './tables.ts'
 
 const HOUSEKEEPING_MS = 60_000
 
@@ -86,8 +88,17 @@ export async function startRelay(
   } = overrides
   await using stack = new AsyncDisposableStack()
 
+  stack.use(lockFolder(config.dataDirectory))
   const database = stack.adopt(openDatabase(config.dataDirectory), (opened) => opened.close())
-  const log = stack.use(openSqliteEventLog({ database, now }))
+  const tables = new RelayTables(database)
+  const log = stack.use(
+    await openSegmentEventLog({
+      folder: join(config.dataDirectory, 'log'),
+      above: tables.appliedSeq,
+      now,
+      onDamage: (damage) => logger.error(damage, 'an event in the log is damaged'),
+    }),
+  )
   const identities = stack.use(
     openSqliteIdentityCache({ database: join(config.dataDirectory, 'identity.sqlite') }),
   )
@@ -101,7 +112,7 @@ export async function startRelay(
     }),
   )
   const collections = new CollectionIndex(database)
-  const store = stack.use(new SqliteRelayStore(database, log, collections))
+  const store = stack.use(await openRelayStore({ database, tables, collections, log }))
 
   const failure = new AbortController()
   let problem: string | undefined
@@ -133,7 +144,7 @@ export async function startRelay(
   const admission = new Admission({
     store,
     follow,
-    countHostsAddedSince: (ms) => store.countHostsAddedSince(ms),
+    countHostsAddedSince: (ms) => tables.countHostsAddedSince(ms),
     fetch,
     now,
     development,
@@ -158,7 +169,7 @@ export async function startRelay(
     .add(getHostStatus({ store }))
     .add(listReposByCollection({ collections }))
     .add(getHostReport({ store, reports }))
-    .add(updateHost({ relay, admin, onLimitSet: (hostname) => store.markLimitSet(hostname) }))
+    .add(updateHost({ relay, admin, onLimitSet: (hostname) => tables.markLimitSet(hostname) }))
     .add(updateSubjectStatus({ relay, admin }))
     .add(getSubjectStatus({ store, admin }))
 
@@ -176,7 +187,7 @@ export async function startRelay(
   const subscribers = stack.use(attachSubscribeRepos(server, log))
   app.use(
     createPages({
-      store,
+      tables,
       log,
       reports,
       subscribers: () => subscribers.size,
@@ -206,13 +217,13 @@ export async function startRelay(
       retentionHours: config.retentionHours,
       retentionBytes: config.retentionBytes,
       baseAccountLimit: (hostname) =>
-        store.isLimitSet(hostname) ? undefined : baseAccountLimit(hostname),
+        tables.isLimitSet(hostname) ? undefined : baseAccountLimit(hostname),
     })
   const housekeeping = setInterval(() => {
     clean().catch((err: unknown) => logger.error({ err }, 'housekeeping failed'))
   }, HOUSEKEEPING_MS)
   stack.defer(() => clearInterval(housekeeping))
-  logger.info({ port, hosts: store.countHostsByStatus() }, 'relay started')
+  logger.info({ port, hosts: tables.countHostsByStatus() }, 'relay started')
 
   const running = stack.move()
   return {

@@ -7,7 +7,7 @@ import { asError } from '../verify/reasons.ts'
 import type { IdentitySource, SigningKey } from '../verify/identity.ts'
 import type { ChainState, Outcome, VerifiedCommit } from '../verify/outcome.ts'
 import { proveEvent } from '../verify/prove.ts'
-import { createEventVerifier, type EventVerifier } from '../verify/verifier.ts'
+import { createEventVerifier, type EventVerifier, type Prove } from '../verify/verifier.ts'
 import { announcedStatus, isActiveUpstream } from './account-state.ts'
 import { checkAuthority } from './authority.ts'
 import type { EventNotice, RelayNotice, RelayRejectReason } from './notice.ts'
@@ -25,6 +25,7 @@ export interface IngestOptions {
   readonly store: RelayStore
   readonly identity: IdentitySource
   readonly onNotice: (notice: RelayNotice) => void
+  readonly prove?: Prove | undefined
   readonly now: () => number
 }
 
@@ -77,6 +78,7 @@ export class Ingest {
       },
       policy: 'relay',
       now: options.now,
+      prove: options.prove,
     })
   }
 
@@ -136,7 +138,11 @@ export class Ingest {
     if (account?.localStatus !== undefined) return reject('takendown')
     const livesHere = account?.hostname === hostname
     if (livesHere && !isActiveUpstream(account)) return reject('inactive-account')
-    const outcome = await this.verifier.verify(event, { host: hostname, signal: host.signal })
+    const outcome = await this.verifier.verify(event, {
+      host: hostname,
+      frame,
+      signal: host.signal,
+    })
     if (outcome.status === 'rejected') {
       return enforcement === 'enforce' || !TOLERABLE.has(outcome.reason)
         ? { outcome: 'rejected', reason: outcome.reason, error: outcome.error }

@@ -45,7 +45,7 @@ export interface RelayAppend {
   readonly verified?: VerifiedCommit
 }
 
-/** One atomic step of the relay: everything in it becomes durable together or not at all. */
+/** One atomic step of the relay: everything in it is there after a crash, or nothing of it. */
 export interface RelayChange {
   readonly events: readonly RelayAppend[]
   readonly accounts: readonly AccountRecord[]

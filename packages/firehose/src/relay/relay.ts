@@ -3,6 +3,7 @@ import type { EventLog } from '../event-log/port.ts'
 import type { OpenStream } from '../socket.ts'
 import type { Clock } from '../timer.ts'
 import type { IdentitySource } from '../verify/identity.ts'
+import type { Prove } from '../verify/verifier.ts'
 import type { RelayNotice } from './notice.ts'
 import type { HostEnforcement, HostRecord, RelayStore } from './ports.ts'
 
@@ -16,6 +17,8 @@ export interface RelayOptions {
   readonly open: OpenStream
   /** Told of every event and every change. Called synchronously: must be quick and must not throw. */
   readonly onNotice: (notice: RelayNotice) => void
+  /** How commits are proven: by worker threads, say. @defaultValue on this thread */
+  readonly prove?: Prove
   /** Delays between connections to one host. @defaultValue from a second to an hour */
   readonly backoff?: BackoffOptions
   /** Failed attempts in a row after which a host is called `offline`. It is tried for ever. @defaultValue 5 */
@@ -52,7 +55,7 @@ export interface HostChange {
  *
  * - Per account, events leave in the order in which they came. Invalid ones are dropped with a reason, discontinuous
  *   ones pass and are counted. Bytes are passed as they came, only `seq` is the relay's own.
- * - An event, the state of its account and the number it had at its host become durable in one step. After a crash the
+ * - An event, the state of its account and the number it had at its host become durable as one step. After a crash the
  *   host is read again from its cursor, and what was handled is recognised: nothing is lost, nothing comes twice.
  * - A host is never given up.
  */
@@ -72,7 +75,7 @@ export interface Relay extends AsyncDisposable {
   updateHost(hostname: string, change: HostChange): Promise<HostRecord | undefined>
   /**
    * Takes an account down or puts it back. A takedown stops its events, empties the replay window of them, and says so
-   * in an `#account` event.
+   * in an `#account` event. Resolves once the events are gone from the disk too.
    *
    * @returns whether the account is known.
    */

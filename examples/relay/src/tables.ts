@@ -1,0 +1,191 @@
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { AccountRecord, HostRecord, Page } from '@skywright/firehose/relay'
+
+type Row = Record<string, SQLOutputValue>
+
+/**
+ * Hosts and accounts in SQLite. Account counts of hosts are kept here, from the accounts themselves; `accountCount` of a
+ * written host is ignored.
+ */
+export class RelayTables {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  getHost(hostname: string): HostRecord | undefined {
+    const row = this.#prepare('SELECT * FROM relay_host WHERE hostname = ?').get(hostname)
+    return row && toHost(row)
+  }
+
+  listHosts(options: { readonly limit: number; readonly cursor?: string }): Page<HostRecord> {
+    const rows = this.#prepare(
+      'SELECT * FROM relay_host WHERE hostname > ? ORDER BY hostname LIMIT ?',
+    ).all(options.cursor ?? '', options.limit)
+    return toPage(rows.map(toHost), options.limit, (host) => host.hostname)
+  }
+
+  getAccount(did: string): AccountRecord | undefined {
+    const row = this.#prepare('SELECT * FROM relay_account WHERE did = ?').get(did)
+    return row && toAccount(row)
+  }
+
+  listAccounts(options: { readonly limit: number; readonly cursor?: string }): Page<AccountRecord> {
+    const rows = this.#prepare(
+      'SELECT * FROM relay_account WHERE did > ? ORDER BY did LIMIT ?',
+    ).all(options.cursor ?? '', options.limit)
+    return toPage(rows.map(toAccount), options.limit, (account) => account.did)
+  }
+
+  countHostsAddedSince(ms: number): number {
+    const row = this.#prepare('SELECT count(*) AS n FROM relay_host WHERE added_at >= ?').get(ms)
+    return Number(row?.['n'])
+  }
+
+  countHostsByStatus(): readonly { readonly status: string; readonly count: number }[] {
+    return this.#prepare('SELECT status, count(*) AS n FROM relay_host GROUP BY status')
+      .all()
+      .map((row) => ({ status: String(row['status']), count: Number(row['n']) }))
+  }
+
+  /** Accounts that live at a host, without counting them one by one. */
+  countAccounts(): number {
+    return Number(this.#prepare('SELECT sum(account_count) AS n FROM relay_host').get()?.['n'])
+  }
+
+  /** Remembers that an operator chose the account limit of a host. */
+  markLimitSet(hostname: string): void {
+    this.#prepare('UPDATE relay_host SET account_limit_set = 1 WHERE hostname = ?').run(hostname)
+  }
+
+  isLimitSet(hostname: string): boolean {
+    const row = this.#prepare('SELECT account_limit_set FROM relay_host WHERE hostname = ?').get(
+      hostname,
+    )
+    return row?.['account_limit_set'] === 1
+  }
+
+  /** Everything in the log up to this number is in these tables. */
+  get appliedSeq(): number {
+    return Number(this.#prepare('SELECT applied_seq FROM relay_state').get()?.['applied_seq'] ?? 0)
+  }
+
+  setAppliedSeq(seq: number): void {
+    this.#prepare('UPDATE relay_state SET applied_seq = ?').run(seq)
+  }
+
+  /** Forgets the numbers that a host's accounts had there: it began a new sequence. */
+  forgetHostSeqs(hostname: string): void {
+    this.#prepare('UPDATE relay_account SET host_seq = NULL WHERE hostname = ?').run(hostname)
+  }
+
+  putHost(host: HostRecord): void {
+    this.#prepare(
+      `INSERT INTO relay_host
+         (hostname, url, status, cursor, enforcement, account_limit, added_at, last_event_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (hostname) DO UPDATE SET url = excluded.url, status = excluded.status,
+         cursor = excluded.cursor, enforcement = excluded.enforcement,
+         account_limit = excluded.account_limit, last_event_at = excluded.last_event_at`,
+    ).run(
+      host.hostname,
+      host.url,
+      host.status,
+      host.cursor ?? null,
+      host.enforcement,
+      host.accountLimit,
+      host.addedAtMs,
+      host.lastEventAtMs ?? null,
+    )
+  }
+
+  putAccount(account: AccountRecord): void {
+    const before = this.getAccount(account.did)
+    this.#prepare(
+      `INSERT OR REPLACE INTO relay_account
+         (did, hostname, upstream_status, local_status, rev, data, commit_cid, host_seq, discontinuities)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(
+      account.did,
+      account.hostname,
+      account.upstreamStatus,
+      account.localStatus ?? null,
+      account.chain?.rev ?? null,
+      account.chain?.data ?? null,
+      account.chain?.commit ?? null,
+      account.hostSeq ?? null,
+      account.discontinuities,
+    )
+    const from = before && countedAt(before)
+    const to = countedAt(account)
+    if (from === to) return
+    if (from !== undefined) this.#count(from, -1)
+    if (to !== undefined) this.#count(to, 1)
+  }
+
+  #count(hostname: string, change: number): void {
+    this.#prepare('UPDATE relay_host SET account_count = account_count + ? WHERE hostname = ?').run(
+      change,
+      hostname,
+    )
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+/** The host whose account count includes this account. */
+function countedAt(account: AccountRecord): string | undefined {
+  return account.upstreamStatus === 'deleted' ? undefined : account.hostname
+}
+
+function toPage<T>(items: readonly T[], limit: number, key: (item: T) => string): Page<T> {
+  const last = items.at(-1)
+  return { items, cursor: items.length < limit || last === undefined ? undefined : key(last) }
+}
+
+function toHost(row: Row): HostRecord {
+  return {
+    hostname: String(row['hostname']),
+    url: String(row['url']),
+    status: String(row['status']) as HostRecord['status'], // written by #putHost only
+    cursor: optionalNumber(row['cursor']),
+    enforcement: String(row['enforcement']) as HostRecord['enforcement'], // written by #putHost only
+    accountCount: Number(row['account_count']),
+    accountLimit: Number(row['account_limit']),
+    addedAtMs: Number(row['added_at']),
+    lastEventAtMs: optionalNumber(row['last_event_at']),
+  }
+}
+
+function toAccount(row: Row): AccountRecord {
+  const { rev, data, commit_cid: commit } = row
+  return {
+    did: String(row['did']),
+    hostname: String(row['hostname']),
+    upstreamStatus: String(row['upstream_status']),
+    localStatus: optionalText(row['local_status']),
+    chain:
+      typeof rev === 'string' && typeof data === 'string' && typeof commit === 'string'
+        ? { rev, data, commit }
+        : undefined,
+    hostSeq: optionalNumber(row['host_seq']),
+    discontinuities: Number(row['discontinuities']),
+  }
+}
+
+function optionalNumber(value: SQLOutputValue | undefined): number | undefined {
+  return typeof value === 'number' ? value : undefined
+}
+
+function optionalText(value: SQLOutputValue | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
