@@ -6,7 +6,9 @@
 export { accountStatus } from './account-state.ts'
 export { createMemoryRelayStore } from './memory-store.ts'
 export { createRelay } from './relay-engine.ts'
-export type { FollowHostOptions, HostChange, Relay, RelayOptions } from './relay.ts'
+export type { ErasableLog, FollowHostOptions, HostChange, Relay, RelayOptions } from './relay.ts'
+export { replicate } from './replica.ts'
+export type { ReplicaLog, ReplicaNotice, ReplicateOptions } from './replica.ts'
 export type {
   ConnectionNotice,
   EventNotice,

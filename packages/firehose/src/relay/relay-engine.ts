@@ -4,7 +4,7 @@ import { systemClock, type Clock } from '../timer.ts'
 import { accountStatus } from './account-state.ts'
 import { HostFollower, type HostFollowerOptions } from './host-follower.ts'
 import { Ingest } from './ingest.ts'
-import type { HostRecord } from './ports.ts'
+import type { AccountRecord, HostRecord } from './ports.ts'
 import type { FollowHostOptions, HostChange, Relay, RelayOptions } from './relay.ts'
 
 /** Longest delay between two attempts to reach a host. */
@@ -109,27 +109,19 @@ class RelayEngine implements Relay {
   }
 
   async setTakedown(did: string, applied: boolean): Promise<boolean> {
-    let erased: Promise<number> | undefined
     const isKnown = await new Promise<boolean>((resolve, reject) => {
       // In line with the account's events: none of them can slip in between.
       const task = async (): Promise<void> => {
         try {
-          const isHere = await this.setLocalStatus(did, applied ? 'takendown' : undefined)
-          if (isHere) {
-            // Nothing new comes any more. Nothing old is read from here on; then the announcement, which is to stay.
-            if (applied) erased = this.options.log.eraseDid(did)
-            erased?.catch(() => undefined)
-            await this.announceStatus(did)
-          }
-          resolve(isHere)
+          resolve(await this.applyTakedown(did, applied))
         } catch (error) {
           reject(error instanceof Error ? error : new Error('takedown failed', { cause: error }))
         }
       }
       this.queue.push(did, 0, task).catch(reject)
     })
-    // Removing it from the disk may mean reading all of the window: nobody else waits for that.
-    await erased
+    // It may mean reading all of the window: nobody else waits for that.
+    if (isKnown && applied) await this.options.log.removeHidden?.()
     return isKnown
   }
 
@@ -143,27 +135,24 @@ class RelayEngine implements Relay {
     await Promise.all(followers.map((follower) => follower.save()))
   }
 
-  private async setLocalStatus(did: string, localStatus: string | undefined): Promise<boolean> {
-    const account = this.options.store.getAccount(did)
+  private async applyTakedown(did: string, applied: boolean): Promise<boolean> {
+    const { store, log } = this.options
+    const account = store.getAccount(did)
     if (account === undefined) return false
-    await this.options.store.commit({
-      events: [],
-      accounts: [{ ...account, localStatus }],
+    const changed: AccountRecord = { ...account, localStatus: applied ? 'takendown' : undefined }
+    if (applied) {
+      // First nothing new, then nothing old, then the announcement, which is to stay.
+      await store.commit({ events: [], accounts: [changed], hosts: [] })
+      await (log.hideDid?.(did) ?? log.eraseDid(did))
+    }
+    const time = new Date(this.clock.now()).toISOString()
+    const event = { type: 'account', seq: 0, did, time, ...accountStatus(changed) } as const
+    await store.commit({
+      events: [{ did, encode: (seq) => encodeEvent(event, seq) }],
+      accounts: [changed],
       hosts: [],
     })
     return true
-  }
-
-  private async announceStatus(did: string): Promise<void> {
-    const account = this.options.store.getAccount(did)
-    if (account === undefined) return
-    const time = new Date(this.clock.now()).toISOString()
-    const event = { type: 'account', seq: 0, did, time, ...accountStatus(account) } as const
-    await this.options.store.commit({
-      events: [{ did, encode: (seq) => encodeEvent(event, seq) }],
-      accounts: [account],
-      hosts: [],
-    })
   }
 
   private follower(record: HostRecord): HostFollower {

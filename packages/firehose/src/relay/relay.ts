@@ -7,11 +7,19 @@ import type { Prove } from '../verify/verifier.ts'
 import type { RelayNotice } from './notice.ts'
 import type { HostEnforcement, HostRecord, RelayStore } from './ports.ts'
 
+/** What a takedown needs of a log. */
+export interface ErasableLog extends Pick<EventLog, 'eraseDid'> {
+  /** Where erasing takes long: makes an account's events unreadable for ever, quickly. */
+  hideDid?(did: string): Promise<void>
+  /** Removes what was hidden. */
+  removeHidden?(): Promise<void>
+}
+
 export interface RelayOptions {
   /** Durable state. Its events go to the log that subscribers are served from. */
   readonly store: RelayStore
   /** The log behind the store: a takedown erases from it. */
-  readonly log: Pick<EventLog, 'eraseDid'>
+  readonly log: ErasableLog
   readonly identity: IdentitySource
   /** How sockets are opened; must refuse private addresses where hosts are chosen by strangers. */
   readonly open: OpenStream

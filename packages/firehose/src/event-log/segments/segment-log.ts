@@ -60,6 +60,13 @@ export interface SegmentEventLog extends EventLog {
    */
   copy(events: readonly NumberedEvent[]): Promise<void>
   /**
+   * The first half of `eraseDid`: makes every event of one account unreadable, durably, without touching the files. Takes
+   * milliseconds where erasing may mean reading hundreds of gigabytes.
+   */
+  hideDid(did: string): Promise<void>
+  /** The second half of `eraseDid`: removes what was hidden from the files. Also happens after opening. */
+  removeHidden(): Promise<void>
+  /**
    * Forgets everything up to a number and says so in `bounds()`: for replicas that missed what is below it. A number
    * above the newest one becomes the newest one.
    *
@@ -98,7 +105,10 @@ export async function openSegmentEventLog(
       segments.push(info)
     }
   }
-  return new SegmentLog(options, state, segments)
+  const log = new SegmentLog(options, state, segments)
+  // Hidden already; should it fail, the next erasure tries again.
+  if (Object.keys(state.erased).length > 0) log.removeHidden().catch(() => undefined)
+  return log
 }
 
 /**
@@ -152,8 +162,11 @@ class SegmentLog implements SegmentEventLog {
   private writing: Promise<void> | undefined
   /** Rewriting and trimming happen one after the other, beside the writing. */
   private maintenance: Promise<unknown> = Promise.resolve()
+  private saving: Promise<void> = Promise.resolve()
   /** The removal of erased events that has not begun yet: it serves everybody who asks until then. */
-  private nextErasure: Promise<ReadonlyMap<string, number>> | undefined
+  private nextErasure: Promise<void> | undefined
+  /** Events removed so far of accounts that somebody waits for. */
+  private readonly removed = new Map<string, number>()
   private closed = false
 
   constructor(options: SegmentEventLogOptions, state: LogState, segments: SegmentInfo[]) {
@@ -254,13 +267,26 @@ class SegmentLog implements SegmentEventLog {
   }
 
   async eraseDid(did: string): Promise<number> {
+    this.removed.set(did, 0)
+    await this.hideDid(did)
+    await this.removeHidden()
+    const removed = this.removed.get(did) ?? 0
+    this.removed.delete(did)
+    return removed
+  }
+
+  async hideDid(did: string): Promise<void> {
     const through = this.allocated
     this.state = { ...this.state, erased: { ...this.state.erased, [did]: through } }
     this.tail.remove((entry) => entry.did === did)
+    await this.saveState()
     // What is being written now would not be found in the files yet.
     if (through > this.last) await this.changed(through - 1)
+  }
+
+  removeHidden(): Promise<void> {
     this.nextErasure ??= this.exclusively(() => this.removeErased())
-    return (await this.nextErasure).get(did) ?? 0
+    return this.nextErasure
   }
 
   async forgetThrough(seq: number): Promise<number> {
@@ -447,23 +473,23 @@ class SegmentLog implements SegmentEventLog {
     return Object.hasOwn(erased, did) && seq <= (erased[did] ?? 0)
   }
 
-  private async removeErased(): Promise<ReadonlyMap<string, number>> {
+  private async removeErased(): Promise<void> {
     this.nextErasure = undefined
     const { erased: begun } = this.state
-    await this.saveState()
-    const removed = await this.rewrite()
+    await this.rewrite()
+    if (this.closed) return
     const erased = Object.entries(this.state.erased).filter(
       ([did, through]) => begun[did] !== through,
     )
     this.state = { ...this.state, erased: Object.fromEntries(erased) }
     await this.saveState()
-    return removed
   }
 
-  /** Removes erased events from every file that holds some; gives how many of each account. */
-  private async rewrite(): Promise<ReadonlyMap<string, number>> {
-    const removed = new Map<string, number>()
+  /** Removes erased events from every file that holds some. */
+  private async rewrite(): Promise<void> {
     for (const segment of this.segments) {
+      // The rest stays hidden, and is removed after the next opening.
+      if (this.closed) break
       let holds = false
       for await (const { entry } of this.entriesOf(segment, SEGMENT_MAGIC.length)) {
         if (!this.isErased(entry)) continue
@@ -478,7 +504,8 @@ class SegmentLog implements SegmentEventLog {
           join(this.folder, segmentName(segment.first, generation)),
           (entry) => {
             if (!this.isErased(entry)) return true
-            removed.set(entry.did, (removed.get(entry.did) ?? 0) + 1)
+            const removed = this.removed.get(entry.did)
+            if (removed !== undefined) this.removed.set(entry.did, removed + 1)
             return false
           },
           encodeRecord,
@@ -489,7 +516,6 @@ class SegmentLog implements SegmentEventLog {
       // Who reads the old file goes on reading it; who opens it from now on finds the new one.
       await rm(segment.path)
     }
-    return removed
   }
 
   /** Keeps the writer away from a file: what comes meanwhile goes into a new one. */
@@ -518,9 +544,13 @@ class SegmentLog implements SegmentEventLog {
     await syncFolder(this.folder)
   }
 
-  private async saveState(): Promise<void> {
-    this.state = { ...this.state, highWater: this.allocated }
-    await writeLogState(this.folder, this.state)
+  private saveState(): Promise<void> {
+    const save = (): Promise<void> => {
+      this.state = { ...this.state, highWater: this.allocated }
+      return writeLogState(this.folder, this.state)
+    }
+    this.saving = this.saving.then(save, save)
+    return this.saving
   }
 
   private exclusively<T>(work: () => Promise<T>): Promise<T> {
