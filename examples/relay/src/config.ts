@@ -17,6 +17,8 @@ export interface RelayConfig {
   readonly development: boolean
   /** Password of the user `admin`; without one, admin methods answer 401. */
   readonly adminPassword: string | undefined
+  /** Base URL of the relay this one is a replica of; without one it follows hosts itself. */
+  readonly upstream: string | undefined
   /** Hosts to follow from the first start on. */
   readonly initialHosts: readonly string[]
   /** How long events stay replayable. */
@@ -97,7 +99,7 @@ export function readConfig(env: Environment): RelayConfig {
     }
     return items
   }
-  const url = (name: string, fallback: string): string => {
+  const url = <T extends string | undefined>(name: string, fallback: T): string | T => {
     const value = text(name)
     if (value === undefined) return fallback
     if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value
@@ -118,6 +120,7 @@ export function readConfig(env: Environment): RelayConfig {
     plcUrl: url('RELAY_PLC_URL', 'https://plc.directory'),
     development: choice('RELAY_DEVELOPMENT', 'false', ['true', 'false']) === 'true',
     adminPassword,
+    upstream: url('RELAY_UPSTREAM', undefined),
     initialHosts: list('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/, 'hostnames'),
     retentionHours: number('RELAY_RETENTION_HOURS', 72, 0.01, 24 * 365),
     retentionBytes: number('RELAY_RETENTION_GB', 100, 0.001, 1_000_000) * 1e9,

@@ -3,7 +3,9 @@ import type { HostRecord, Relay, RelayStore } from '@skywright/firehose/relay'
 import { earnedAccountLimit } from './account-limits.ts'
 import type { HostReports } from './host-reports.ts'
 
-const HOUR_MS = 3_600_000
+/** How often it is called. */
+export const HOUSEKEEPING_MS = 60_000
+export const HOUR_MS = 3_600_000
 const HOST_PAGE = 500
 
 export interface HousekeepingOptions {

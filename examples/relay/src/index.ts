@@ -5,5 +5,6 @@
  */
 export { ConfigError, readConfig } from './config.ts'
 export type { RelayConfig } from './config.ts'
+export { startReplica } from './replica.ts'
 export { startRelay } from './server.ts'
 export type { RelayOverrides, RunningRelay } from './server.ts'

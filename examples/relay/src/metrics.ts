@@ -1,3 +1,5 @@
+import type { EventLog } from '@skywright/firehose'
+
 /** One family of samples in the Prometheus text format. */
 export interface Metric {
   readonly name: string
@@ -7,6 +9,29 @@ export interface Metric {
     readonly labels?: Readonly<Record<string, string>>
     readonly value: number
   }[]
+}
+
+/** What every relay has to tell, replicas too. */
+export function streamMetrics(log: EventLog, subscribers: number): readonly Metric[] {
+  const { first, last } = log.bounds()
+  const { user, system } = process.cpuUsage()
+  return [
+    gauge('relay_subscribers', 'Open subscribeRepos connections.', subscribers),
+    gauge('relay_first_seq', 'Oldest sequence number that can be replayed.', first),
+    gauge('relay_last_seq', 'Newest sequence number.', last),
+    gauge('process_resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss()),
+    {
+      name: 'process_cpu_seconds_total',
+      help: 'CPU time of the process.',
+      type: 'counter',
+      samples: [{ value: (user + system) / 1e6 }],
+    },
+  ]
+}
+
+/** A gauge of one sample. */
+export function gauge(name: string, help: string, value: number): Metric {
+  return { name, help, type: 'gauge', samples: [{ value }] }
 }
 
 /** Content type of {@link formatMetrics}. */

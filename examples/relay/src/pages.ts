@@ -2,7 +2,7 @@ import type { EventLog } from '@skywright/firehose'
 import express, { type ErrorRequestHandler, type Router } from 'express'
 import { createHostReport } from './host-report.ts'
 import type { HostReports } from './host-reports.ts'
-import { formatMetrics, METRICS_TYPE } from './metrics.ts'
+import { formatMetrics, gauge, METRICS_TYPE, streamMetrics } from './metrics.ts'
 import type { RelayTables } from './tables.ts'
 import { PAGE_HEADERS, renderHost, renderIndex, renderMessage } from './status-page.ts'
 
@@ -63,7 +63,6 @@ export function createPages(sources: PageSources): Router {
   })
 
   pages.get('/metrics', (_request, response) => {
-    const { first, last } = log.bounds()
     response.type(METRICS_TYPE).send(
       formatMetrics([
         {
@@ -83,16 +82,7 @@ export function createPages(sources: PageSources): Router {
             .map(({ status, count }) => ({ labels: { status }, value: count })),
         },
         gauge('relay_accounts', 'Accounts that live at a host.', tables.countAccounts()),
-        gauge('relay_subscribers', 'Open subscribeRepos connections.', subscribers()),
-        gauge('relay_first_seq', 'Oldest sequence number that can be replayed.', first),
-        gauge('relay_last_seq', 'Newest sequence number.', last),
-        gauge('process_resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss()),
-        {
-          name: 'process_cpu_seconds_total',
-          help: 'CPU time of the process.',
-          type: 'counter',
-          samples: [{ value: cpuSeconds() }],
-        },
+        ...streamMetrics(log, subscribers()),
       ]),
     )
   })
@@ -111,13 +101,4 @@ export const answerFailure: ErrorRequestHandler = (error: unknown, _request, res
     .status(status)
     .set(PAGE_HEADERS)
     .send(renderMessage(`Error ${status}`, 'That did not work.'))
-}
-
-function gauge(name: string, help: string, value: number): Parameters<typeof formatMetrics>[0][0] {
-  return { name, help, type: 'gauge', samples: [{ value }] }
-}
-
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1e6
 }

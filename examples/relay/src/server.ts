@@ -1,5 +1,4 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { IdentityResolver } from '@skywright/identity'
 import {
@@ -24,10 +23,11 @@ import type { RelayConfig } from './config.ts'
 import { openDatabase } from './database.ts'
 import { lockFolder } from './folder-lock.ts'
 import { isUnderDomain, parseHostname } from './hostname.ts'
-import { keepHouse } from './housekeeping.ts'
+import { HOUSEKEEPING_MS, keepHouse } from './housekeeping.ts'
 import { SERVER_NAME } from './host-check.ts'
 import { HostReports } from './host-reports.ts'
 import { relayLexicons } from './lexicons.ts'
+import { listen } from './listen.ts'
 import { getSubjectStatus } from './methods/com.atproto.admin.getSubjectStatus.ts'
 import { updateSubjectStatus } from './methods/com.atproto.admin.updateSubjectStatus.ts'
 import { getLatestCommit } from './methods/com.atproto.sync.getLatestCommit.ts'
@@ -45,8 +45,6 @@ import { recordNotice } from './notices.ts'
 import { answerFailure, createPages } from './pages.ts'
 import { openRelayStore } from './store.ts'
 import { RelayTables } from './tables.ts'
-
-const HOUSEKEEPING_MS = 60_000
 
 /** What tests and other programs may replace. */
 export interface RelayOverrides {
@@ -195,11 +193,7 @@ export async function startRelay(
     }),
     answerFailure,
   )
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(config.port, config.bindAddress, resolve)
-  })
-  const { port } = server.address() as AddressInfo // a TCP server's address is never a path
+  const { port, url } = await listen(server, config)
 
   relay.start()
   for (const text of config.initialHosts) {
@@ -227,7 +221,7 @@ export async function startRelay(
 
   const running = stack.move()
   return {
-    url: `http://${config.bindAddress.includes(':') ? `[${config.bindAddress}]` : config.bindAddress}:${String(port)}`,
+    url,
     port,
     failure: failure.signal,
     keepHouse: clean,

@@ -24,6 +24,11 @@ export interface EventSocketsOptions {
   readonly pingMs?: number
   /** See `serveEvents`. @defaultValue 100 000 */
   readonly maxLagEvents?: number
+  /**
+   * How long a subscriber whose cursor lies ahead of the log is kept waiting, before it is told so, in milliseconds: for
+   * copies of a log, which trail behind it a little. @defaultValue 0
+   */
+  readonly futureGraceMs?: number
 }
 
 /** Subscribers of one log over WebSockets. Disposing it tells all of them that the server goes away. */
@@ -60,6 +65,7 @@ class Sockets implements EventSockets {
       stallMs: options.stallMs ?? DEFAULT_STALL_MS,
       pingMs: options.pingMs ?? DEFAULT_PING_MS,
       maxLagEvents: options.maxLagEvents ?? DEFAULT_MAX_LAG_EVENTS,
+      futureGraceMs: options.futureGraceMs ?? 0,
     }
     this.server = new WebSocketServer({
       noServer: true,
@@ -74,13 +80,38 @@ class Sockets implements EventSockets {
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     const cursor = readCursor(request.url ?? '/')
-    if (cursor === 'invalid' || this.stopping.signal.aborted) {
-      refuseUpgrade(socket, cursor === 'invalid' ? '400 Bad Request' : '503 Service Unavailable')
+    if (cursor === 'invalid') {
+      refuseUpgrade(socket, '400 Bad Request')
       return
     }
-    const { maxLagEvents } = this.options
+    const { maxLagEvents, futureGraceMs } = this.options
+    if (cursor !== undefined && futureGraceMs > 0 && cursor > this.log.bounds().last) {
+      void this.reached(cursor, futureGraceMs).then(() => {
+        this.accept(request, socket, head, { cursor, maxLagEvents })
+      })
+      return
+    }
+    this.accept(request, socket, head, { cursor, maxLagEvents })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stopping.abort()
+    await Promise.all(this.running)
+    this.server.close()
+  }
+
+  private accept(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Uint8Array,
+    at: { readonly cursor: number | undefined; readonly maxLagEvents: number },
+  ): void {
+    if (this.stopping.signal.aborted) {
+      refuseUpgrade(socket, '503 Service Unavailable')
+      return
+    }
     // Taken before the handshake ends: what happens from here on is not missed.
-    const position = openEventCursor(this.log, { cursor, maxLagEvents })
+    const position = openEventCursor(this.log, at)
     const body = Buffer.from(head.buffer, head.byteOffset, head.byteLength)
     this.server.handleUpgrade(request, socket, body, (client) => {
       const pump = this.pump(client, socket, position).finally(() => this.running.delete(pump))
@@ -88,10 +119,10 @@ class Sockets implements EventSockets {
     })
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.stopping.abort()
-    await Promise.all(this.running)
-    this.server.close()
+  /** Resolves when the log has the event, or the patience is over. */
+  private async reached(cursor: number, patienceMs: number): Promise<void> {
+    const patience = AbortSignal.any([AbortSignal.timeout(patienceMs), this.stopping.signal])
+    await this.log.changed(cursor - 1, patience).catch(() => undefined)
   }
 
   private async pump(client: WebSocket, socket: Duplex, position: EventCursor): Promise<void> {

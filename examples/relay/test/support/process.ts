@@ -22,8 +22,11 @@ export interface RelayProcess {
 }
 
 /** Starts the relay as its own process, with this environment and no other. */
-export async function startProcess(env: Record<string, string>): Promise<RelayProcess> {
-  const child = spawn(process.execPath, ['--conditions=@skywright/source', MAIN], {
+export async function startProcess(
+  env: Record<string, string>,
+  args: readonly string[] = [],
+): Promise<RelayProcess> {
+  const child = spawn(process.execPath, ['--conditions=@skywright/source', MAIN, ...args], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -47,7 +50,8 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<
   return code
 }
 
-async function freePort(): Promise<number> {
+/** A port nobody has just now, for processes that come back on the same one. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   const port = await listen(server)
   await new Promise((resolve) => server.close(resolve))

@@ -60,6 +60,9 @@ export async function subscribe(url: string, cursor?: number): Promise<Subscribe
       const deadline = AbortSignal.timeout(PATIENCE_MS)
       deadline.addEventListener('abort', notify)
       while (!condition(subscriber)) {
+        if (socket.readyState === WebSocket.CLOSED && !condition(subscriber)) {
+          throw new Error(`the stream ended before ${what}; errors=${errors.join()}`)
+        }
         if (deadline.aborted)
           throw new Error(`waited in vain for ${what}; heard ${events.length} events`)
         await new Promise<void>((resolve) => wake.push(resolve))
