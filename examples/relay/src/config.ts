@@ -19,6 +19,8 @@ export interface RelayConfig {
   readonly adminPassword: string | undefined
   /** Base URL of the relay this one is a replica of; without one it follows hosts itself. */
   readonly upstream: string | undefined
+  /** Threads that verify commits beside the main one; 0 verifies on the main one. */
+  readonly verifyThreads: number
   /** Hosts to follow from the first start on. */
   readonly initialHosts: readonly string[]
   /** How long events stay replayable. */
@@ -121,6 +123,7 @@ export function readConfig(env: Environment): RelayConfig {
     development: choice('RELAY_DEVELOPMENT', 'false', ['true', 'false']) === 'true',
     adminPassword,
     upstream: url('RELAY_UPSTREAM', undefined),
+    verifyThreads: integer('RELAY_VERIFY_THREADS', 0, 0, 64),
     initialHosts: list('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/, 'hostnames'),
     retentionHours: number('RELAY_RETENTION_HOURS', 72, 0.01, 24 * 365),
     retentionBytes: number('RELAY_RETENTION_GB', 100, 0.001, 1_000_000) * 1e9,

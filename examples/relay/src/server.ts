@@ -10,6 +10,7 @@ import {
 import { createIdentitySource, systemClock, type OpenStream } from '@skywright/firehose'
 import { createRelay } from '@skywright/firehose/relay'
 import { openSegmentEventLog } from '@skywright/firehose/segments'
+import { createProverPool } from '@skywright/firehose/workers'
 import { createOpenWebSocket } from '@skywright/firehose/ws'
 import { createRouter } from '@skywright/xrpc'
 import { createExpressHandler } from '@skywright/xrpc/express'
@@ -112,6 +113,11 @@ export async function startRelay(
   const collections = new CollectionIndex(database)
   const store = stack.use(await openRelayStore({ database, tables, collections, log }))
 
+  const prover =
+    config.verifyThreads === 0
+      ? undefined
+      : stack.use(createProverPool({ workers: config.verifyThreads }))
+
   const failure = new AbortController()
   let problem: string | undefined
   const relay = stack.use(
@@ -120,6 +126,7 @@ export async function startRelay(
       log,
       identity: createIdentitySource(resolver, { allowHttp: development, now }),
       open,
+      ...(prover && { prove: prover.prove }),
       clock: { ...systemClock, now },
       onNotice: (notice) => {
         recordNotice(notice, { reports, logger, store })

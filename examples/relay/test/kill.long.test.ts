@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest'
 import { checkKills } from './support/process.ts'
 
-const KILLS = 250
+const KILLS = 500
 
 describe('a relay process, at length', () => {
   it(`loses and doubles nothing over ${String(KILLS)} kills`, { timeout: 1_800_000 }, async () => {

@@ -116,6 +116,35 @@ describe('verification', () => {
     })
   })
 
+  it('comes to the same verdicts in threads', async () => {
+    await using threaded = await startTestNetwork({ verifyThreads: 1 })
+    const other = await threaded.startHost()
+    await threaded.requestCrawl(other.hostname)
+    await using heardThere = await subscribe(threaded.relay.url)
+    const author = await other.createAccount()
+    const commits = [await other.post(author, 'one'), await other.post(author, 'two')]
+    const [first] = commits
+    const { commit } = await author.repo.applyWrites([
+      {
+        action: 'create',
+        collection: 'app.bsky.feed.post',
+        rkey: 'lie',
+        record: { $type: 'app.bsky.feed.post', text: 'lie', createdAt: time },
+      },
+    ])
+    if (first === undefined || commit === undefined) throw new Error('nothing was written')
+    await other.emit({ ...commitEvent(commit, time), ops: [] })
+    await other.emit(commitEvent(commit, time))
+    await heardThere.until((s) => s.repoEvents().length === 6, 'everything true')
+    expect(heardThere.repoEvents().at(-1)).toMatchObject({ type: 'commit', rev: commit.rev })
+    const { outcomes } = await threaded.client.query('io.github.skywright.relay.getHostReport', {
+      hostname: other.hostname,
+    })
+    expect(outcomes).toContainEqual(
+      expect.objectContaining({ outcome: 'rejected', reason: 'inversion-mismatch', count: 1 }),
+    )
+  })
+
   it('passes what is valid and discontinuous, adopts it, and counts it', async () => {
     await makeCommit('lost')
     await host.post(account, 'after the gap')
