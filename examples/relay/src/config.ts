@@ -21,6 +21,8 @@ export interface RelayConfig {
   readonly upstream: string | undefined
   /** Threads that verify commits beside the main one; 0 verifies on the main one. */
   readonly verifyThreads: number
+  /** Open subscribeRepos connections; further ones are refused with 503. */
+  readonly maxSubscribers: number
   /** Hosts to follow from the first start on. */
   readonly initialHosts: readonly string[]
   /** How long events stay replayable. */
@@ -123,6 +125,7 @@ export function readConfig(env: Environment): RelayConfig {
     development: choice('RELAY_DEVELOPMENT', 'false', ['true', 'false']) === 'true',
     adminPassword,
     upstream: url('RELAY_UPSTREAM', undefined),
+    maxSubscribers: integer('RELAY_MAX_SUBSCRIBERS', 1_000, 1, 100_000),
     verifyThreads: integer('RELAY_VERIFY_THREADS', 0, 0, 64),
     initialHosts: list('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/, 'hostnames'),
     retentionHours: number('RELAY_RETENTION_HOURS', 72, 0.01, 24 * 365),

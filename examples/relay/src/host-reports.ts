@@ -48,6 +48,9 @@ export class HostReports implements Disposable {
   readonly #onError: (error: unknown) => void
   readonly #counts = new Map<string, Map<string, { count: number; lastAtMs: number }>>()
   readonly #incidents = new Map<string, Incident[]>()
+  readonly #selectCounts: StatementSync
+  readonly #selectTotals: StatementSync
+  readonly #selectIncidents: StatementSync
   readonly #addCount: StatementSync
   readonly #addIncident: StatementSync
   readonly #trimIncidents: StatementSync
@@ -60,6 +63,14 @@ export class HostReports implements Disposable {
     this.#database = database
     this.#now = now
     this.#onError = onError
+    this.#selectCounts = database.prepare('SELECT * FROM relay_outcome WHERE hostname = ?')
+    this.#selectTotals = database.prepare(
+      `SELECT outcome, reason, sum(count) AS count, max(last_at) AS last_at FROM relay_outcome
+       GROUP BY outcome, reason`,
+    )
+    this.#selectIncidents = database.prepare(
+      'SELECT * FROM relay_incident WHERE hostname = ? ORDER BY id DESC LIMIT ?',
+    )
     this.#addCount = database.prepare(
       `INSERT INTO relay_outcome (hostname, outcome, reason, count, last_at) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (hostname, outcome, reason)
@@ -85,52 +96,43 @@ export class HostReports implements Disposable {
     const atMs = this.#count(hostname, incident.outcome, incident.reason)
     let list = this.#incidents.get(hostname)
     if (list === undefined) this.#incidents.set(hostname, (list = []))
-    list.push({ ...incident, atMs })
+    const { detail } = incident
+    list.push({
+      ...incident,
+      ...(detail === undefined ? {} : { detail: detail.slice(0, MAX_DETAIL_LENGTH) }),
+      atMs,
+    })
     if (list.length > MAX_INCIDENTS_PER_HOST) list.shift()
   }
 
   counts(hostname: string): readonly OutcomeCount[] {
-    this.flush()
-    return this.#database
-      .prepare('SELECT * FROM relay_outcome WHERE hostname = ? ORDER BY count DESC')
-      .all(hostname)
-      .map(toCount)
+    const stored = this.#selectCounts.all(hostname).map(toCount)
+    return merge(stored, this.#waitingCounts(hostname)).toSorted((a, b) => b.count - a.count)
   }
 
   /** Counts of all hosts together. */
   totals(): readonly OutcomeCount[] {
-    this.flush()
-    return this.#database
-      .prepare(
-        `SELECT outcome, reason, sum(count) AS count, max(last_at) AS last_at FROM relay_outcome
-         GROUP BY outcome, reason ORDER BY outcome, reason`,
-      )
-      .all()
-      .map(toCount)
+    const stored = this.#selectTotals.all().map(toCount)
+    return merge(
+      stored,
+      [...this.#counts.keys()].flatMap((hostname) => this.#waitingCounts(hostname)),
+    )
   }
 
   /** Newest first. */
   incidents(hostname: string, limit: number): readonly Incident[] {
-    this.flush()
-    return this.#database
-      .prepare('SELECT * FROM relay_incident WHERE hostname = ? ORDER BY id DESC LIMIT ?')
-      .all(hostname, limit)
-      .map((row) => ({
-        atMs: Number(row['at']),
-        outcome: String(row['outcome']) as Incident['outcome'], // written by flush only
-        reason: String(row['reason']),
-        ...(row['did'] === null ? {} : { did: String(row['did']) }),
-        ...(row['seq'] === null ? {} : { seq: Number(row['seq']) }),
-        ...(row['rev'] === null ? {} : { rev: String(row['rev']) }),
-        ...(row['detail'] === null ? {} : { detail: String(row['detail']) }),
-      }))
+    const most = Math.min(limit, MAX_INCIDENTS_PER_HOST)
+    const waiting = (this.#incidents.get(hostname) ?? []).toReversed().slice(0, most)
+    const stored = this.#selectIncidents.all(hostname, most - waiting.length).map(toIncident)
+    return [...waiting, ...stored]
   }
 
   flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#counts.size === 0) return
-    this.#database.exec('BEGIN IMMEDIATE')
+    // A report is no ledger: it need not wait for the disk.
+    this.#database.exec('PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE')
     try {
       for (const [hostname, counts] of this.#counts) {
         for (const [key, { count, lastAtMs }] of counts) {
@@ -148,7 +150,7 @@ export class HostReports implements Disposable {
             did ?? null,
             seq ?? null,
             rev ?? null,
-            detail?.slice(0, MAX_DETAIL_LENGTH) ?? null,
+            detail ?? null,
           )
         }
         this.#trimIncidents.run(hostname, MAX_INCIDENTS_PER_HOST)
@@ -164,6 +166,14 @@ export class HostReports implements Disposable {
 
   [Symbol.dispose](): void {
     this.flush()
+  }
+
+  #waitingCounts(hostname: string): readonly OutcomeCount[] {
+    const counts = this.#counts.get(hostname) ?? new Map<string, never>()
+    return [...counts].map(([key, value]) => {
+      const [outcome = '', reason = ''] = key.split('\n')
+      return { outcome: outcome as OutcomeKind, reason, ...value } // a key made by #count
+    })
   }
 
   /** A failed write is tried again with the next outcome; memory stays bounded meanwhile. */
@@ -193,4 +203,31 @@ function toCount(row: Record<string, unknown>): OutcomeCount {
     count: Number(row['count']),
     lastAtMs: Number(row['last_at']),
   }
+}
+
+function toIncident(row: Record<string, unknown>): Incident {
+  return {
+    atMs: Number(row['at']),
+    outcome: String(row['outcome']) as Incident['outcome'], // written by HostReports.flush only
+    reason: String(row['reason']),
+    ...(row['did'] === null ? {} : { did: String(row['did']) }),
+    ...(row['seq'] === null ? {} : { seq: Number(row['seq']) }),
+    ...(row['rev'] === null ? {} : { rev: String(row['rev']) }),
+    ...(row['detail'] === null ? {} : { detail: String(row['detail']) }),
+  }
+}
+
+/** Adds up what has the same outcome and reason. */
+function merge(...lists: readonly (readonly OutcomeCount[])[]): readonly OutcomeCount[] {
+  const sums = new Map<string, OutcomeCount>()
+  for (const one of lists.flat()) {
+    const key = `${one.outcome}\n${one.reason}`
+    const sum = sums.get(key)
+    sums.set(key, {
+      ...one,
+      count: one.count + (sum?.count ?? 0),
+      lastAtMs: Math.max(one.lastAtMs, sum?.lastAtMs ?? 0),
+    })
+  }
+  return [...sums.values()]
 }

@@ -47,7 +47,8 @@ export function parseHostname(
     return 'port is not a port number'
   }
   const top = labels.at(-1) ?? ''
-  const address = /^[0-9]+$/.test(top)
+  // URLs read a name that ends so as an IPv4 address, also in hexadecimal.
+  const address = /^([0-9]+|0x[0-9a-f]*)$/.test(top)
   const reserved = RESERVED_DOMAINS.includes(top)
   if (options.development && (port !== undefined || reserved || address)) {
     return { hostname: lower, url: `http://${lower}` }

@@ -18,6 +18,14 @@ export class RateLimit {
     this.#now = options.now
   }
 
+  /** The seconds to wait when there is no call left, else `undefined`. Spends nothing. */
+  wait(caller: string): number | undefined {
+    const window = this.#windows.get(caller)
+    if (window === undefined || window.count < this.#limit) return undefined
+    const leftMs = window.startedAtMs + this.#windowMs - this.#now()
+    return leftMs > 0 ? Math.ceil(leftMs / 1000) : undefined
+  }
+
   /** Spends one call; gives the seconds to wait when there is none left, else `undefined`. */
   take(caller: string): number | undefined {
     const now = this.#now()
@@ -31,10 +39,8 @@ export class RateLimit {
       const [oldest] = this.#windows.keys()
       if (oldest !== undefined) this.#windows.delete(oldest)
     }
-    if (window.count >= this.#limit) {
-      return Math.ceil((window.startedAtMs + this.#windowMs - now) / 1000)
-    }
-    window.count++
-    return undefined
+    const seconds = this.wait(caller)
+    if (seconds === undefined) window.count++
+    return seconds
   }
 }

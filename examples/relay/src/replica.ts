@@ -85,6 +85,7 @@ export async function startReplica(
   stack.defer(() => closeServer(server))
   const subscribers = stack.use(
     attachSubscribeRepos(server, log, {
+      maxSubscribers: config.maxSubscribers,
       futureGraceMs: FUTURE_GRACE_MS,
       isReady: () => !isEmpty(),
     }),

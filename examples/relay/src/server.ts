@@ -157,7 +157,7 @@ export async function startRelay(
     bannedDomains: config.bannedDomains,
   })
 
-  const admin = createAdminAuth(config.adminPassword)
+  const admin = createAdminAuth(config.adminPassword, { now })
   const router = createRouter({
     lexicons: relayLexicons,
     onError: (err, { nsid }) => logger.error({ err, nsid }, 'method failed'),
@@ -189,7 +189,9 @@ export async function startRelay(
     .use(createExpressHandler(router))
   const server = createServer(app)
   stack.defer(() => closeServer(server))
-  const subscribers = stack.use(attachSubscribeRepos(server, log))
+  const subscribers = stack.use(
+    attachSubscribeRepos(server, log, { maxSubscribers: config.maxSubscribers }),
+  )
   app.use(
     createPages({
       tables,

@@ -289,6 +289,27 @@ describe('accounts', () => {
     ).toMatchObject({ takedown: { applied: false } })
   })
 
+  it('are safe from somebody who tries passwords', async () => {
+    const account = await host.createAccount()
+    await heard(account.did, 3)
+    const ask = async (password: string): Promise<number> => {
+      const { status: answer } = await fetch(
+        `${network.relay.url}/xrpc/com.atproto.admin.getSubjectStatus?did=${account.did}`,
+        { headers: { authorization: `Basic ${btoa(`admin:${password}`)}` } },
+      )
+      return answer
+    }
+    expect(await ask('a long password')).toBe(200)
+    const answers: number[] = []
+    for (let i = 0; i < 40; i++) answers.push(await ask(`guess ${String(i)}`))
+    expect(answers.slice(0, 5)).toEqual([401, 401, 401, 401, 401])
+    expect(answers.at(-1)).toBe(429)
+    // From now on not even the right one helps: a guess must not be told from a miss.
+    expect(await ask('a long password')).toBe(429)
+    const { headers } = await fetch(`${network.relay.url}/xrpc/com.atproto.sync.listHosts`)
+    expect(headers.get('server')).toBe('skywright-relay')
+  })
+
   it('are found by collection until the last record of it is gone', async () => {
     const [one, two] = [await host.createAccount(), await host.createAccount()]
     const like = (rkey: string): Parameters<FakeHost['write']>[1][number] => ({

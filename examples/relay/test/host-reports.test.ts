@@ -82,6 +82,22 @@ describe('HostReports', () => {
     expect(incidents.at(-1)?.seq).toBe(10_000 - MAX_INCIDENTS_PER_HOST)
   })
 
+  it('answers without writing: who asks often must not keep the disk busy', () => {
+    using reports = open()
+    reports.count('a.test', 'accepted')
+    reports.flush()
+    reports.count('a.test', 'accepted')
+    reports.incident('a.test', { outcome: 'rejected', reason: 'x', seq: 1 })
+    const before = database.prepare('SELECT total_changes() AS n').get()?.['n']
+    expect(reports.counts('a.test')).toMatchObject([
+      { outcome: 'accepted', count: 2 },
+      { outcome: 'rejected', count: 1 },
+    ])
+    expect(reports.incidents('a.test', 5)).toMatchObject([{ seq: 1 }])
+    expect(reports.totals()).toMatchObject([{ count: 2 }, { count: 1 }])
+    expect(database.prepare('SELECT total_changes() AS n').get()?.['n']).toBe(before)
+  })
+
   it('cuts what a host can make it store', () => {
     using reports = open()
     reports.incident('a.test', { outcome: 'rejected', reason: 'x', detail: 'y'.repeat(100_000) })

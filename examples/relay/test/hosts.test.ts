@@ -122,6 +122,20 @@ describe('the stream', () => {
     await future.closed
   })
 
+  it('has room for so many subscribers and refuses the next one', async () => {
+    await using small = await startTestNetwork({ maxSubscribers: 2 })
+    await using first = await subscribe(small.relay.url)
+    await using second = await subscribe(small.relay.url)
+    await expect(subscribe(small.relay.url)).rejects.toThrow(/503/)
+    await first[Symbol.asyncDispose]()
+    await small.until(async () => {
+      const metrics = await (await fetch(`${small.relay.url}/metrics`)).text()
+      return metrics.includes('relay_subscribers 1\n')
+    }, 'one to be gone')
+    await using third = await subscribe(small.relay.url)
+    expect(third.events).toEqual(second.events)
+  })
+
   it('tells a cursor below the window that it missed something', async () => {
     let now = Date.now()
     await using old = await startTestNetwork({ retentionHours: 1 }, { now: () => now })

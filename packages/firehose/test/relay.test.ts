@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
 import type { LogEntry, TransactionalEventLog } from '../src/event-log/port.ts'
+import { encodeMessageFrame } from '@skywright/xrpc/frame'
 import { peekFrame } from '../src/peek.ts'
+import { HostRate } from '../src/relay/host-rate.ts'
 import {
   createMemoryRelayStore,
   createRelay,
@@ -98,7 +100,59 @@ async function setUp(
   }
 }
 
+describe('HostRate', () => {
+  it('lets a burst through, then the rate, whatever the size of the events', async () => {
+    for (const [bytes, perSecond] of [
+      [1_000, 50],
+      [5_000_000, 0.5],
+    ] as const) {
+      const clock = createFakeClock(START_MS)
+      const rate = new HostRate(clock, 50)
+      const { signal } = new AbortController()
+      let taken = 0
+      let stop = false
+      const host = (async () => {
+        while (!stop) {
+          await rate.take(50, bytes, signal)
+          taken++
+        }
+      })()
+      for (let ms = 0; ms < 60_000; ms += 100) await clock.advance(100)
+      const burst = perSecond * 10
+      expect(taken).toBeGreaterThanOrEqual(burst + perSecond * 58)
+      expect(taken).toBeLessThanOrEqual(burst + perSecond * 62 + 4)
+      stop = true
+      await clock.advance(100_000)
+      await host
+    }
+  })
+})
+
 describe('createRelay', () => {
+  it('refuses an #identity or #account that is far larger than any has to be', async () => {
+    await using bench = await setUp({ accounts: 1 })
+    const [account] = bench.network.accounts
+    const [host] = bench.network.hosts
+    if (account === undefined || host === undefined) throw new Error('no account')
+    await bench.follow(host)
+    const time = bench.network.time()
+    for (const type of ['identity', 'account'] as const) {
+      await bench.network.sendBytes(account, (seq) =>
+        encodeMessageFrame(`#${type}`, {
+          seq,
+          did: account.did,
+          time,
+          active: true,
+          padding: new Uint8Array(100_000),
+        }),
+      )
+    }
+    await bench.settled()
+    const rejected = bench.events().filter((notice) => notice.outcome === 'rejected')
+    expect(rejected.map((notice) => notice.reason)).toEqual(['too-large', 'too-large'])
+    expect(await bench.entries()).toHaveLength(3)
+  })
+
   it('puts every lie in its bucket and passes every honest event, in order, once', async () => {
     await using bench = await setUp({ seed: 7, hosts: 3, accounts: 12 })
     const { network } = bench

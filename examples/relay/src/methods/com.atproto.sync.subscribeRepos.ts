@@ -28,17 +28,23 @@ export function attachSubscribeRepos(
   server: Server,
   log: EventLog,
   {
+    maxSubscribers,
     isReady = () => true,
     ...options
-  }: EventSocketsOptions & { readonly isReady?: () => boolean } = {},
+  }: EventSocketsOptions & {
+    readonly maxSubscribers: number
+    /** Whether anybody is served now. */
+    readonly isReady?: () => boolean
+  },
 ): EventSockets {
   const sockets = createEventSockets(log, options)
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
     const [path] = (request.url ?? '').split('?')
     if (path !== `/xrpc/${NSID}`) refuse(socket, '404 Not Found')
-    else if (!isReady()) refuse(socket, '503 Service Unavailable')
-    else sockets.upgrade(request, socket, head)
+    else if (!isReady() || sockets.size >= maxSubscribers) {
+      refuse(socket, '503 Service Unavailable')
+    } else sockets.upgrade(request, socket, head)
   })
   return sockets
 }

@@ -230,7 +230,11 @@ export class HostFollower implements IngestHost {
         signal.addEventListener('abort', () => resolve(), { once: true })
       })
     }
-    await this.rate.take(defaultEventsPerSecond(this.current.accountLimit), signal)
+    await this.rate.take(
+      defaultEventsPerSecond(this.current.accountLimit),
+      received.frame.length,
+      signal,
+    )
   }
 
   private connected(): void {

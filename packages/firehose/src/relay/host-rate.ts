@@ -1,5 +1,8 @@
 import type { Clock } from '../timer.ts'
 
+/** A larger event counts as several of this size, so that a rate of events is one of bytes too. */
+const EVENT_BYTES = 50_000
+
 /** Seconds of its rate a host may send at once after a silence. */
 const BURST_SECONDS = 10
 
@@ -20,12 +23,13 @@ export class HostRate {
     this.atMs = clock.now()
   }
 
-  /** Resolves when the next event may be taken. */
-  async take(perSecond: number, signal: AbortSignal): Promise<void> {
+  /** Takes an event of so many bytes; resolves when the next one may be taken. */
+  async take(perSecond: number, bytes: number, signal: AbortSignal): Promise<void> {
     const now = this.clock.now()
     const earned = (Math.max(0, now - this.atMs) * perSecond) / 1_000
     this.atMs = now
-    this.tokens = Math.min(perSecond * BURST_SECONDS, this.tokens + earned) - 1
+    this.tokens = Math.min(perSecond * BURST_SECONDS, this.tokens + earned)
+    this.tokens -= Math.max(1, bytes / EVENT_BYTES)
     // Sleeping for many events at once keeps timers rare at high rates.
     if (this.tokens < -perSecond / 20) {
       await this.clock.sleep((-this.tokens * 1_000) / perSecond, signal)

@@ -29,6 +29,9 @@ export interface IngestOptions {
   readonly now: () => number
 }
 
+/** Largest `#identity` or `#account` passed on: they hold two names and a time, and the rest is there to grow. */
+const MAX_NEWS_BYTES = 10_000
+
 /**
  * What hosts under `observe` and `warn` get away with: proofs of the operations, which older hosts cannot give. The
  * signature, the host and the revision must be right under every mode.
@@ -110,6 +113,8 @@ export class Ingest {
   private async judge(frame: Uint8Array, host: IngestHost): Promise<Verdict> {
     const event = decodeEvent(frame)
     if (event.type === 'info') return reject('invalid-frame')
+    const isNews = event.type === 'identity' || event.type === 'account'
+    if (isNews && frame.length > MAX_NEWS_BYTES) return reject('too-large')
     const account = this.options.store.getAccount(event.did)
     const livesHere = account?.hostname === host.record.hostname
     if (livesHere && account.hostSeq !== undefined && event.seq <= account.hostSeq) {
