@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 
 /** Incidents remembered per host; older ones survive in the counts only. */
 export const MAX_INCIDENTS_PER_HOST = 100
@@ -196,7 +196,7 @@ export class HostReports implements Disposable {
   }
 }
 
-function toCount(row: Record<string, unknown>): OutcomeCount {
+function toCount(row: Record<string, SQLOutputValue>): OutcomeCount {
   return {
     outcome: String(row['outcome']) as OutcomeKind, // written by HostReports.flush only
     reason: String(row['reason']),
@@ -205,7 +205,7 @@ function toCount(row: Record<string, unknown>): OutcomeCount {
   }
 }
 
-function toIncident(row: Record<string, unknown>): Incident {
+function toIncident(row: Record<string, SQLOutputValue>): Incident {
   return {
     atMs: Number(row['at']),
     outcome: String(row['outcome']) as Incident['outcome'], // written by HostReports.flush only
