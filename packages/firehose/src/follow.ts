@@ -69,11 +69,12 @@ export async function* followFrames(
     let failure: unknown
     try {
       for await (const received of connectOnce(options, cursor)) {
-        attempt = 0
         if (received.peek.seq !== undefined) {
           poison = 0
           if (cursor !== undefined && received.peek.seq <= cursor) continue
           cursor = received.peek.seq
+          // News, and nothing less: a service that only repeats itself is met ever more rarely.
+          attempt = 0
         }
         yield received
       }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { DisconnectedError } from '../src/errors.ts'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
 import type { LogEntry, TransactionalEventLog } from '../src/event-log/port.ts'
 import { encodeMessageFrame } from '@skywright/xrpc/frame'
@@ -253,6 +254,39 @@ describe('createRelay', () => {
     expect(store.getHost(host.hostname)?.status).toBe('active')
     expect(await bench.entries()).toHaveLength(4)
   })
+
+  it.each(['nothing', 'the event it sent before'])(
+    'comes back ever more rarely to a host that sends %s and hangs up',
+    async (what) => {
+      let connections = 0
+      const network = await SimulatedNetwork.create({ accounts: 1, now: () => START_MS })
+      const [host] = network.hosts
+      const repeated = ((await host?.log.read(0)) ?? []).slice(-1)
+      await using bench = await setUp(
+        { accounts: 1 },
+        {
+          cursorIntervalMs: HOUR_MS,
+          open: async function* (_url, { onOpen }) {
+            connections++
+            await Promise.resolve()
+            onOpen?.()
+            if (what !== 'nothing') for (const { frame } of repeated) yield frame
+            throw new DisconnectedError('hung up')
+          },
+        },
+      )
+      const [there] = bench.network.hosts
+      if (there === undefined) throw new Error('no host')
+      await bench.follow(there)
+      await bench.clock.advance(60_000)
+      expect(connections).toBeGreaterThan(3)
+      const before = connections
+      for (let hour = 0; hour < 48; hour++) await bench.clock.advance(HOUR_MS)
+      expect(connections - before).toBeGreaterThan(40)
+      expect(connections - before).toBeLessThan(250)
+      expect(bench.store.getHost(there.hostname)?.status).toBe('offline')
+    },
+  )
 
   it('hurries when a host asks, and says whether it could be reached', async () => {
     await using bench = await setUp({ accounts: 1 })
