@@ -141,6 +141,45 @@ describe('openSegmentEventLog', () => {
     expect((await readdir(folder)).length).toBeLessThan(10)
   })
 
+  it('knows its finished files without reading them again, unless they or what it knows changed', async () => {
+    const { folder, files } = await written(300)
+    expect(files.length).toBeGreaterThan(5)
+    const names = await readdir(folder)
+    expect(names.filter((name) => name.endsWith('.idx'))).toHaveLength(files.length - 1)
+    const look = async (): Promise<readonly [unknown, unknown, unknown]> => {
+      await using log = await openSegmentEventLog({ folder, sequence: 'counter' })
+      return [await everything(log), log.bounds(), await log.seek(Date.now() + 1e6)]
+    }
+    const all = await look()
+    expect(all[0]).toEqual(Array.from({ length: 300 }, (_, i) => i + 1))
+    // Nonsense in the middle of a finished file is met by whoever reads there, not by opening.
+    const [, second = ''] = files
+    {
+      await using file = await open(second, 'r+')
+      await file.write(new Uint8Array(10), 0, 10, 500)
+    }
+    const damage: unknown[] = []
+    {
+      await using log = await openSegmentEventLog({ folder, onDamage: (one) => damage.push(one) })
+      expect(damage).toEqual([])
+      expect(await everything(log)).toHaveLength(299)
+      expect(await everything(log)).toHaveLength(299)
+      expect(damage).toHaveLength(1)
+    }
+    // An index that is damaged, of another file, or gone costs a reading.
+    const indexes = files.slice(0, -1).map((file) => `${file}.idx`)
+    const [one = '', two = '', three = ''] = indexes
+    await truncate(one, 40)
+    await cp(two, three)
+    const rest = (await look())[0]
+    expect(rest).toHaveLength(299)
+    for (const index of indexes) await rm(index)
+    expect((await look())[0]).toEqual(rest)
+    expect((await readdir(folder)).filter((name) => name.endsWith('.idx')).length).toBe(
+      files.length - 1,
+    )
+  })
+
   it('goes on writing while erased events are removed from its files', async () => {
     const folder = await scratch()
     await using log = await openSegmentEventLog({

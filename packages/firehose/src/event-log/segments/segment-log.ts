@@ -11,6 +11,12 @@ import { Waiters } from '../waiters.ts'
 import { readLogState, writeLogState, type LogState } from './log-state.ts'
 import { encodeRecord, SEGMENT_MAGIC, type SegmentAppend, type SegmentEntry } from './record.ts'
 import {
+  readSegmentIndex,
+  removeSegmentIndex,
+  segmentOfIndex,
+  writeSegmentIndex,
+} from './segment-index.ts'
+import {
   newSegmentInfo,
   noteEntry,
   offsetAfter,
@@ -41,7 +47,7 @@ export interface SegmentEventLogOptions {
   readonly above?: number
   /** Clock in milliseconds. @defaultValue Date.now */
   readonly now?: () => number
-  /** Told of every record found damaged while opening; its event is lost. */
+  /** Told of every record found damaged, once; its event is lost. */
   readonly onDamage?: (damage: { readonly path: string; readonly offset: number }) => void
 }
 
@@ -84,28 +90,33 @@ export interface SegmentEventLog extends EventLog {
  * - Retention removes whole files; what it cuts out of a file is hidden at once.
  * - Erased events are hidden at once and then physically removed.
  *
- * Opening reads every file once, to know what is there and that it holds.
+ * Opening reads the newest file, and of the others the index beside each. A file without an index that fits is read.
  *
  * @throws {LogCorruptError} when a file is no segment of this format.
  */
 export async function openSegmentEventLog(
   options: SegmentEventLogOptions,
 ): Promise<SegmentEventLog> {
-  const { folder, onDamage } = options
+  const { folder } = options
+  const damaged = tellOnce(options.onDamage)
   await mkdir(folder, { recursive: true })
   const state = await readLogState(folder)
   const segments: SegmentInfo[] = []
   const files = await segmentFiles(folder)
   for (const [index, { name, first }] of files.entries()) {
     const path = join(folder, name)
-    const info = await scanSegment(path, first, (offset) => onDamage?.({ path, offset }))
-    if (info.size === 0) await rm(path)
-    else {
-      if (index === files.length - 1) await truncate(path, info.size)
-      segments.push(info)
+    const isNewest = index === files.length - 1
+    const known = isNewest ? undefined : await readSegmentIndex(path)
+    const info = known ?? (await scanSegment(path, first, (offset) => damaged({ path, offset })))
+    if (info.size === 0) {
+      await rm(path)
+      continue
     }
+    if (isNewest) await truncate(path, info.size)
+    else if (known === undefined) await writeSegmentIndex(info)
+    segments.push(info)
   }
-  const log = new SegmentLog(options, state, segments)
+  const log = new SegmentLog({ ...options, onDamage: damaged }, state, segments)
   // Hidden already; should it fail, the next erasure tries again.
   if (Object.keys(state.erased).length > 0) log.removeHidden().catch(() => undefined)
   return log
@@ -119,8 +130,11 @@ async function segmentFiles(
   folder: string,
 ): Promise<readonly { readonly name: string; readonly first: number }[]> {
   const newest = new Map<number, string>()
-  for (const name of (await readdir(folder)).toSorted()) {
-    if (name.endsWith('.tmp')) await rm(join(folder, name))
+  const names = (await readdir(folder)).toSorted()
+  for (const name of names) {
+    const indexed = segmentOfIndex(name)
+    const isOrphan = indexed !== undefined && !names.includes(indexed)
+    if (isOrphan || name.endsWith('.tmp')) await rm(join(folder, name))
     if (!name.endsWith(SUFFIX)) continue
     const first = Number(name.slice(0, 16))
     if (!Number.isSafeInteger(first)) throw new LogCorruptError(`strange file name ${name}`)
@@ -135,6 +149,19 @@ function segmentName(first: number, generation: number): string {
   return `${String(first).padStart(16, '0')}-${String(generation).padStart(8, '0')}${SUFFIX}`
 }
 
+type Damage = Parameters<NonNullable<SegmentEventLogOptions['onDamage']>>[0]
+
+/** A damaged record is met by every reader, and told of by the first. */
+function tellOnce(onDamage: SegmentEventLogOptions['onDamage']): (damage: Damage) => void {
+  const told = new Set<string>()
+  return (damage) => {
+    const place = `${damage.path} ${String(damage.offset)}`
+    if (told.has(place)) return
+    told.add(place)
+    onDamage?.(damage)
+  }
+}
+
 interface Batch {
   readonly entries: readonly SegmentEntry[]
   readonly records: readonly Uint8Array[]
@@ -145,6 +172,7 @@ interface Batch {
 class SegmentLog implements SegmentEventLog {
   private readonly folder: string
   private readonly segmentBytes: number
+  private readonly onDamage: (damage: Damage) => void
   private readonly now: () => number
   private readonly waiters = new Waiters()
   private readonly tail: TailCache<SegmentEntry>
@@ -175,6 +203,7 @@ class SegmentLog implements SegmentEventLog {
     this.folder = options.folder
     this.segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.now = now
+    this.onDamage = (damage) => options.onDamage?.(damage)
     this.state = state
     this.segments = segments
     const highWater = Math.max(above, state.highWater, segments.at(-1)?.last ?? 0)
@@ -431,7 +460,14 @@ class SegmentLog implements SegmentEventLog {
     await file.sync()
     await syncFolder(this.folder)
     this.segments = [...this.segments, info]
+    if (newest !== undefined && newest !== this.sealed) this.indexLater(newest)
     return this.active
+  }
+
+  private indexLater(segment: SegmentInfo): void {
+    this.exclusively(async () => {
+      if (this.segments.includes(segment)) await writeSegmentIndex(segment)
+    }).catch(() => undefined) // It is read at the next opening instead.
   }
 
   /** One page of a file; `undefined` when the file was replaced or removed meanwhile. */
@@ -464,8 +500,9 @@ class SegmentLog implements SegmentEventLog {
     from: number,
   ): ReturnType<typeof readSegment> {
     await using file = await open(path, 'r')
-    // Damage is skipped here as it was when opening: those events are gone and counted as a gap.
-    yield* readSegment(file, from, size, () => undefined)
+    yield* readSegment(file, from, size, (offset) => {
+      this.onDamage({ path, offset })
+    })
   }
 
   private isErased({ did, seq }: LogEntry): boolean {
@@ -511,10 +548,12 @@ class SegmentLog implements SegmentEventLog {
           encodeRecord,
         )
         this.segments = this.segments.map((one) => (one === segment ? info : one))
+        if (this.segments.at(-1) !== info) await writeSegmentIndex(info)
       })
       await syncFolder(this.folder)
       // Who reads the old file goes on reading it; who opens it from now on finds the new one.
       await rm(segment.path)
+      await removeSegmentIndex(segment.path)
     }
   }
 
@@ -539,6 +578,7 @@ class SegmentLog implements SegmentEventLog {
         if (segment.last > through) return
         this.segments = this.segments.filter((one) => one !== segment)
         await rm(segment.path)
+        await removeSegmentIndex(segment.path)
       })
     }
     await syncFolder(this.folder)
