@@ -160,12 +160,9 @@ describe('a replica', () => {
     expect(old).toHaveLength(6)
   })
 
-  it('waits for an event a subscriber already has from a sibling, but not for ever', async () => {
+  it('waits for an event that a subscriber has already, from a sibling that was quicker', async () => {
     await using replica = await start(scratch())
     await replay(replica.url, 3)
-    // As if the replica were a moment behind: it must get there first.
-    const last = (await replay(network.relay.url, 3)).length
-    expect(last).toBe(3)
     const ahead = subscribe(replica.url, 1 + (await lastSeq(replica.url)))
     await post(2)
     await using waiting = await ahead
@@ -209,7 +206,7 @@ describe('a replica', () => {
       RELAY_LOG_LEVEL: 'warn',
     }
     let sent = 3
-    for (let kill = 0; kill < 4; kill++) {
+    for (let kill = 0; kill < 3; kill++) {
       const replica = await startProcess(env, ['--upstream', network.relay.url])
       stack.defer(() => void replica.child.kill('SIGKILL'))
       await network.until(async () => (await lastSeq(replica.url)) > 0, 'the first event')

@@ -93,9 +93,12 @@ export class DisconnectedError extends FirehoseError {
   readonly closeCode: number | undefined
   /** HTTP status, when the upgrade was refused. */
   readonly status: number | undefined
+  /** The service sent a number below one it sent before: perhaps it began to count anew. */
+  readonly wentBackwards: boolean
   constructor(
     message: string,
     options: ErrorOptions & {
+      readonly wentBackwards?: boolean
       readonly closeCode?: number | undefined
       readonly status?: number | undefined
       readonly retryable?: boolean
@@ -104,6 +107,7 @@ export class DisconnectedError extends FirehoseError {
     super(message, options)
     this.closeCode = options.closeCode
     this.status = options.status
+    this.wentBackwards = options.wentBackwards ?? false
     this.retryable = options.retryable ?? true
   }
 }

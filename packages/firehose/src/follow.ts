@@ -141,6 +141,7 @@ async function* connectOnce(
         if (peek.seq < last) {
           throw new DisconnectedError(
             `sequence went backwards; last=${String(last)} seq=${String(peek.seq)}`,
+            { wentBackwards: true },
           )
         }
         last = peek.seq

@@ -255,6 +255,52 @@ describe('createRelay', () => {
     expect(await bench.entries()).toHaveLength(4)
   })
 
+  it('starts over with a host that began to count anew and takes any cursor, when the host asks', async () => {
+    const network = await SimulatedNetwork.create({ hosts: 2, accounts: 0, now: () => START_MS })
+    const [before, after] = network.hosts
+    if (before === undefined || after === undefined) throw new Error('no hosts')
+    let current = before
+    await using bench = await setUp(
+      { accounts: 0 },
+      {
+        identity: network.identitySource(),
+        // Whatever cursor it is asked for, it goes on where it is: it knows no error for that.
+        open: async function* (_url, { signal, onOpen }) {
+          onOpen?.()
+          const { log } = current
+          for (let position = 0; ;) {
+            await log.changed(position, signal)
+            for (const { seq, frame } of await log.read(position)) {
+              yield frame
+              position = seq
+            }
+            if (log !== current.log) throw new DisconnectedError('restarted')
+          }
+        },
+      },
+    )
+    const host = { hostname: before.hostname, url: before.url }
+    const follow = () => bench.relay.follow({ ...host, enforcement: 'enforce', accountLimit: 10 })
+    await follow()
+    for (let i = 0; i < 3; i++) await network.addAccount(before)
+    await bench.clock.advance(10)
+    expect(await bench.entries()).toHaveLength(9)
+
+    const moved = await network.addAccount(after)
+    moved.host = before
+    current = after
+    await network.addAccount(before)
+    await bench.clock.advance(60_000)
+    const heard = await bench.entries()
+    expect(heard.filter((entry) => entry.did === moved.did)).toEqual([])
+    const following = follow()
+    await bench.clock.advance(1_000)
+    expect(await following).toBe(true)
+    await bench.clock.advance(1_000)
+    const now = (await bench.entries()).filter((entry) => entry.did === moved.did)
+    expect(now).toHaveLength(3)
+  })
+
   it.each(['nothing', 'the event it sent before'])(
     'comes back ever more rarely to a host that sends %s and hangs up',
     async (what) => {

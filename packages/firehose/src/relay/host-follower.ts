@@ -1,5 +1,5 @@
 import type { BackoffOptions } from '../backoff.ts'
-import { FutureCursorError } from '../errors.ts'
+import { DisconnectedError, FutureCursorError } from '../errors.ts'
 import { followFrames, type ReceivedFrame } from '../follow.ts'
 import { LowWater } from '../low-water.ts'
 import type { KeyedQueue } from '../queue.ts'
@@ -89,7 +89,7 @@ export class HostFollower implements IngestHost {
     return outcome
   }
 
-  /** Whether the host said that it does not know the cursor: then only a new start helps. */
+  /** Whether the host said, or showed, that it does not know the cursor: then only a new start helps. */
   get hasUnknownCursor(): boolean {
     return this.unknownCursor
   }
@@ -199,6 +199,7 @@ export class HostFollower implements IngestHost {
       return
     }
     this.received = seq
+    this.unknownCursor = false
     if (this.lowWater.value === undefined && this.lowWater.pending === 0) {
       // From the first event on, a crash must find a cursor that leads back to it.
       this.lowWater = new LowWater(seq - 1)
@@ -251,6 +252,9 @@ export class HostFollower implements IngestHost {
       case 'reconnect':
         this.opened = false
         this.opening = false
+        if (issue.error instanceof DisconnectedError && issue.error.wentBackwards) {
+          this.unknownCursor = true
+        }
         this.notice('lost', issue.attempt, issue.delayMs, issue.error)
         if (issue.attempt >= this.options.offlineAfterAttempts) this.setStatus('offline')
         this.tell(false)
