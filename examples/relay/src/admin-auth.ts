@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AuthRequiredError, RateLimitedError, type AuthStep } from '@skywright/xrpc'
-import { RateLimit } from './rate-limit.ts'
+import { callerOf, RateLimit } from './rate-limit.ts'
 
 /** Wrong passwords an address may send in {@link GUESS_WINDOW_MS}; then it is not even told whether the next is right. */
 const MAX_GUESSES = 10
@@ -19,7 +19,7 @@ export function createAdminAuth(
   const expected = password === undefined ? undefined : digest(`admin:${password}`)
   return ({ request }) => {
     const header = request.headers.get('authorization') ?? ''
-    const caller = request.ip ?? 'unknown'
+    const caller = callerOf(request.ip)
     const retryAfterSeconds = guesses.wait(caller)
     if (retryAfterSeconds !== undefined) {
       throw new RateLimitedError('too many wrong passwords', { retryAfterSeconds })

@@ -9,6 +9,9 @@ const DAY_MS = 24 * HOUR_MS
 /** Calls of requestCrawl per caller and hour: a host calls at its start and when it has news after a long silence. */
 const REQUESTS_PER_CALLER_PER_HOUR = 60
 
+/** Hosts looked at at the same time: nobody may use the relay to knock on many doors. */
+const MAX_CHECKS = 20
+
 /** Starts following; gives whether the connection is open. */
 export type Follow = (host: HostAddress) => Promise<boolean>
 
@@ -67,6 +70,11 @@ export class Admission {
     // Callers that ask for the same host at the same time share one check.
     let running = this.#running.get(address.hostname)
     if (running === undefined) {
+      if (known === undefined && this.#running.size >= MAX_CHECKS) {
+        throw new RateLimitedError('this relay looks at too many hosts just now', {
+          retryAfterSeconds: 10,
+        })
+      }
       running = this.#admit(address, known !== undefined || unlimited).finally(() =>
         this.#running.delete(address.hostname),
       )

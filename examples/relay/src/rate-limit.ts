@@ -1,6 +1,22 @@
 /** Most callers remembered at once; when full, the one seen longest ago is forgotten. */
 const MAX_CALLERS = 10_000
 
+/** Who is calling, as far as an address tells: an IPv4 address, or the 64 bits of an IPv6 network. */
+export function callerOf(ip: string | undefined): string {
+  if (ip === undefined) return 'unknown'
+  const [address = ''] = ip.toLowerCase().split('%')
+  const mapped = /^::ffff:([0-9.]+)$/.exec(address)?.[1]
+  if (mapped !== undefined || !address.includes(':')) return mapped ?? address
+  const [head = '', tail] = address.split('::')
+  const groups = head.split(':').filter((group) => group !== '')
+  if (tail !== undefined) {
+    const rest = tail.split(':').filter((group) => group !== '')
+    while (groups.length + rest.length < 8) groups.push('0')
+    groups.push(...rest)
+  }
+  return groups.slice(0, 4).join(':')
+}
+
 /** Counts calls per caller in a fixed window. */
 export class RateLimit {
   readonly #limit: number

@@ -110,6 +110,50 @@ describe('requestCrawl', () => {
     expect(host.connections()).toBe(2)
   })
 
+  it('looks at so many hosts at once and at no more, whoever asks', async () => {
+    let waiting: (() => void)[] = []
+    const network = await start(
+      {},
+      {
+        fetch: () =>
+          new Promise((resolve) => {
+            waiting.push(() => resolve(new Response('{}', { status: 404 })))
+          }),
+      },
+    )
+    const ask = async (hostname: string): Promise<number> => {
+      const response = await fetch(`${network.relay.url}/xrpc/com.atproto.sync.requestCrawl`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ hostname }),
+      })
+      return response.status
+    }
+    const asking = Array.from({ length: 30 }, (_, i) => ask(`pds${String(i)}.example.com`))
+    let settled = 0
+    for (const one of asking) void one.then(() => settled++)
+    await network.until(async () => {
+      await new Promise((resolve) => setImmediate(resolve))
+      return waiting.length >= 20 && waiting.length + settled === 30
+    }, '20 looks')
+    expect(waiting).toHaveLength(20)
+    const release = (): void => {
+      for (const resolve of waiting) resolve()
+      waiting = []
+    }
+    release()
+    const answers = await Promise.all(asking)
+    expect(answers.filter((status) => status === 429)).toHaveLength(10)
+    expect(answers.filter((status) => status === 400)).toHaveLength(20)
+    const next = ask('pds99.example.com')
+    await network.until(async () => {
+      await new Promise((resolve) => setImmediate(resolve))
+      return waiting.length === 1
+    }, 'the next look')
+    release()
+    expect(await next).toBe(400)
+  })
+
   it('limits new hosts per day, and calls per caller', async () => {
     let now = Date.now()
     const network = await start({ newHostsPerDay: 1 }, { now: () => now })

@@ -1,6 +1,7 @@
 import { type AuthStep, defineMethod, type XrpcMethod } from '@skywright/xrpc'
 import type { Admission } from '../admission.ts'
 import { relayLexicons } from '../lexicons.ts'
+import { callerOf } from '../rate-limit.ts'
 
 /**
  * A host asks to be followed. Answers once the host was found alive and is being connected to. With the admin password
@@ -18,7 +19,7 @@ export function requestCrawl({
   return defineMethod(relayLexicons, 'com.atproto.sync.requestCrawl', {
     auth: optionalAdmin,
     handler: async ({ input, request, auth }) => {
-      const caller = auth ?? request.ip ?? 'unknown'
+      const caller = auth ?? callerOf(request.ip)
       await admission.request(input.hostname, { caller, unlimited: auth === 'admin' })
       return undefined
     },
