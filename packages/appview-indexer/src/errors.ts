@@ -3,6 +3,7 @@ export type IndexerErrorCode =
   | 'InvalidDeclaration'
   | 'InvalidCursor'
   | 'InvalidQuery'
+  | 'InvalidLabelers'
   | 'InvalidRecord'
   | 'SchemaMismatch'
   | 'SnapshotRejected'
@@ -40,6 +41,15 @@ export class InvalidQueryError extends IndexerError {
   readonly code = 'InvalidQuery'
   constructor(reason: string, options?: ErrorOptions) {
     super(`invalid query; reason=${reason}`, options)
+  }
+}
+
+/** An `atproto-accept-labelers` header that cannot be read. Answer 400. */
+export class InvalidLabelersError extends IndexerError {
+  override readonly name = 'InvalidLabelersError'
+  readonly code = 'InvalidLabelers'
+  constructor(reason: string, options?: ErrorOptions) {
+    super(`invalid labelers header; reason=${reason}`, options)
   }
 }
 

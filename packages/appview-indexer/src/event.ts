@@ -65,6 +65,26 @@ export interface IndexMissedEvent {
   readonly reason: string
 }
 
+/** A statement of a labeler about an account or a record, as `com.atproto.label.defs#label` has it, with its signature. */
+export interface IndexLabel {
+  readonly ver: 1
+  readonly src: string
+  readonly uri: string
+  readonly cid?: string
+  readonly val: string
+  readonly neg?: boolean
+  readonly cts: string
+  readonly exp?: string
+  readonly sig: Uint8Array
+}
+
+/** Labels whose signatures were checked, in any order. They are of no repo, and every shard may store them. */
+export interface IndexLabelsEvent {
+  readonly type: 'labels'
+  readonly seq: number
+  readonly labels: readonly IndexLabel[]
+}
+
 /** One of several services a source may follow in turn, each with numbers of its own; absent for a source of one. */
 interface FromUpstream {
   readonly upstream?: string | undefined
@@ -76,6 +96,7 @@ interface FromUpstream {
  */
 export type SourcedEvent =
   | (IndexEvent & FromUpstream & { readonly cursor?: number | undefined })
+  | (IndexLabelsEvent & FromUpstream)
   | (IndexPositionEvent & FromUpstream)
   | IndexMissedEvent
 

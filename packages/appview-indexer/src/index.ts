@@ -40,6 +40,7 @@ export {
   IndexerError,
   InvalidCursorError,
   InvalidDeclarationError,
+  InvalidLabelersError,
   InvalidQueryError,
   InvalidRecordError,
   SchemaMismatchError,
@@ -53,6 +54,8 @@ export type {
   IndexCommitEvent,
   IndexEvent,
   IndexIdentityEvent,
+  IndexLabel,
+  IndexLabelsEvent,
   IndexMissedEvent,
   IndexOp,
   IndexPositionEvent,
@@ -65,6 +68,8 @@ export type {
 } from './event.ts'
 export { firehoseSource, indexEvent } from './sources/firehose-source.ts'
 export type { FirehoseSourceOptions } from './sources/firehose-source.ts'
+export { labelSource } from './sources/label-source.ts'
+export type { LabelSourceOptions } from './sources/label-source.ts'
 export { listRepos } from './sources/list-repos.ts'
 export type { ListedRepo, ListReposOptions } from './sources/list-repos.ts'
 export { createRepoFetcher } from './sources/repo-fetcher.ts'
@@ -91,6 +96,7 @@ export type {
   TimelineQuery,
   TimelineRow,
 } from './query/index-reader.ts'
+export type { AcceptedLabelers, LabelSubject, SubjectLabels } from './query/labels.ts'
 export type { SqlValue } from './sql-value.ts'
 export type { Page, PageOptions } from './query/page.ts'
 export type { Comparison, Conditions, QueryColumn, QueryValue, Select } from './query/select.ts'

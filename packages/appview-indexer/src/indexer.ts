@@ -50,6 +50,13 @@ export interface IndexerOptions<D extends Declarations> {
   ) => Promise<string | null | undefined>
   /** What happened, as values: nothing is logged. */
   readonly onIssue?: (issue: IndexIssue) => void
+  /**
+   * Compares random repos with their PDS while a source runs, and repairs what differs: `sample` of them every `intervalMs`
+   * milliseconds. Needs `fetchRepo`. @defaultValue never
+   */
+  readonly reconcileEvery?: { readonly intervalMs: number; readonly sample?: number }
+  /** Told after each reconcile, scheduled or not: for metrics. Must not throw. */
+  readonly onReconcile?: (result: ReconcileResult) => void
   /** Told after each committed batch of events: for metrics. Must not throw. */
   readonly onBatch?: (report: BatchReport) => void
   /** Waits between retries; tests hand in their own. @defaultValue a timer */
@@ -66,6 +73,8 @@ export interface BatchReport {
   readonly cursor: number | undefined
   readonly events: number
   readonly records: number
+  /** Statements of labelers that are new or changed. */
+  readonly labels: number
   readonly deadLetters: number
   /** From handing in to committed, waiting for other transactions included, in milliseconds. */
   readonly durationMs: number
@@ -102,6 +111,14 @@ export type IndexIssue =
       readonly attempt: number
     }
   | { readonly kind: 'drift'; readonly did: string; readonly records: number }
+  /** A label that was not stored: it is about neither an account nor a record, or cannot be kept. */
+  | {
+      readonly kind: 'label-refused'
+      readonly src: string
+      readonly uri: string
+      readonly val: string
+      readonly reason: string
+    }
   | { readonly kind: 'gap'; readonly did: string; readonly rev: string }
   | {
       readonly kind: 'repo-failed'
@@ -137,8 +154,8 @@ export interface BackfillOptions {
 
 /** Which repos a reconcile compares. */
 export interface ReconcileOptions {
-  /** These repos. @defaultValue a random sample of `sample` synchronized ones */
-  readonly repos?: Iterable<string> | AsyncIterable<string>
+  /** These repos, or `all` that are indexed. @defaultValue a random sample of `sample` synchronized ones */
+  readonly repos?: 'all' | Iterable<string> | AsyncIterable<string>
   /** @defaultValue 20 */
   readonly sample?: number
   readonly signal?: AbortSignal

@@ -1,11 +1,14 @@
 import { auditCounters } from './audit.ts'
+import { Background } from './background.ts'
 import { timerDelay } from './backoff.ts'
 import type { Delay } from './backoff.ts'
 import type { Declarations } from './collection.ts'
-import { applyChanges } from './engine/apply-changes.ts'
+import { listDeadLetters, retryDeadLetters } from './dead-letters.ts'
 import type { RecordFailure } from './engine/apply-changes.ts'
 import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
+import { applyLabels } from './engine/apply-labels.ts'
+import type { LabelOutcome } from './engine/apply-labels.ts'
 import { rebuildStep } from './engine/rebuild.ts'
 import { ask } from './engine/steps.ts'
 import type { EventSource, IndexEvent, RepoSnapshot, SourcedEvent } from './event.ts'
@@ -20,8 +23,10 @@ import type {
   ReconcileOptions,
   ReconcileResult,
 } from './indexer.ts'
-import { indexedRepos, isMissedMark, MissedEvents } from './missed-events.ts'
+import { readStatus } from './index-status.ts'
+import { indexedRepos, MissedEvents } from './missed-events.ts'
 import { Reader } from './query/reader.ts'
+import { queueRepos } from './queue-repos.ts'
 import { reconcileRepos, sampleRepos } from './reconcile.ts'
 import { applyRepoSnapshot, workRepos } from './repo-worker.ts'
 import type { SnapshotOutcome } from './repo-worker.ts'
@@ -33,17 +38,17 @@ import { SerialWriter } from './serial-writer.ts'
 import { checkShard, isOfShard } from './shard.ts'
 import type { Shard } from './shard.ts'
 import { hashState } from './state-hash.ts'
-import { REPO_FETCHING, REPO_QUEUED, REPO_SYNCHRONIZED } from './stores/transaction.ts'
-import { formatRecordUri } from './target.ts'
+import { REPO_FETCHING, REPO_QUEUED } from './stores/transaction.ts'
 
 /** No sharing. */
 const WHOLE: Shard = { index: 0, count: 1 }
 const DEFAULT_BATCH_EVENTS = 500
 const DEFAULT_CONCURRENCY = 8
+const NO_LABELS: LabelOutcome = { stored: 0, failures: [], touched: new Set() }
 /** Repos of one reconcile. */
 const DEFAULT_SAMPLE = 20
-/** Repos queued in one transaction. */
-const QUEUE_PART = 1_000
+/** How often sweeps that a failure cut off are taken up again, and rows looked for whose time is over. */
+const MAINTENANCE_MS = 60_000
 
 /**
  * Opens an indexer over a store: creates or checks the tables, resumes what a crash interrupted.
@@ -91,6 +96,7 @@ class DefaultIndexer extends Reader {
   readonly #onIssue: (issue: IndexIssue) => void
   readonly #delay: Delay
   readonly #missed: MissedEvents
+  readonly #background: Background
   readonly #running = new Set<Promise<unknown>>()
   readonly #stop = new AbortController()
   readonly #totals = { batches: 0, events: 0, records: 0 }
@@ -98,7 +104,7 @@ class DefaultIndexer extends Reader {
   constructor(options: IndexerOptions<Declarations>, schema: Schema) {
     const context = (): EngineContext => this.#context()
     const writer = new SerialWriter(options.store, context)
-    super(options.store, schema, (signal) => writer.changed(signal))
+    super(options.store, schema, (signal) => writer.changed(signal), options.now ?? Date.now)
     this.#options = options
     this.#schema = schema
     this.#shard = options.shard ?? WHOLE
@@ -111,10 +117,17 @@ class DefaultIndexer extends Reader {
       writer,
       canFetch: options.fetchRepo !== undefined,
       listRepos: options.listRepos ?? ((): AsyncIterable<string> => indexedRepos(options.store)),
-      queue: (repos, signal) => this.#queueRepos(repos, signal),
+      queue: (repos, signal) => queueRepos(writer, this.#shard, repos, signal),
       onIssue: this.#onIssue,
       delay: this.#delay,
     })
+    const tasks = [
+      (signal: AbortSignal) => this.#workRepos(signal, false).then(() => undefined),
+      (signal: AbortSignal) => this.#workHandles(signal),
+      (signal: AbortSignal) => this.#maintain(signal),
+      (signal: AbortSignal) => this.#reconcileOnSchedule(signal),
+    ]
+    this.#background = new Background(tasks, this.#onIssue, this.#delay)
   }
 
   #context(): EngineContext {
@@ -149,8 +162,12 @@ class DefaultIndexer extends Reader {
     const seq = last !== undefined && 'cursor' in last ? last.cursor : last?.seq
     const indexed = events.filter(
       (event): event is IndexEvent =>
-        event.type !== 'position' && event.type !== 'missed' && isOfShard(event.did, this.#shard),
+        event.type !== 'position' &&
+        event.type !== 'missed' &&
+        event.type !== 'labels' &&
+        isOfShard(event.did, this.#shard),
     )
+    const labels = events.flatMap((event) => (event.type === 'labels' ? event.labels : []))
     const cursor =
       source === undefined || seq === undefined
         ? undefined
@@ -162,8 +179,11 @@ class DefaultIndexer extends Reader {
     const outcome = await this.#writer.transact(function* (tx, context) {
       const applied = yield* applyEvents(context, tx, indexed, cursor)
       if (marked !== undefined) yield* ask(tx.setCursor(marked, 1, context.now))
-      return applied
+      const labelled =
+        labels.length === 0 ? NO_LABELS : yield* applyLabels(context.schema, tx, labels)
+      return { ...applied, labelled }
     })
+    const { labelled } = outcome
     for (const { reason } of missed) {
       this.#missed.add()
       this.#onIssue({ kind: 'missed', source: source ?? '', reason })
@@ -177,6 +197,7 @@ class DefaultIndexer extends Reader {
       cursor: seq,
       events: indexed.length,
       records: outcome.records,
+      labels: labelled.stored,
       deadLetters: outcome.failures.length,
       durationMs: this.#now() - started,
     })
@@ -184,7 +205,11 @@ class DefaultIndexer extends Reader {
     for (const { did, rev } of outcome.rejected)
       this.#onIssue({ kind: 'rejected', did, rev, reason: 'implausible rev' })
     this.#reportFailures(outcome.failures)
-    this.#writer.announce(outcome.touched)
+    for (const { label, reason } of labelled.failures) {
+      const { src, uri, val } = label
+      this.#onIssue({ kind: 'label-refused', src, uri, val, reason })
+    }
+    this.#writer.announce(new Set([...outcome.touched, ...labelled.touched]))
     if (outcome.workWaiting) {
       this.#writer.startSweeping()
       this.#writer.announceWork()
@@ -217,27 +242,29 @@ class DefaultIndexer extends Reader {
 
   async #run(source: EventSource, signal: AbortSignal): Promise<void> {
     const ended = new AbortController()
-    const background = AbortSignal.any([signal, ended.signal])
-    const work = Promise.all([
-      this.#workRepos(background, false),
-      this.#workHandles(background),
-      this.#missed.work(source.name, this.#cursorName(source.name), background),
-    ])
-    try {
-      await runSource({
-        source,
-        cursor: await this.cursor(source.name),
-        cursorOf: (upstream) => this.cursor(upstream),
-        maxBatchEvents: this.#options.maxBatchEvents ?? DEFAULT_BATCH_EVENTS,
-        signal,
-        apply: (events) => this.apply(events, { source: source.name }),
-        onIssue: this.#onIssue,
-        delay: this.#delay,
-      })
-    } finally {
-      ended.abort()
-      await work
-    }
+    const besides = AbortSignal.any([signal, ended.signal])
+    await this.#background.beside(async () => {
+      const cursorName = this.#cursorName(source.name)
+      const listing = this.#background.keep(
+        (until) => this.#missed.work(source.name, cursorName, until),
+        besides,
+      )
+      try {
+        await runSource({
+          source,
+          cursor: await this.cursor(source.name),
+          cursorOf: (upstream) => this.cursor(upstream),
+          maxBatchEvents: this.#options.maxBatchEvents ?? DEFAULT_BATCH_EVENTS,
+          signal,
+          apply: (events) => this.apply(events, { source: source.name }),
+          onIssue: this.#onIssue,
+          delay: this.#delay,
+        })
+      } finally {
+        ended.abort()
+        await listing
+      }
+    })
   }
 
   backfill(
@@ -249,43 +276,10 @@ class DefaultIndexer extends Reader {
   async #backfill(options: BackfillOptions): Promise<{ synchronized: number; failed: number }> {
     if (this.#options.fetchRepo === undefined) throw new TypeError('backfill needs fetchRepo')
     const signal = this.#signal(options.signal)
-    await this.#queueRepos(options.repos, signal)
+    await queueRepos(this.#writer, this.#shard, options.repos, signal)
     const result = await this.#workRepos(signal, true, options.concurrency)
     signal.throwIfAborted()
     return result
-  }
-
-  /** Queues repos durably, in parts. */
-  async #queueRepos(repos: BackfillOptions['repos'], signal: AbortSignal): Promise<void> {
-    let part: { readonly did: string; readonly rev?: string }[] = []
-    const queue = async (): Promise<void> => {
-      const listed = new Map(part.map(({ did, rev }) => [did, rev]))
-      const dids = [...listed.keys()]
-      part = []
-      await this.#writer.transact(function* (tx, { now }) {
-        const actors = yield* ask(tx.actors(dids, true))
-        const queued = actors.flatMap((actor) => (actor === undefined ? [] : [actor]))
-        for (const actor of queued) {
-          if (actor.sync === REPO_FETCHING || (!actor.active && actor.status === 'deleted'))
-            continue
-          const rev = listed.get(actor.did)
-          const upToDate = rev !== undefined && actor.rev !== undefined && rev <= actor.rev
-          if (upToDate && actor.sync === REPO_SYNCHRONIZED) continue
-          actor.sync = REPO_QUEUED
-          actor.dueAt = now
-        }
-        yield* ask(tx.putActors(queued))
-      })
-    }
-    for await (const did of repos) {
-      signal.throwIfAborted()
-      const repo = typeof did === 'string' ? { did } : did
-      if (!isOfShard(repo.did, this.#shard)) continue
-      part.push(repo)
-      if (part.length >= QUEUE_PART) await queue()
-    }
-    if (part.length > 0) await queue()
-    this.#writer.announceWork()
   }
 
   reconcile(options: ReconcileOptions = {}): Promise<ReconcileResult> {
@@ -296,8 +290,10 @@ class DefaultIndexer extends Reader {
     const { fetchRepo, store, random = Math.random } = this.#options
     if (fetchRepo === undefined) throw new TypeError('reconcile needs fetchRepo')
     const repos =
-      options.repos ?? (await sampleRepos(store, options.sample ?? DEFAULT_SAMPLE, random))
-    return reconcileRepos({
+      options.repos === 'all'
+        ? indexedRepos(store)
+        : (options.repos ?? (await sampleRepos(store, options.sample ?? DEFAULT_SAMPLE, random)))
+    const result = await reconcileRepos({
       repos: ownRepos(repos, this.#shard),
       store,
       writer: this.#writer,
@@ -309,6 +305,8 @@ class DefaultIndexer extends Reader {
         this.#onSnapshot(outcome)
       },
     })
+    this.#options.onReconcile?.(result)
+    return result
   }
 
   async #workRepos(
@@ -337,6 +335,24 @@ class DefaultIndexer extends Reader {
     const { resolveHandle } = this.#options
     if (resolveHandle === undefined) return
     await resolveDueHandles({ writer: this.#writer, resolveHandle, signal, delay: this.#delay })
+  }
+
+  async #maintain(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#writer.startSweeping()
+      await timerDelay(MAINTENANCE_MS, signal).catch(() => undefined)
+    }
+  }
+
+  async #reconcileOnSchedule(signal: AbortSignal): Promise<void> {
+    const { reconcileEvery, fetchRepo } = this.#options
+    if (reconcileEvery === undefined || fetchRepo === undefined) return
+    const { intervalMs, ...options } = reconcileEvery
+    for (;;) {
+      await timerDelay(intervalMs, signal).catch(() => undefined)
+      if (signal.aborted) return
+      await this.#reconcile({ ...options, signal })
+    }
   }
 
   /** A shard that has no position yet starts where the one furthest behind of any other division is. */
@@ -374,91 +390,18 @@ class DefaultIndexer extends Reader {
     return this.#writer.settle()
   }
 
-  async deadLetters(
+  deadLetters(
     options: { readonly limit?: number; readonly after?: string } = {},
   ): Promise<readonly DeadLetter[]> {
-    const { limit = 100, after } = options
-    const rows = await this.#options.store.query(
-      `SELECT d.repo, a.did, n.name, d.rkey, d.reason, d.bytes, d.at FROM ix_dead d
-       JOIN ix_actor a ON a.id = d.repo JOIN ix_nsid n ON n.id = d.nsid
-       WHERE a.did || '/' || n.name || '/' || d.rkey > ? ORDER BY a.did || '/' || n.name || '/' || d.rkey LIMIT ?`,
-      [after === undefined ? '' : after.replace(/^at:\/\//, ''), limit],
-    )
-    return rows.map((row) => ({
-      uri: formatRecordUri(String(row['did']), String(row['name']), String(row['rkey'])),
-      reason: String(row['reason']),
-      // The column is a BLOB.
-      bytes: row['bytes'] as Uint8Array,
-      at: Number(row['at']),
-    }))
+    return listDeadLetters(this.#options.store, options)
   }
 
-  async retryDeadLetters(): Promise<{ readonly indexed: number; readonly failed: number }> {
-    const result = { indexed: 0, failed: 0 }
-    let after = { repo: 0, nsid: 0, rkey: '' }
-    for (;;) {
-      const rows = await this.#options.store.query(
-        `SELECT d.repo, d.nsid, n.name, d.rkey, d.cid, d.bytes FROM ix_dead d JOIN ix_nsid n ON n.id = d.nsid
-         WHERE (d.repo, d.nsid, d.rkey) > (?, ?, ?) ORDER BY d.repo, d.nsid, d.rkey LIMIT 500`,
-        [after.repo, after.nsid, after.rkey],
-      )
-      const last = rows.at(-1)
-      if (last === undefined) return result
-      after = { repo: Number(last['repo']), nsid: Number(last['nsid']), rkey: String(last['rkey']) }
-      const outcome = await this.#writer.transact(function* (tx, context) {
-        const actors = yield* ask(
-          tx.actorsById([...new Set(rows.map((row) => Number(row['repo'])))]),
-        )
-        const byId = new Map(actors.map((actor) => [actor.id, actor]))
-        const changes = []
-        for (const row of rows) {
-          const collection = context.schema.byNsid.get(String(row['name']))
-          const actor = byId.get(Number(row['repo']))
-          const rkey = String(row['rkey'])
-          if (collection === undefined || actor === undefined) continue
-          const dead = yield* ask(tx.deadKeys(actor.id, Number(row['nsid'])))
-          // A batch in between may have replaced or removed the record.
-          if (!dead.some((key) => key.rkey === rkey)) continue
-          const put = { cid: row['cid'] as Uint8Array, bytes: row['bytes'] as Uint8Array }
-          changes.push({ actor, collection, rkey, put })
-        }
-        const applied = yield* applyChanges(context, tx, changes)
-        return { ...applied, tried: changes.length }
-      })
-      result.failed += outcome.failures.length
-      result.indexed += outcome.tried - outcome.failures.length
-      this.#writer.announce(outcome.touched)
-    }
+  retryDeadLetters(): Promise<{ readonly indexed: number; readonly failed: number }> {
+    return retryDeadLetters(this.#options.store, this.#writer)
   }
 
-  async status(): Promise<IndexerStatus> {
-    const { store } = this.#options
-    const sources = await store.query(
-      'SELECT name, cursor, "updatedAt" FROM ix_source ORDER BY name',
-      [],
-    )
-    const repos = { live: 0, queued: 0, fetching: 0, synchronized: 0, failed: 0 }
-    const names = ['live', 'queued', 'fetching', 'synchronized'] as const
-    for (const row of await store.query(
-      'SELECT sync, attempts > 0 AS failed, count(*) AS n FROM ix_actor WHERE rev IS NOT NULL OR sync <> 0 GROUP BY sync, attempts > 0',
-      [],
-    )) {
-      const name = Number(row['failed']) === 1 ? 'failed' : (names[Number(row['sync'])] ?? 'live')
-      repos[name] += Number(row['n'])
-    }
-    const dead = await store.query('SELECT count(*) AS n FROM ix_dead', [])
-    return {
-      cursors: sources
-        .filter(({ name }) => !isMissedMark(String(name)))
-        .map((row) => ({
-          source: String(row['name']),
-          cursor: Number(row['cursor']),
-          updatedAt: Number(row['updatedAt']),
-        })),
-      repos,
-      deadLetters: Number(dead[0]?.['n'] ?? 0),
-      ...this.#totals,
-    }
+  status(): Promise<IndexerStatus> {
+    return readStatus(this.#options.store, this.#totals)
   }
 
   changed(options: { readonly signal?: AbortSignal } = {}): Promise<ReadonlySet<string>> {

@@ -103,25 +103,28 @@ export async function workRepos(
   const { writer, concurrency, signal, untilEmpty, delay } = options
   const result = { synchronized: 0, failed: 0 }
   const running = new Set<Promise<void>>()
-  while (!signal.aborted) {
-    const free = concurrency - running.size
-    const claimed = free > 0 ? await claim(writer, free) : []
-    for (const { did, attempts } of claimed) {
-      const work = fetchOne(options, did, attempts).then((done) => {
-        if (done) result.synchronized++
-        else result.failed++
-        running.delete(work)
-      })
-      running.add(work)
+  try {
+    while (!signal.aborted) {
+      const free = concurrency - running.size
+      const claimed = free > 0 ? await claim(writer, free) : []
+      for (const { did, attempts } of claimed) {
+        const work = fetchOne(options, did, attempts).then((done) => {
+          if (done) result.synchronized++
+          else result.failed++
+          running.delete(work)
+        })
+        running.add(work)
+      }
+      if (running.size > 0 && (claimed.length === 0 || running.size >= concurrency))
+        await Promise.race(running)
+      else if (claimed.length === 0) {
+        if (untilEmpty) break
+        await writer.awaitWork(delay, IDLE_POLL_MS, signal)
+      }
     }
-    if (running.size > 0 && (claimed.length === 0 || running.size >= concurrency))
-      await Promise.race(running)
-    else if (claimed.length === 0) {
-      if (untilEmpty) break
-      await writer.awaitWork(delay, IDLE_POLL_MS, signal)
-    }
+  } finally {
+    await Promise.all(running)
   }
-  await Promise.all(running)
   return result
 }
 
@@ -158,17 +161,16 @@ async function fetchOne(options: RepoWorkOptions, did: string, attempts: number)
     return true
   } catch (error) {
     if (!signal.aborted) onIssue({ kind: 'repo-failed', did, error, attempt: attempts + 1 })
-    const touched = await writer.transact((tx, engine) =>
-      abandonSnapshot(
-        engine,
-        tx,
-        did,
-        REPO_QUEUED,
-        signal.aborted
-          ? engine.now
-          : engine.now + backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS),
-      ),
-    )
+    const retryMs = backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS)
+    const released = writer.transact((tx, engine) => {
+      const dueAt = signal.aborted ? engine.now : engine.now + retryMs
+      return abandonSnapshot(engine, tx, did, REPO_QUEUED, dueAt)
+    })
+    // A database that refuses this too leaves the repo claimed until its lease runs out; then it is fetched again.
+    const touched = await released.catch((failure: unknown) => {
+      onIssue({ kind: 'store-failed', error: failure, attempt: 1 })
+      return new Set<string>()
+    })
     writer.announce(touched)
     return false
   }

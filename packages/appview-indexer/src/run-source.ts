@@ -73,6 +73,12 @@ async function isolate(
     return
   }
   if (event.type === 'position' || event.type === 'missed' || event.type === 'sync') throw error
+  if (event.type === 'labels') {
+    const { seq, upstream } = event
+    options.onIssue({ kind: 'event-failed', did: event.labels[0]?.src ?? '', seq, error })
+    await applyStubbornly(options, [{ type: 'position', seq, upstream }])
+    return
+  }
   const { seq, did } = event
   options.onIssue({ kind: 'event-failed', did, seq, error })
   const { upstream } = event

@@ -5,10 +5,12 @@ import type { IndexStore } from './stores/port.ts'
 import type { SqlValue } from './sql-value.ts'
 
 const PAGE = 5_000
+/** Keys that are texts. */
+const TEXT_KEYS: ReadonlySet<string> = new Set(['rkey', 'val', 'cid'])
 
 /**
  * Digest of everything indexed that is a function of the records: accounts that have any, with their rev and status, rows with columns
- * and standing, links, counters, notifications and dead letters; spelled out, never by local id. Times of arrival are left out.
+ * and standing, links, counters, notifications, labels and dead letters; spelled out, never by local id. Times of arrival are left out.
  *
  * Each item is hashed and the hashes are added up, so the order of reading does not matter and memory stays flat.
  */
@@ -86,7 +88,7 @@ async function hashDerived(store: IndexStore, names: TargetNames, add: Add): Pro
     partsOf: (row: SqlRow, texts: ReadonlyMap<number, string>) => unknown[],
   ): Promise<void> => {
     const list = keys.map((key) => `"${key}"`).join(', ')
-    let after: SqlValue[] = keys.map((key) => (key === 'rkey' ? '' : Number.MIN_SAFE_INTEGER))
+    let after: SqlValue[] = keys.map((key) => (TEXT_KEYS.has(key) ? '' : Number.MIN_SAFE_INTEGER))
     for (;;) {
       const rows = await store.query(
         `${sql} WHERE (${list}) > (${keys.map(() => '?').join(', ')}) ORDER BY ${list} LIMIT ?`,
@@ -142,6 +144,17 @@ async function hashDerived(store: IndexStore, names: TargetNames, add: Add): Pro
       row['rkey'],
       reasons.get(Number(row['reason'])),
       texts.get(Number(row['subject'])),
+    ],
+  )
+  await spell(
+    'label',
+    'SELECT target, src, val, cid, neg, cts, exp FROM ix_label',
+    ['target', 'src', 'val', 'cid'],
+    (row) => [Number(row['target']), Number(row['src']) * 2 + 1],
+    (row, texts) => [
+      texts.get(Number(row['target'])),
+      texts.get(Number(row['src']) * 2 + 1),
+      ...['val', 'cid', 'neg', 'cts', 'exp'].map((name) => row[name]),
     ],
   )
   await spell(

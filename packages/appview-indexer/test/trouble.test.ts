@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { openIndexer, StoreFailureError } from '../src/index.ts'
-import type { IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
+import type { EventSource, IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import type { IndexTransaction } from '../src/stores/transaction.ts'
 import { createFakeNetwork, fabricateRecord } from '../src/testing/index.ts'
@@ -83,6 +83,55 @@ it('loses nothing while the database refuses, says so, and goes on without a res
   expect(failures.length).toBeGreaterThan(10)
   expect(waits.length).toBe(failures.length)
   expect(Math.max(...waits)).toBeGreaterThan(Math.min(...waits))
+})
+
+it('keeps fetching, looking handles up and reconciling after the database was gone meanwhile', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob] = [network.account(), network.account()]
+  alice.create(NSID.POST, { text: 'missed' })
+  alice.create(NSID.POST, { text: 'seen' })
+  bob.create(NSID.POST, { text: 'x' })
+  let gone = false
+  let refused = 0
+  const issues: IndexIssue[] = []
+  const drift: unknown[] = []
+  await using index = await openIndexer({
+    store: unreliable(openSqliteIndexStore(join(folder, 'index.db')), () => {
+      if (gone) refused++
+      return gone ? 'before' : undefined
+    }),
+    collections: socialCollections(),
+    now: () => network.now(),
+    fetchRepo: network.fetchRepo,
+    resolveHandle: async (did) => (did === alice.did ? 'alice.test' : null),
+    reconcileEvery: { intervalMs: 1, sample: 2 },
+    onReconcile: (result) => drift.push(result),
+    delay: () => new Promise((resolve) => setTimeout(resolve, 1)),
+    onIssue: (issue) => issues.push(issue),
+  })
+  const stop = new AbortController()
+  const waiting: EventSource = {
+    name: 'relay',
+    async *events({ signal }) {
+      gone = true
+      // Every worker has met the refusing database before the first event comes.
+      while (refused < 20) await new Promise((resolve) => setImmediate(resolve))
+      gone = false
+      // A gap: only the fetch brings the first post.
+      yield network.events[1]!
+      yield network.events[2]!
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    },
+  }
+  const running = index.run(waiting, { signal: stop.signal })
+  const complete = async (): Promise<boolean> =>
+    (await index.select('post').count()) === 3 &&
+    (await index.actor('alice.test')) !== undefined &&
+    drift.length > 0
+  while (!(await complete())) await new Promise((resolve) => setImmediate(resolve))
+  stop.abort()
+  await running
+  expect(issues.filter(({ kind }) => kind === 'store-failed').length).toBeGreaterThan(0)
 })
 
 it('sets aside an event it fails on, fetches its repo instead, and goes on', async () => {

@@ -4,6 +4,8 @@ import type { CollectionSchema } from '../schema.ts'
 import type { IndexStore } from '../stores/port.ts'
 import { marks } from './identities.ts'
 import type { Identities } from './identities.ts'
+import { redactionSql } from './labels.ts'
+import type { AcceptedLabelers } from './labels.ts'
 import type { SqlValue } from '../sql-value.ts'
 import { decodeCursor, encodeCursor } from './keyset-cursor.ts'
 import type { Page, PageOptions } from './page.ts'
@@ -32,12 +34,15 @@ type Condition =
       readonly value: Scalar
     }
   | { readonly kind: 'search'; readonly words: string }
+  | { readonly kind: 'redacted'; readonly accepted: AcceptedLabelers }
 
 /** What a select reads from. */
 export interface SelectContext {
   readonly store: IndexStore
   readonly identities: Identities
   readonly changed: (signal?: AbortSignal) => Promise<ReadonlySet<string>>
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 interface Sql {
@@ -100,6 +105,10 @@ export class CompiledSelect {
     if (this.#collection.search.length === 0)
       throw new InvalidQueryError(`${this.#collection.name} declares no search`)
     return this.#and([{ kind: 'search', words }])
+  }
+
+  withoutRedacted(accepted: AcceptedLabelers): CompiledSelect {
+    return this.#and([{ kind: 'redacted', accepted }])
   }
 
   orderBy(column: string, direction: 'asc' | 'desc' = 'asc'): CompiledSelect {
@@ -253,6 +262,11 @@ export class CompiledSelect {
           parameters: [expression],
         }
       }
+      case 'redacted': {
+        const { identities, now } = this.#context
+        const sql = await redactionSql(identities, condition.accepted, this.#ownTarget(), now())
+        return sql ?? { where: '1 = 1', parameters: [] }
+      }
       case 'absent':
         return { where: `${quoted(condition.column)} IS NULL`, parameters: [] }
       case 'in': {
@@ -338,6 +352,15 @@ export class CompiledSelect {
       where: `(repo, rkey) IN (VALUES ${keys.map(() => '(?, ?)').join(', ')})`,
       parameters: keys.flat(),
     }
+  }
+
+  /** SQL of the row's own target id; edges have one only when something points to them. */
+  #ownTarget(): string {
+    const { edge, name, nsid } = this.#collection
+    return edge
+      ? `(SELECT u.id * 2 FROM ix_uri u JOIN ix_nsid n ON n.id = u.nsid
+          WHERE n.name = '${nsid}' AND u.repo = ${quoted(name)}.repo AND u.rkey = ${quoted(name)}.rkey)`
+      : 'id * 2'
   }
 
   #isTarget(name: string): boolean {

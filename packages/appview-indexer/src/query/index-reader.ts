@@ -1,5 +1,8 @@
 import type { ColumnsOf, Declarations, Row } from '../collection.ts'
+import type { LabelerPreference } from '@skywright/xrpc'
+
 import type { SqlValue } from '../sql-value.ts'
+import type { AcceptedLabelers, LabelSubject, SubjectLabels } from './labels.ts'
 import type { Page, PageOptions } from './page.ts'
 import type { Select } from './select.ts'
 
@@ -100,6 +103,20 @@ export interface IndexReader<D extends Declarations> {
   actor(didOrHandle: string): Promise<Actor | undefined>
   /** Accounts by DID. At most 1,000. */
   actors(dids: readonly string[]): Promise<ReadonlyMap<string, Actor>>
+  /**
+   * The labelers that a request's `atproto-accept-labelers` names and this index follows; without the header, `defaults`.
+   *
+   * @throws {InvalidLabelersError} when the header cannot be read: answer 400
+   */
+  acceptLabelers(
+    header: string | null | undefined,
+    defaults?: readonly LabelerPreference[],
+  ): Promise<AcceptedLabelers>
+  /** What accepted labelers say of records and accounts now. Every subject is in the answer. At most 1,000 subjects. */
+  labels(
+    subjects: readonly LabelSubject[],
+    accepted: AcceptedLabelers,
+  ): Promise<ReadonlyMap<string, SubjectLabels>>
   /** Own SQL over the tables described in the README; parameters are bound, never interpolated. */
   sql<T>(statement: string, parameters?: readonly SqlValue[]): Promise<readonly T[]>
 }

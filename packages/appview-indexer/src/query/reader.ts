@@ -1,3 +1,5 @@
+import type { LabelerPreference } from '@skywright/xrpc'
+
 import type { Row } from '../collection.ts'
 import { InvalidQueryError } from '../errors.ts'
 import type { CollectionSchema, Schema } from '../schema.ts'
@@ -9,6 +11,8 @@ import { Identities, marks } from './identities.ts'
 import type { Actor, Backlink, Notification } from './index-reader.ts'
 import type { SqlValue } from '../sql-value.ts'
 import { decodeCursor, encodeCursor } from './keyset-cursor.ts'
+import { acceptLabelers, readLabels } from './labels.ts'
+import type { AcceptedLabelers, LabelSubject, SubjectLabels } from './labels.ts'
 import type { Page, PageOptions } from './page.ts'
 import { readTimeline } from './timeline.ts'
 import type { TimelineRequest } from './timeline.ts'
@@ -30,11 +34,16 @@ export class Reader {
   readonly #identities: Identities
   readonly #context: SelectContext
 
-  constructor(store: IndexStore, schema: Schema, changed: SelectContext['changed']) {
+  constructor(
+    store: IndexStore,
+    schema: Schema,
+    changed: SelectContext['changed'],
+    now: () => number,
+  ) {
     this.#store = store
     this.#schema = schema
     this.#identities = new Identities(store)
-    this.#context = { store, identities: this.#identities, changed }
+    this.#context = { store, identities: this.#identities, changed, now }
   }
 
   select(from: string): CompiledSelect {
@@ -211,6 +220,21 @@ export class Reader {
     if (dids.length === 0) return new Map()
     const rows = await this.#store.query(`${ACTOR_SQL} AND did IN (${marks(dids.length)})`, dids)
     return new Map(rows.map(readActor).map((actor) => [actor.did, actor]))
+  }
+
+  acceptLabelers(
+    header: string | null | undefined,
+    defaults: readonly LabelerPreference[] = [],
+  ): Promise<AcceptedLabelers> {
+    return acceptLabelers(this.#store, header, defaults)
+  }
+
+  async labels(
+    subjects: readonly LabelSubject[],
+    accepted: AcceptedLabelers,
+  ): Promise<Map<string, SubjectLabels>> {
+    checkBulk(subjects)
+    return readLabels(this.#store, this.#identities, subjects, accepted, this.#context.now())
   }
 
   async sql<T>(statement: string, parameters: readonly SqlValue[] = []): Promise<readonly T[]> {

@@ -1,4 +1,5 @@
 import type { Columns, ColumnValues, Row } from '../collection.ts'
+import type { AcceptedLabelers } from './labels.ts'
 import type { Page, PageOptions } from './page.ts'
 
 /** Columns that `where` and `orderBy` accept. */
@@ -35,6 +36,8 @@ export interface Select<C extends Columns> {
   ): Select<C>
   /** Full-text: every word must occur; a trailing `*` matches prefixes, quotes match phrases. */
   search(words: string): Select<C>
+  /** Leaves out what a labeler that is asked to redact takes down, the record or its account. */
+  withoutRedacted(accepted: AcceptedLabelers): Select<C>
   /** @defaultValue `sortAt` descending. Ties are broken by account and record key. */
   orderBy(column: QueryColumn<C>, direction?: 'asc' | 'desc'): Select<C>
   page(options?: PageOptions): Promise<Page<Row<C>>>

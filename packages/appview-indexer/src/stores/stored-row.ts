@@ -1,5 +1,5 @@
 import type { CollectionSchema } from '../schema.ts'
-import type { ActorState, StoredRow, StoredValue } from './transaction.ts'
+import type { ActorState, LabelRow, StoredRow, StoredValue } from './transaction.ts'
 
 /** The values of a row in stored order. */
 export type StoredValues = readonly (string | number | Uint8Array | null)[]
@@ -59,5 +59,21 @@ export function decodeActor(row: Readonly<Record<string, unknown>>): ActorState 
     parked: Number(row['parked']),
     attempts: Number(row['attempts']),
     dueAt: Number(row['dueAt']),
+  }
+}
+
+/** A label as stored. */
+export function decodeLabelRow(row: Readonly<Record<string, unknown>>): LabelRow {
+  const { exp } = row
+  return {
+    target: Number(row['target']),
+    src: Number(row['src']),
+    val: String(row['val']),
+    cid: String(row['cid']),
+    neg: Number(row['neg']) === 1,
+    cts: Number(row['cts']),
+    exp: exp === null || exp === undefined ? undefined : Number(exp),
+    // The column is a BLOB.
+    bytes: row['bytes'] as Uint8Array,
   }
 }

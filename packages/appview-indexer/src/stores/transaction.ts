@@ -110,6 +110,27 @@ export interface DeadLetterRow {
   readonly at: number
 }
 
+/** Which statement of a labeler: the newest one is kept. */
+export interface LabelKey {
+  readonly target: number
+  /** Account id of the labeler. */
+  readonly src: number
+  readonly val: string
+  /** Empty when it is about every version. */
+  readonly cid: string
+}
+
+/** A label as stored. */
+export interface LabelRow extends LabelKey {
+  readonly neg: boolean
+  /** Unix milliseconds. */
+  readonly cts: number
+  /** When it ends, Unix milliseconds. */
+  readonly exp: number | undefined
+  /** The label with its signature, as DAG-CBOR. */
+  readonly bytes: Uint8Array
+}
+
 /** Everything one batch changes, deletes before puts. */
 export interface ChangeSet {
   readonly rowDeletes: {
@@ -232,4 +253,7 @@ export interface IndexTransaction {
   parked(repo: number): MaybePromise<readonly Uint8Array[]>
   unpark(repo: number): MaybePromise<void>
   setCursor(source: string, cursor: number, now: number): MaybePromise<void>
+  /** The stored labels of these statements. */
+  labels(keys: readonly LabelKey[]): MaybePromise<readonly (LabelRow | undefined)[]>
+  putLabels(labels: readonly LabelRow[]): MaybePromise<void>
 }

@@ -5,6 +5,7 @@ import type { CollectionDeclaration } from '../collection.ts'
 import { did, integer, text, uri } from '../column.ts'
 import type { Column } from '../column.ts'
 import { ask } from '../engine/steps.ts'
+import type { IndexLabel } from '../event.ts'
 import type { Indexer } from '../indexer.ts'
 import { openIndexer } from '../open-indexer.ts'
 import { compileSchema } from '../schema.ts'
@@ -265,6 +266,46 @@ const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<voi
       }
       await using index = await openOn(database, network)
       assert.equal(await index.cursor('relay'), 5)
+    },
+  ],
+  [
+    'keeps the newest label of each statement, and its text',
+    async (database) => {
+      const network = play()
+      const [{ did: author } = network.account()] = network.accounts
+      const uri = `at://${author}/${NOTE}/root`
+      const label = (val: string, cts: string, more = {}): IndexLabel => ({
+        ...{ ver: 1, src: 'did:plc:labeler', uri, val, cts, sig: new Uint8Array(64) },
+        ...more,
+      })
+      await using index = await openOn(database, network)
+      await index.run(network.source())
+      const [early, late] = ['2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'] as const
+      const batches = [
+        [label('a', late), label('b', early), label('b', late, { neg: true })],
+        [label('a', early, { neg: true }), label('b', early), label('c', early, { cid: 'x' })],
+        [
+          label('d', early, { exp: '2025-06-01T00:00:00Z' }),
+          label("%_'", early),
+          label('!takedown', early),
+        ],
+      ]
+      for (const [at, labels] of batches.entries())
+        await index.apply([{ type: 'labels', seq: at + 1, labels }], {
+          source: 'labels:did:plc:labeler',
+        })
+      const accepted = await index.acceptLabelers('did:plc:labeler;redact')
+      assert.equal(accepted.header, 'did:plc:labeler;redact')
+      const found = (await index.labels([{ uri, cid: 'y' }, author], accepted)).get(uri)
+      assert.deepEqual(
+        found?.labels.map(({ val }) => val),
+        ['!takedown', "%_'", 'a'],
+      )
+      assert.equal(found?.redacted, true)
+      const all = await index.select('note').count()
+      assert.equal(await index.select('note').withoutRedacted(accepted).count(), all - 1)
+      const stars = index.select('star').withoutRedacted(accepted)
+      assert.equal((await stars.page()).rows.length, await index.select('star').count())
     },
   ],
   [

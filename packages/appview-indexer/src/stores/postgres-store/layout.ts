@@ -6,7 +6,7 @@ import { quote, searchTable, setAsideTable, uniqueByLink, uniqueColumns } from '
 import { bind } from './bind.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
-const LAYOUT_VERSION = '1'
+const LAYOUT_VERSION = '2'
 /** Text columns in one index: an entry may take 2,700 bytes, an indexed text 1,000. */
 const MAX_TEXTS_IN_INDEX = 2
 
@@ -62,6 +62,10 @@ CREATE TABLE IF NOT EXISTS ix_gate_due (
 );
 CREATE TABLE IF NOT EXISTS ix_parked (id ${ID}, repo BIGINT NOT NULL, event BYTEA NOT NULL);
 CREATE INDEX IF NOT EXISTS ix_parked_repo ON ix_parked (repo, id);
+CREATE TABLE IF NOT EXISTS ix_label (
+  target BIGINT NOT NULL, src BIGINT NOT NULL, val ${TEXT} NOT NULL, cid ${TEXT} NOT NULL, neg INTEGER NOT NULL,
+  cts BIGINT NOT NULL, exp BIGINT, bytes BYTEA NOT NULL, PRIMARY KEY (target, src, val, cid)
+);
 CREATE TABLE IF NOT EXISTS ix_source (name ${TEXT} PRIMARY KEY, cursor BIGINT NOT NULL, "updatedAt" BIGINT NOT NULL);
 `
 

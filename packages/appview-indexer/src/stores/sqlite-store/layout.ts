@@ -5,7 +5,7 @@ import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
 import { quote, searchTable, setAsideTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
-const LAYOUT_VERSION = 1
+const LAYOUT_VERSION = 2
 
 const BASE_TABLES = `
 CREATE TABLE IF NOT EXISTS ix_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -64,6 +64,10 @@ CREATE TABLE IF NOT EXISTS ix_gate_due (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_parked (id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, event BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS ix_parked_repo ON ix_parked (repo, id);
+CREATE TABLE IF NOT EXISTS ix_label (
+  target INTEGER NOT NULL, src INTEGER NOT NULL, val TEXT NOT NULL, cid TEXT NOT NULL, neg INTEGER NOT NULL,
+  cts INTEGER NOT NULL, exp INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (target, src, val, cid)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_source (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, updatedAt INTEGER NOT NULL) WITHOUT ROWID;
 `
 

@@ -7,6 +7,8 @@ import type {
   ChangeSet,
   GatedKey,
   IndexTransaction,
+  LabelKey,
+  LabelRow,
   NameKind,
   RowKey,
   SetAsideRow,
@@ -14,7 +16,7 @@ import type {
   StoredRow,
   StoredValue,
 } from '../transaction.ts'
-import { decodeActor, newActor } from '../stored-row.ts'
+import { decodeActor, decodeLabelRow, newActor } from '../stored-row.ts'
 import { quote, setAsideTable } from '../table-names.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
@@ -234,6 +236,18 @@ export class SqliteTransaction implements IndexTransaction {
     this.#statements.setCursor.run(source, cursor, now)
   }
 
+  labels(keys: readonly LabelKey[]): (LabelRow | undefined)[] {
+    return keys.map(({ target, src, val, cid }) => {
+      const row = this.#statements.label.get(target, src, val, cid)
+      return row === undefined ? undefined : decodeLabelRow(row)
+    })
+  }
+
+  putLabels(labels: readonly LabelRow[]): void {
+    for (const { target, src, val, cid, neg, cts, exp, bytes } of labels)
+      this.#statements.putLabel.run(target, src, val, cid, Number(neg), cts, exp ?? null, bytes)
+  }
+
   takeDueGates(limit: number): GatedKey[] {
     const rows = this.#statements.dueGates.all(limit)
     return rows.map((row) => {
@@ -341,4 +355,6 @@ const STATEMENTS = {
   parked: 'SELECT event FROM ix_parked WHERE repo = ? ORDER BY id',
   unpark: 'DELETE FROM ix_parked WHERE repo = ?',
   setCursor: 'INSERT OR REPLACE INTO ix_source VALUES (?, ?, ?)',
+  label: 'SELECT * FROM ix_label WHERE target = ? AND src = ? AND val = ? AND cid = ?',
+  putLabel: 'INSERT OR REPLACE INTO ix_label VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
 } as const

@@ -1,0 +1,75 @@
+import { applyChanges } from './engine/apply-changes.ts'
+import type { RecordChange } from './engine/record-change.ts'
+import { ask } from './engine/steps.ts'
+import type { DeadLetter } from './indexer.ts'
+import type { SerialWriter } from './serial-writer.ts'
+import type { IndexStore } from './stores/port.ts'
+import { formatRecordUri } from './target.ts'
+
+/** Dead letters tried again in one transaction. */
+const RETRY_PART = 500
+const DEFAULT_LIMIT = 100
+
+/** Failed records in the order of their at-uris, from `after` on. */
+export async function listDeadLetters(
+  store: IndexStore,
+  options: { readonly limit?: number; readonly after?: string },
+): Promise<readonly DeadLetter[]> {
+  const { limit = DEFAULT_LIMIT, after = '' } = options
+  const rows = await store.query(
+    `SELECT d.repo, a.did, n.name, d.rkey, d.reason, d.bytes, d.at FROM ix_dead d
+     JOIN ix_actor a ON a.id = d.repo JOIN ix_nsid n ON n.id = d.nsid
+     WHERE a.did || '/' || n.name || '/' || d.rkey > ? ORDER BY a.did || '/' || n.name || '/' || d.rkey LIMIT ?`,
+    [after.replace(/^at:\/\//, ''), limit],
+  )
+  return rows.map((row) => ({
+    uri: formatRecordUri(String(row['did']), String(row['name']), String(row['rkey'])),
+    reason: String(row['reason']),
+    // The column is a BLOB.
+    bytes: row['bytes'] as Uint8Array,
+    at: Number(row['at']),
+  }))
+}
+
+/** Tries every dead letter again, of one collection or of all, in bounded transactions. */
+export async function retryDeadLetters(
+  store: IndexStore,
+  writer: SerialWriter,
+  nsid?: string,
+): Promise<{ readonly indexed: number; readonly failed: number }> {
+  const result = { indexed: 0, failed: 0 }
+  let after = { repo: 0, nsid: 0, rkey: '' }
+  for (;;) {
+    const rows = await store.query(
+      `SELECT d.repo, d.nsid, n.name, d.rkey, d.cid, d.bytes FROM ix_dead d JOIN ix_nsid n ON n.id = d.nsid
+       WHERE (d.repo, d.nsid, d.rkey) > (?, ?, ?)${nsid === undefined ? '' : ' AND n.name = ?'}
+       ORDER BY d.repo, d.nsid, d.rkey LIMIT ${RETRY_PART}`,
+      [after.repo, after.nsid, after.rkey, ...(nsid === undefined ? [] : [nsid])],
+    )
+    const last = rows.at(-1)
+    if (last === undefined) return result
+    after = { repo: Number(last['repo']), nsid: Number(last['nsid']), rkey: String(last['rkey']) }
+    const outcome = await writer.transact(function* (tx, context) {
+      const repos = [...new Set(rows.map((row) => Number(row['repo'])))]
+      const actors = new Map((yield* ask(tx.actorsById(repos))).map((actor) => [actor.id, actor]))
+      const changes: RecordChange[] = []
+      for (const row of rows) {
+        const collection = context.schema.byNsid.get(String(row['name']))
+        const actor = actors.get(Number(row['repo']))
+        const rkey = String(row['rkey'])
+        if (collection === undefined || actor === undefined) continue
+        const dead = yield* ask(tx.deadKeys(actor.id, Number(row['nsid'])))
+        // A batch in between may have replaced or removed the record.
+        if (!dead.some((key) => key.rkey === rkey)) continue
+        // BLOB columns.
+        const put = { cid: row['cid'] as Uint8Array, bytes: row['bytes'] as Uint8Array }
+        changes.push({ actor, collection, rkey, put })
+      }
+      const applied = yield* applyChanges(context, tx, changes)
+      return { ...applied, tried: changes.length }
+    })
+    result.failed += outcome.failures.length
+    result.indexed += outcome.tried - outcome.failures.length
+    writer.announce(outcome.touched)
+  }
+}
