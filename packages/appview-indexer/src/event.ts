@@ -18,6 +18,8 @@ export interface IndexCommitEvent {
   readonly since?: string | null
   /** Known not to follow what came before although `since` may fit: it is applied and the repo is fetched. */
   readonly gap?: boolean
+  /** Some operations of the commit; others of the same rev come as events of their own (Jetstream). */
+  readonly partial?: boolean
   readonly ops: readonly IndexOp[]
 }
 

@@ -66,8 +66,11 @@ export type {
   SnapshotRecord,
   SourcedEvent,
 } from './event.ts'
-export { firehoseSource, indexEvent } from './sources/firehose-source.ts'
+export { firehoseSource } from './sources/firehose-source.ts'
 export type { FirehoseSourceOptions } from './sources/firehose-source.ts'
+export { indexEvent } from './sources/index-event.ts'
+export { jetstreamSource } from './sources/jetstream-source.ts'
+export type { JetstreamSourceOptions } from './sources/jetstream-source.ts'
 export { labelSource } from './sources/label-source.ts'
 export type { LabelSourceOptions } from './sources/label-source.ts'
 export { listRepos } from './sources/list-repos.ts'

@@ -136,7 +136,9 @@ class EventBatch {
   }
 
   *#commit(actor: ActorState, event: IndexCommitEvent): Steps<void> {
-    if (actor.rev !== undefined && event.rev <= actor.rev) {
+    // Operations of one rev that come one by one: repeating one changes nothing.
+    const isNew = event.partial === true ? isAtLeast : isAfter
+    if (actor.rev !== undefined && !isNew(event.rev, actor.rev)) {
       this.stale++
       return
     }
@@ -252,6 +254,9 @@ class EventBatch {
     return true
   }
 }
+
+const isAfter = (rev: string, before: string): boolean => rev > before
+const isAtLeast = (rev: string, before: string): boolean => rev >= before
 
 /** Whether nothing keeps an account's events from being applied. */
 export function isIdle(actor: ActorState): boolean {

@@ -17,7 +17,9 @@ export function encodeParked(event: IndexCommitEvent | IndexSyncEvent): Uint8Arr
     ...(record === undefined ? {} : { record }),
   }))
   const since = event.since === undefined ? {} : { since: event.since }
-  return encodeCbor({ type, seq, did, rev, ops, ...since })
+  const gap = event.gap === true ? { gap: true } : {}
+  const partial = event.partial === true ? { partial: true } : {}
+  return encodeCbor({ type, seq, did, rev, ops, ...since, ...gap, ...partial })
 }
 
 /** The event again. Only bytes of {@link encodeParked} come here. */

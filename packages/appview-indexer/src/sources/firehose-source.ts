@@ -5,11 +5,12 @@ import {
   FutureCursorError,
   subscribeRepos,
 } from '@skywright/firehose'
-import type { CursorStore, FirehoseIssue, OpenStream, StreamEvent } from '@skywright/firehose'
+import type { CursorStore, FirehoseIssue, OpenStream } from '@skywright/firehose'
 import type { IdentityResolver } from '@skywright/identity'
 
 import { EventQueue } from '../event-queue.ts'
-import type { EventSource, IndexEvent, SourcedEvent } from '../event.ts'
+import type { EventSource, SourcedEvent } from '../event.ts'
+import { indexEvent, repairEvent } from './index-event.ts'
 
 /** Options of {@link firehoseSource}. */
 export interface FirehoseSourceOptions {
@@ -36,6 +37,12 @@ export interface FirehoseSourceOptions {
 const QUEUED_EVENTS = 1_000
 /** A stream in which nothing happens for so long is taken as open. */
 const QUIET_MS = 2_000
+/** Rejections that say nothing about the event, which may have been right: its repo is fetched instead. */
+const TRANSIENT_REJECTIONS: ReadonlySet<string> = new Set([
+  'unresolvable-identity',
+  'no-signing-key',
+  'internal',
+])
 /** How often the position below which everything was delivered is asked for. */
 const CURSOR_INTERVAL_MS = 100
 
@@ -87,6 +94,10 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
       const report = (issue: FirehoseIssue): void => {
         onIssue(issue)
         if (issue.kind === 'outdated-cursor') missed('OutdatedCursor')
+        if (issue.kind === 'rejected' && TRANSIENT_REJECTIONS.has(issue.reason)) {
+          const { did, seq, source: upstream } = issue
+          void queue.push({ ...repairEvent(did, seq, now(), settled.get(upstream)), upstream })
+        }
         // One unreadable frame names where it was; the chain of its account tells the rest.
         if (issue.kind === 'gap' && issue.from === undefined) missed('Gap')
       }
@@ -160,45 +171,5 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
         await reading
       }
     },
-  }
-}
-
-/**
- * What the indexer needs of an event of `@skywright/firehose`. The handle of an `#identity` is a hint and is left out:
- * the indexer has it looked up. A commit on an unexpected tree is applied and its repo fetched.
- */
-export function indexEvent(event: StreamEvent): IndexEvent {
-  const { seq, did } = event
-  switch (event.type) {
-    case 'commit':
-      return {
-        type: 'commit',
-        seq,
-        did,
-        rev: event.rev,
-        ...(event.since === undefined ? {} : { since: event.since }),
-        ...(event.discontinuity === undefined || event.discontinuity === 'unknown-repo'
-          ? {}
-          : { gap: true }),
-        ops: event.ops.map(({ action, collection, rkey, cid, record }) => ({
-          action,
-          collection,
-          rkey,
-          ...(cid === null ? {} : { cid: cid.bytes }),
-          ...(record === undefined ? {} : { record }),
-        })),
-      }
-    case 'sync':
-      return { type: 'sync', seq, did, rev: event.rev }
-    case 'identity':
-      return { type: 'identity', seq, did }
-    case 'account':
-      return {
-        type: 'account',
-        seq,
-        did,
-        active: event.active,
-        ...(event.status === undefined ? {} : { status: event.status }),
-      }
   }
 }
