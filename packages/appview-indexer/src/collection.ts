@@ -93,6 +93,20 @@ export interface DeriveDeclaration<C extends Columns> {
   readonly reset: (sql: TransactionSql) => void
 }
 
+/**
+ * How much of a collection is kept; the rest is not indexed, and what grows out of it goes with all it counted for.
+ * Widening it brings back what the repos still have with the next fetch of each, e.g. by `reconcile({ repos: 'all' })`.
+ */
+export interface RetainDeclaration {
+  /** Rows whose `sortAt` is older than this many days go, within minutes. */
+  readonly days?: number
+  /**
+   * Of each account only this many records, those with the highest record keys: the newest, where keys are TIDs. When one
+   * of them is deleted the repo is fetched for the next older one. At most 10,000.
+   */
+  readonly perRepo?: number
+}
+
 /** A column of a composite index; `-` in front means descending. */
 export type IndexColumn<C extends Columns> =
   `${'' | '-'}${(keyof C & string) | 'did' | 'rkey' | 'sortAt' | 'indexedAt'}`
@@ -138,6 +152,8 @@ export interface CollectionOptions<C extends Columns> {
   readonly derive?: DeriveDeclaration<C>
   /** Which rows count, by what other records say; decided again whenever one of them arrives, changes or goes. */
   readonly gate?: GateDeclaration<C>
+  /** How much is kept. @defaultValue everything */
+  readonly retain?: RetainDeclaration
   /** `text` columns to search in, full-text. Layout `document` only. On SQLite this needs Node ≥ 22.16. */
   readonly search?: readonly (keyof C & string)[]
   /** Composite indexes for the queries you make, e.g. `['did', '-sortAt']`. */
@@ -178,6 +194,7 @@ export interface AnyCollection {
     readonly removed: (row: never, sql: TransactionSql) => void
     readonly reset: (sql: TransactionSql) => void
   }
+  readonly retain?: RetainDeclaration
   readonly search?: readonly string[]
   readonly indexes?: readonly (readonly string[])[]
 }

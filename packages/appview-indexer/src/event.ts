@@ -137,11 +137,24 @@ export interface RepoSnapshot {
 
 /** What fetching a repo may find. `status` answers hide or purge the account instead of retrying for ever. */
 export type RepoFetchResult =
-  | { readonly kind: 'snapshot'; readonly snapshot: RepoSnapshot }
-  | { readonly kind: 'status'; readonly active: boolean; readonly status: string }
+  | {
+      readonly kind: 'snapshot'
+      readonly snapshot: RepoSnapshot
+      /** Where it came from, for figures by host. */
+      readonly host?: string
+    }
+  | {
+      readonly kind: 'status'
+      readonly active: boolean
+      readonly status: string
+      readonly host?: string
+    }
 
-/** Fetches and verifies one repo. Throwing means "try again later". */
+/**
+ * Fetches and verifies one repo. Throwing means "try again later"; `attempt` counts from 1, and what is cached of the
+ * account's identity should not be believed again from the second on.
+ */
 export type RepoFetcher = (
   did: string,
-  options: { readonly signal: AbortSignal },
+  options: { readonly signal: AbortSignal; readonly attempt?: number },
 ) => Promise<RepoFetchResult>

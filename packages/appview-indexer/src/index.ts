@@ -32,6 +32,7 @@ export type {
   NotificationInput,
   Row,
   RowBase,
+  RetainDeclaration,
   RowInput,
   TransactionSql,
 } from './collection.ts'
@@ -89,6 +90,7 @@ export type {
   IndexIssue,
   ReconcileOptions,
   ReconcileResult,
+  RepoReport,
 } from './indexer.ts'
 export type {
   Actor,

@@ -55,6 +55,8 @@ export interface IndexerOptions<D extends Declarations> {
    * milliseconds. Needs `fetchRepo`. @defaultValue never
    */
   readonly reconcileEvery?: { readonly intervalMs: number; readonly sample?: number }
+  /** Told after each fetched repo: for metrics, by host. Must not throw. */
+  readonly onRepo?: (report: RepoReport) => void
   /** Told after each reconcile, scheduled or not: for metrics. Must not throw. */
   readonly onReconcile?: (result: ReconcileResult) => void
   /** Told after each committed batch of events: for metrics. Must not throw. */
@@ -76,7 +78,21 @@ export interface BatchReport {
   /** Statements of labelers that are new or changed. */
   readonly labels: number
   readonly deadLetters: number
+  /** From the moment each new commit names as its own (its rev) to committed here, in milliseconds; clocks differ. */
+  readonly commitAgesMs: readonly number[]
   /** From handing in to committed, waiting for other transactions included, in milliseconds. */
+  readonly durationMs: number
+}
+
+/** One repo that was fetched, or not. */
+export interface RepoReport {
+  readonly did: string
+  /** Where it was fetched from, where the fetcher says. */
+  readonly host: string | undefined
+  /** `inactive`: the host says that the account is taken down, deactivated or deleted. */
+  readonly outcome: 'synchronized' | 'inactive' | 'failed'
+  /** Records that were put or deleted. */
+  readonly records: number
   readonly durationMs: number
 }
 

@@ -1,3 +1,5 @@
+import { isTid } from '@skywright/repo'
+
 import { auditCounters } from './audit.ts'
 import { Background } from './background.ts'
 import { timerDelay } from './backoff.ts'
@@ -31,6 +33,7 @@ import { reconcileRepos, sampleRepos } from './reconcile.ts'
 import { applyRepoSnapshot, workRepos } from './repo-worker.ts'
 import type { SnapshotOutcome } from './repo-worker.ts'
 import { resolveDueHandles } from './resolve-handles.ts'
+import { revMillis } from './rev.ts'
 import { runSource } from './run-source.ts'
 import { compileSchema } from './schema.ts'
 import type { Schema } from './schema.ts'
@@ -193,6 +196,7 @@ class DefaultIndexer extends Reader {
     this.#totals.events += indexed.length
     this.#totals.records += outcome.records
     this.#options.onBatch?.({
+      commitAgesMs: commitAges(indexed, this.#now()),
       source,
       cursor: seq,
       events: indexed.length,
@@ -326,6 +330,7 @@ class DefaultIndexer extends Reader {
       onSnapshot: (outcome) => {
         this.#onSnapshot(outcome)
       },
+      onRepo: this.#options.onRepo,
       untilEmpty,
       delay: this.#delay,
     })
@@ -438,6 +443,12 @@ class DefaultIndexer extends Reader {
     for (const { did, collection, rkey, reason } of failures)
       this.#onIssue({ kind: 'dead-letter', did, collection, rkey, reason })
   }
+}
+
+function commitAges(events: readonly IndexEvent[], now: number): number[] {
+  return events.flatMap((event) =>
+    event.type === 'commit' && isTid(event.rev) ? [now - revMillis(event.rev)] : [],
+  )
 }
 
 async function* ownRepos(

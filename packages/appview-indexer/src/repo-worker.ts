@@ -12,7 +12,7 @@ import type { EngineContext } from './engine/apply-events.ts'
 import type { RecordFailure } from './engine/apply-changes.ts'
 import { ask } from './engine/steps.ts'
 import type { RepoFetcher, RepoSnapshot, SnapshotRecord } from './event.ts'
-import type { IndexIssue } from './indexer.ts'
+import type { IndexIssue, RepoReport } from './indexer.ts'
 import type { SerialWriter } from './serial-writer.ts'
 import { REPO_FETCHING, REPO_LIVE, REPO_QUEUED } from './stores/transaction.ts'
 
@@ -88,6 +88,7 @@ export interface RepoWorkOptions {
   readonly signal: AbortSignal
   readonly onIssue: (issue: IndexIssue) => void
   readonly onSnapshot: (outcome: SnapshotOutcome) => void
+  readonly onRepo: ((report: RepoReport) => void) | undefined
   /** Stop when nothing is due; otherwise wait for more. */
   readonly untilEmpty: boolean
   readonly delay: Delay
@@ -144,12 +145,20 @@ function claim(
 }
 
 async function fetchOne(options: RepoWorkOptions, did: string, attempts: number): Promise<boolean> {
-  const { writer, context, fetchRepo, signal, onIssue } = options
+  const { writer, context, fetchRepo, signal, onIssue, onRepo } = options
+  const startedAt = performance.now()
+  let host: string | undefined
+  const report = (outcome: RepoReport['outcome'], records: number): void => {
+    onRepo?.({ did, host, outcome, records, durationMs: performance.now() - startedAt })
+  }
   try {
-    const found = await fetchRepo(did, { signal })
+    const found = await fetchRepo(did, { signal, attempt: attempts + 1 })
+    host = found.host
     if (found.kind === 'snapshot') {
       if (found.snapshot.did !== did) throw new TypeError('fetched another repo than asked for')
-      options.onSnapshot(await applyRepoSnapshot(writer, context().schema, found.snapshot))
+      const snapshot = await applyRepoSnapshot(writer, context().schema, found.snapshot)
+      options.onSnapshot(snapshot)
+      report('synchronized', snapshot.records)
       return true
     }
     const { active, status } = found
@@ -158,9 +167,13 @@ async function fetchOne(options: RepoWorkOptions, did: string, attempts: number)
       yield* applyEvents(engine, tx, [{ type: 'account', seq: 0, did, active, status }])
     })
     writer.startSweeping()
+    report('inactive', 0)
     return true
   } catch (error) {
-    if (!signal.aborted) onIssue({ kind: 'repo-failed', did, error, attempt: attempts + 1 })
+    if (!signal.aborted) {
+      onIssue({ kind: 'repo-failed', did, error, attempt: attempts + 1 })
+      report('failed', 0)
+    }
     const retryMs = backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS)
     const released = writer.transact((tx, engine) => {
       const dueAt = signal.aborted ? engine.now : engine.now + retryMs

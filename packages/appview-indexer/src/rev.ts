@@ -11,7 +11,7 @@ export function isPlausibleRev(rev: string, now: number): boolean {
 }
 
 /** Unix milliseconds a TID says it was made at. */
-function revMillis(rev: string): number {
+export function revMillis(rev: string): number {
   let micros = 0
   for (let at = 0; at < 11; at++) micros = micros * 32 + ALPHABET.indexOf(rev.charAt(at))
   return micros / 1000

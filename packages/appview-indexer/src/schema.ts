@@ -12,6 +12,10 @@ import { isNsid } from './target.ts'
 
 /** Most columns one collection may declare. */
 export const MAX_COLUMNS = 64
+/** Largest `retain.perRepo`: the keys of an account are read with every new record of it. */
+export const MAX_PER_REPO = 10_000
+const MAX_RETAIN_DAYS = 36_500
+const DAY_MS = 86_400_000
 
 const NAME = /^[a-z][A-Za-z0-9]{0,39}$/
 const RESERVED_TABLES = /^(?:ix|sqlite|pg)/i
@@ -94,6 +98,10 @@ export interface CollectionSchema {
   /** Indexes into `columns`. */
   readonly search: readonly number[]
   readonly indexes: readonly (readonly string[])[]
+  /** How old rows may get, in milliseconds. */
+  readonly maxAgeMs: number | undefined
+  /** How many rows of one account are kept. */
+  readonly perRepo: number | undefined
   /** Whether a pure function needs the row spelled out (DIDs and URIs as text). */
   readonly needsRow: boolean
   /** Text that changes when stored rows would have to change. */
@@ -108,6 +116,8 @@ export interface Schema {
   /** All counter names, sorted. */
   readonly counters: readonly string[]
   readonly hasGates: boolean
+  /** Whether a collection keeps a limited number of records an account. */
+  readonly hasLimits: boolean
 }
 
 /** Compiles and checks declarations. @throws {InvalidDeclarationError} naming the collection and the mistake */
@@ -141,7 +151,8 @@ export function compileSchema(declarations: Readonly<Record<string, AnyCollectio
     }
   }
   const hasGates = collections.some(({ gate }) => gate !== undefined)
-  return { collections, byNsid, byName, counters: [...counters].toSorted(), hasGates }
+  const hasLimits = collections.some(({ perRepo }) => perRepo !== undefined)
+  return { collections, byNsid, byName, counters: [...counters].toSorted(), hasGates, hasLimits }
 }
 
 function compileCollection(
@@ -248,12 +259,27 @@ function compileCollection(
     derive: declaration.derive as CollectionSchema['derive'],
     search,
     indexes: declaration.indexes ?? [],
+    ...compileRetain(declaration.retain, fail),
     needsRow:
       notify !== undefined ||
       declaration.derive !== undefined ||
       counters.some((counter) => counter.where !== undefined),
     fingerprint: fingerprintOf(declaration, edge, columns, feedsGates),
   }
+}
+
+function compileRetain(
+  retain: AnyCollection['retain'],
+  fail: (reason: string) => never,
+): Pick<CollectionSchema, 'maxAgeMs' | 'perRepo'> {
+  const { days, perRepo } = retain ?? {}
+  if (days !== undefined && !(days > 0 && days <= MAX_RETAIN_DAYS))
+    fail(`retain.days must be above 0 and at most ${MAX_RETAIN_DAYS}`)
+  if (perRepo !== undefined && !(Number.isInteger(perRepo) && perRepo > 0))
+    fail('retain.perRepo must be a positive integer')
+  if (perRepo !== undefined && perRepo > MAX_PER_REPO)
+    fail(`retain.perRepo must be at most ${MAX_PER_REPO}`)
+  return { maxAgeMs: days === undefined ? undefined : days * DAY_MS, perRepo }
 }
 
 function includesPath(links: boolean | readonly string[], name: string | undefined): boolean {

@@ -2,7 +2,7 @@ import { draftRecord } from '../draft.ts'
 import type { Draft } from '../draft.ts'
 import type { CollectionSchema, Schema } from '../schema.ts'
 import { STATE_GATED, STATE_HIDDEN } from '../stores/transaction.ts'
-import type { ChangeSet, IndexTransaction, StoredRow } from '../stores/transaction.ts'
+import type { ActorState, ChangeSet, IndexTransaction, StoredRow } from '../stores/transaction.ts'
 import { storableText } from '../storable-text.ts'
 import { formatRecordUri } from '../target.ts'
 import { addEffects, createChangeSet, recordDependency, removeEffects } from './change-set.ts'
@@ -12,6 +12,7 @@ import { Names } from './names.ts'
 import type { PendingRow } from './pending-row.ts'
 import { equalBytes, storedCid } from './record-change.ts'
 import type { RecordChange } from './record-change.ts'
+import { isExpired, keepWithinLimits } from './retain.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
 import { resolveUnique } from './unique.ts'
@@ -34,6 +35,16 @@ export interface ApplyOutcome {
   readonly touched: ReadonlySet<string>
   /** Gates are waiting to be asked again: more than one transaction should hold. */
   readonly gatesDue: boolean
+  /** Accounts that have fewer records than are kept, while their repo may have more. */
+  readonly shortened: readonly ActorState[]
+}
+
+const NOTHING: ApplyOutcome = {
+  records: 0,
+  failures: [],
+  touched: new Set(),
+  gatesDue: false,
+  shortened: [],
 }
 
 /** What applying changes needs to know. */
@@ -55,7 +66,7 @@ export function* applyChanges(
   options: { readonly fresh?: boolean } = {},
 ): Steps<ApplyOutcome> {
   const { schema, now } = context
-  if (changes.length === 0) return { records: 0, failures: [], touched: new Set(), gatesDue: false }
+  if (changes.length === 0) return NOTHING
   const failures: RecordFailure[] = []
   const touched = new Set<string>()
   const changeSet = createChangeSet()
@@ -89,20 +100,17 @@ export function* applyChanges(
     let failure: string | undefined
     if (put !== undefined) {
       try {
-        draft = draftRecord(collection, rkey, put.bytes)
-        effects = deriveEffects(collection, actor.did, rkey, draft.values, draft)
-        names.wantEffects(collection, effects)
-        wantValues(names, collection, draft)
-        if (!collection.edge) names.wantTarget(formatRecordUri(actor.did, collection.nsid, rkey))
+        const made = draftRecord(collection, rkey, put.bytes)
+        if (!isExpired(collection, made.claimedAt, now)) {
+          effects = deriveEffects(collection, actor.did, rkey, made.values, made)
+          draft = made
+        }
       } catch (error) {
-        draft = undefined
-        effects = undefined
         failure = storableText(error instanceof Error ? error.message : String(error))
-        failures.push({ did: actor.did, collection: collection.nsid, rkey, reason: failure })
       }
     }
-    if (old !== undefined) names.wantEffects(collection, old.effects)
-    if (old !== undefined || draft !== undefined) touched.add(collection.name)
+    if (failure !== undefined)
+      failures.push({ did: actor.did, collection: collection.nsid, rkey, reason: failure })
     pending.push({
       actor,
       collection,
@@ -115,6 +123,17 @@ export function* applyChanges(
       // A gate opens when it was asked, in the same transaction.
       state: (actor.active ? 0 : STATE_HIDDEN) | (collection.gate === undefined ? 0 : STATE_GATED),
     })
+  }
+  const limited = schema.hasLimits ? yield* keepWithinLimits(tx, pending) : undefined
+  let records = 0
+  for (const { actor, collection, rkey, old, draft, effects, failure } of pending) {
+    if (old !== undefined || draft !== undefined || failure !== undefined) records++
+    if (old !== undefined || draft !== undefined) touched.add(collection.name)
+    if (old !== undefined) names.wantEffects(collection, old.effects)
+    if (draft === undefined || effects === undefined) continue
+    names.wantEffects(collection, effects)
+    wantValues(names, collection, draft)
+    if (!collection.edge) names.wantTarget(formatRecordUri(actor.did, collection.nsid, rkey))
   }
   yield* names.load(tx)
 
@@ -142,7 +161,15 @@ export function* applyChanges(
   }
   yield* ask(tx.write(changeSet))
   const gatesDue = schema.hasGates && (yield* askGates(schema, tx, GATE_ROWS, touched))
-  return { records: live.length, failures, touched, gatesDue }
+  const outcome = { records, failures, touched, gatesDue, shortened: limited?.shortened ?? [] }
+  if (limited === undefined || limited.pushedOut.length === 0) return outcome
+  const after = yield* applyChanges(context, tx, limited.pushedOut)
+  return {
+    ...outcome,
+    records: records + after.records,
+    touched: new Set([...touched, ...after.touched]),
+    gatesDue: gatesDue || after.gatesDue,
+  }
 }
 
 function wantValues(names: Names, collection: CollectionSchema, draft: Draft): void {

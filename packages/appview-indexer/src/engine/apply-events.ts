@@ -23,6 +23,7 @@ import { applyChanges } from './apply-changes.ts'
 import type { RecordFailure } from './apply-changes.ts'
 import { encodeParked } from './parked-event.ts'
 import { ChangeCollector } from './record-change.ts'
+import { queueShortened } from './retain.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
 
@@ -64,6 +65,11 @@ export function* applyEvents(
   yield* batch.loadActors(events)
   for (const event of events) yield* batch.apply(event)
   const outcome = yield* applyChanges(context, tx, batch.changes.values())
+  if (context.canFetch)
+    for (const actor of queueShortened(outcome.shortened)) {
+      batch.dirty.add(actor)
+      batch.workWaiting = true
+    }
   yield* ask(tx.putActors([...batch.dirty]))
   if (cursor !== undefined) yield* ask(tx.setCursor(cursor.source, cursor.seq, context.now))
   return {

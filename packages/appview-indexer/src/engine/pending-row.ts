@@ -10,8 +10,9 @@ export interface PendingRow {
   readonly collection: CollectionSchema
   readonly rkey: string
   readonly old: LoadedRow | undefined
-  readonly draft: Draft | undefined
-  readonly effects: EffectsText | undefined
+  /** Undefined also when the version is not kept. */
+  draft: Draft | undefined
+  effects: EffectsText | undefined
   /** Why the new version is kept out; undefined when it is fine or there is none. */
   readonly failure: string | undefined
   /** Values of the new version with targets as ids; filled after interning. */

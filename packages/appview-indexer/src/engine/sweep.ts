@@ -5,6 +5,7 @@ import { applyChanges } from './apply-changes.ts'
 import type { EngineContext } from './apply-events.ts'
 import { addEffects, createChangeSet, removeEffects } from './change-set.ts'
 import { drainParked } from './drain-parked.ts'
+import { expireStep } from './expire.ts'
 import { effectsOfRows, loadRows } from './load-rows.ts'
 import { askGates } from './gates.ts'
 import { Names } from './names.ts'
@@ -30,7 +31,9 @@ export function* sweepStep(context: EngineContext, tx: IndexTransaction): Steps<
     const opened = new Set<string>()
     const more =
       context.schema.hasGates && (yield* askGates(context.schema, tx, SWEEP_ROWS, opened))
-    return { more, touched: opened }
+    if (more) return { more, touched: opened }
+    const expired = yield* expireStep(context, tx, SWEEP_ROWS)
+    return { more: expired.more, touched: new Set([...opened, ...expired.touched]) }
   }
   const { collections } = context.schema
   const slash = actor.sweepAt.indexOf('/')

@@ -28,18 +28,19 @@ const STATUS_BY_ERROR: Readonly<Record<string, string>> = {
 
 /**
  * Fetches repos from the PDS that the DID document names and proves them completely: every hash, the tree, the
- * signature. After a wrong signature or an unknown repo the identity is looked up afresh once, because accounts
- * move. Redirects to other hosts are refused.
+ * signature. After a wrong signature, an unknown repo or an inactive account the identity is looked up afresh once,
+ * because accounts move. Redirects to other hosts are refused.
  *
  * A PDS that does not know the repo is asked by `getRepoStatus` before the account counts as deleted.
  */
 export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
   const { resolver, timeoutMs = DEFAULT_TIMEOUT_MS } = options
-  return async (did, { signal }) => {
+  return async (did, { signal, attempt = 1 }) => {
     const both = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     try {
-      const found = await fetchFrom(options, did, both, false)
-      if (found !== undefined) return found
+      const found = await fetchFrom(options, did, both, attempt > 1)
+      // An account that moved is deactivated where it was: only the PDS it names now tells what it is.
+      if (found?.kind === 'snapshot') return found
     } catch (error) {
       if (!(error instanceof InvalidSignatureError)) throw error
     }
@@ -66,7 +67,7 @@ async function fetchFrom(
     const name = await errorName(response)
     if (name === 'RepoNotFound') return undefined
     const status = STATUS_BY_ERROR[name]
-    if (status !== undefined) return { kind: 'status', active: false, status }
+    if (status !== undefined) return { kind: 'status', active: false, status, host: hostOf(pds) }
     throw new TypeError(`getRepo failed; did=${did} status=${response.status} error=${name}`)
   }
   const repo = await verifyRepo(response.body, {
@@ -76,7 +77,8 @@ async function fetchFrom(
     maxBytes,
     signal,
   })
-  return { kind: 'snapshot', snapshot: { did, rev: repo.rev, records: recordsOf(repo) } }
+  const snapshot = { did, rev: repo.rev, records: recordsOf(repo) }
+  return { kind: 'snapshot', snapshot, host: hostOf(pds) }
 }
 
 function* recordsOf(repo: Awaited<ReturnType<typeof verifyRepo>>): Generator<SnapshotRecord> {
@@ -99,11 +101,17 @@ async function repoStatus(
     const status = body['status']
     // Hosted there after all: the repo itself could not be had now.
     if (active) throw new TypeError(`the PDS hosts the account but not its repo; did=${did}`)
-    return { kind: 'status', active, status: typeof status === 'string' ? status : 'unknown' }
+    const host = hostOf(pds)
+    return { kind: 'status', active, status: typeof status === 'string' ? status : 'unknown', host }
   }
   const name = await errorName(response)
-  if (name === 'RepoNotFound') return { kind: 'status', active: false, status: 'deleted' }
+  if (name === 'RepoNotFound')
+    return { kind: 'status', active: false, status: 'deleted', host: hostOf(pds) }
   throw new TypeError(`getRepoStatus failed; did=${did} status=${response.status} error=${name}`)
+}
+
+function hostOf(pds: string): string {
+  return new URL(pds).host
 }
 
 function ask(

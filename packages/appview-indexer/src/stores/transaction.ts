@@ -233,6 +233,12 @@ export interface IndexTransaction {
   /** Dead letters of a repo in a collection, all of them. */
   deadKeys(repo: number, nsid: number): MaybePromise<readonly StoredKey[]>
   write(changes: ChangeSet): MaybePromise<void>
+  /** Rows of a collection with a `maxAgeMs` whose `sortAt` is before a time, oldest first. */
+  expired(
+    collection: CollectionSchema,
+    before: number,
+    limit: number,
+  ): MaybePromise<readonly RowKey[]>
   /** Takes rows whose gate has to be asked again, at most `limit`. */
   takeDueGates(limit: number): MaybePromise<readonly GatedKey[]>
   /** Remembers what a gate looked at, instead of what it looked at before. */

@@ -269,15 +269,59 @@ const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<voi
     },
   ],
   [
+    'keeps what a declaration retains, by age and by number, in both layouts',
+    async (database) => {
+      const network = createFakeNetwork()
+      const alice = network.account()
+      const day = 86_400_000
+      const start = network.now()
+      for (let n = 0; n < 12; n++) {
+        const createdAt = new Date(start - n * day).toISOString()
+        alice.create(NOTE, { title: `${n}`, createdAt }, `n${90 - n}`)
+        alice.create(
+          STAR,
+          { note: `at://${alice.did}/${NOTE}/n${90 - n}`, createdAt },
+          `s${90 - n}`,
+        )
+      }
+      const retain = { days: 9.5, perRepo: 8 }
+      let now = network.now()
+      await using index = await openIndexer({
+        store: database.open(),
+        collections: {
+          note: collection(NOTE, { counters: { notes: 'did' }, retain }),
+          star: collection(STAR, { layout: 'edge', columns: { note: uri('note') }, retain }),
+        },
+        now: () => now,
+      })
+      await index.run(network.source())
+      const kept = async (): Promise<string> =>
+        [await index.select('note').count(), await index.select('star').count()].join()
+      assert.equal(await kept(), '8,8')
+      now += 4 * day
+      await index.settle()
+      assert.equal(await kept(), '6,6')
+      assert.equal((await index.counts([alice.did])).get(alice.did)?.['notes'], 6)
+      assert.deepEqual(await index.audit(), [])
+    },
+  ],
+  [
     'keeps the newest label of each statement, and its text',
     async (database) => {
       const network = play()
       const [{ did: author } = network.account()] = network.accounts
       const uri = `at://${author}/${NOTE}/root`
-      const label = (val: string, cts: string, more = {}): IndexLabel => ({
-        ...{ ver: 1, src: 'did:plc:labeler', uri, val, cts, sig: new Uint8Array(64) },
-        ...more,
-      })
+      const src = 'did:plc:labeler'
+      const label = (
+        val: string,
+        cts: string,
+        more: Pick<Partial<IndexLabel>, 'neg' | 'cid' | 'exp'> = {},
+      ): IndexLabel => {
+        const { neg = false, cid, exp } = more
+        const about = cid === undefined ? {} : { cid }
+        const until = exp === undefined ? {} : { exp }
+        return { ver: 1, src, uri, val, neg, cts, sig: new Uint8Array(64), ...about, ...until }
+      }
       await using index = await openOn(database, network)
       await index.run(network.source())
       const [early, late] = ['2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'] as const

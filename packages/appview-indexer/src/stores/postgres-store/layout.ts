@@ -216,6 +216,7 @@ function indexesOf(
   }))
   for (const column of collection.columns)
     if (column.index) indexes.push({ columns: [column.name], active: true })
+  if (collection.maxAgeMs !== undefined) indexes.push({ columns: ['sortAt'], active: false })
   if (!uniqueByLink(collection) && collection.unique.length > 0)
     indexes.push({ columns: ['repo', ...uniqueColumns(collection), 'rkey'], active: false })
   return indexes
@@ -238,7 +239,7 @@ function checkIndexes(collection: CollectionSchema): void {
  */
 async function createIndexes(client: ClientBase, collection: CollectionSchema): Promise<void> {
   for (const { columns, active } of indexesOf(collection)) {
-    const name = quote(indexName(collection, columns))
+    const name = quote(indexName(collection, active ? columns : [...columns, 'all']))
     if ((await read(client, 'SELECT 1 WHERE to_regclass(?) IS NOT NULL', [name])) !== undefined)
       continue
     await client.query(

@@ -224,6 +224,14 @@ export class PostgresTransaction implements IndexTransaction {
     return rows.map((row) => ({ ...decodeKey(row), state: 0 }))
   }
 
+  async expired(collection: CollectionSchema, before: number, limit: number): Promise<RowKey[]> {
+    const rows = await this.#run(
+      `SELECT repo, rkey FROM ${quote(collection.name)} WHERE "sortAt" < $1 ORDER BY "sortAt" LIMIT $2`,
+      [before, limit],
+    )
+    return rows.map((row) => ({ repo: Number(row['repo']), rkey: String(row['rkey']) }))
+  }
+
   write(changes: ChangeSet): Promise<void> {
     return writeChanges(this.#run, changes)
   }

@@ -16,6 +16,7 @@ export class CollectionTable {
   readonly #state: StatementSync
   readonly #keys: StatementSync
   readonly #candidates: StatementSync
+  readonly #expired: StatementSync
   readonly #searchPut: StatementSync | undefined
   readonly #searchDelete: StatementSync | undefined
 
@@ -60,6 +61,9 @@ export class CollectionTable {
             .map((column) => ` AND ${quote(column)} = ?`)
             .join('')} ORDER BY rkey LIMIT ?`,
         )
+    this.#expired = prepare(
+      `SELECT repo, rkey FROM ${table} WHERE "sortAt" < ? ORDER BY "sortAt" LIMIT ?`,
+    )
     if (collection.search.length > 0) {
       const search = quote(searchTable(collection))
       const names = collection.search.map((index) => quote(collection.columns[index]?.name ?? ''))
@@ -113,6 +117,11 @@ export class CollectionTable {
       rows = this.#candidates.all(values[0] ?? null, stored, stored + 1, repo, limit)
     } else rows = this.#candidates.all(repo, ...values, limit)
     return rows.map(valuesOf).map(([rkey]) => String(rkey))
+  }
+
+  expired(before: number, limit: number): RowKey[] {
+    const rows = this.#expired.all(before, limit).map(valuesOf)
+    return rows.map(([repo, rkey]) => ({ repo: Number(repo), rkey: String(rkey) }))
   }
 
   searchPut(id: number, texts: readonly string[]): void {

@@ -222,6 +222,10 @@ function createIndexes(database: DatabaseSync, collection: CollectionSchema): vo
     )
   for (const column of collection.columns)
     if (column.index) create([column.name], ' WHERE state = 0')
+  if (collection.maxAgeMs !== undefined)
+    database.exec(
+      `CREATE INDEX IF NOT EXISTS ${quote(`ix_${collection.name}_age`)} ON ${quote(collection.name)} ("sortAt")`,
+    )
   if (!uniqueByLink(collection) && collection.unique.length > 0)
     create(['repo', ...uniqueColumns(collection), 'rkey'], '')
 }

@@ -151,6 +151,10 @@ export class SqliteTransaction implements IndexTransaction {
     }))
   }
 
+  expired(collection: CollectionSchema, before: number, limit: number): RowKey[] {
+    return this.#table(collection).expired(before, limit)
+  }
+
   write(changes: ChangeSet): void {
     const { deleteLink, putLink, putCounter } = this.#statements
     for (const { collection, id } of changes.searchDeletes) this.#table(collection).searchDelete(id)

@@ -1,0 +1,202 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { SimulatedNetwork } from '@skywright/firehose/testing'
+import type { SimulatedAccount } from '@skywright/firehose/testing'
+import { createMemoryResolver } from '@skywright/identity/testing'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+
+import { collection, createRepoFetcher, openIndexer } from '../src/index.ts'
+import type { Indexer, IndexIssue, RepoReport } from '../src/index.ts'
+import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
+
+const collections = {
+  post: collection('app.bsky.feed.post'),
+  like: collection('app.bsky.feed.like', { layout: 'edge' }),
+}
+
+type Answer = (response: ServerResponse, did: string, path: string) => void | Promise<void>
+
+let network: SimulatedNetwork
+let resolver: ReturnType<typeof createMemoryResolver>
+const closers: (() => void)[] = []
+beforeEach(async () => {
+  network = await SimulatedNetwork.create({ accounts: 3, seed: 21, now: Date.now })
+  for (let n = 0; n < 60; n++) await network.step()
+  resolver = createMemoryResolver()
+})
+afterEach(() => {
+  for (const close of closers.splice(0)) close()
+})
+
+/** A PDS that does as it likes. */
+async function serve(answer: Answer): Promise<string> {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://localhost')
+    response.on('error', () => undefined)
+    void answer(response, url.searchParams.get('did') ?? '', url.pathname)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closers.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  // A TCP server's address is never the text of a pipe.
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const error = (response: ServerResponse, name: string, status = 400): void => {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ error: name }))
+}
+
+async function car(account: SimulatedAccount): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of account.repo.export()) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+function place(account: SimulatedAccount, pds: string): void {
+  resolver.setAccount({ did: account.did, signingKey: account.key.publicKey, pds })
+}
+
+async function open(
+  options: { readonly timeoutMs?: number; readonly maxBytes?: number } = {},
+  issues: IndexIssue[] = [],
+  reports: RepoReport[] = [],
+): Promise<Indexer<typeof collections>> {
+  return openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections,
+    fetchRepo: createRepoFetcher({ resolver, ...options }),
+    onIssue: (issue) => issues.push(issue),
+    onRepo: (report) => reports.push(report),
+  })
+}
+
+it('is not held up, filled up or misled: slow, endless, wrong and redirecting hosts cost only themselves', async () => {
+  const [alice, bob, carol] = network.accounts as [
+    SimulatedAccount,
+    SimulatedAccount,
+    SimulatedAccount,
+  ]
+  const good = await serve(async (response, did) => {
+    response.end(await car(network.accounts.find((account) => account.did === did)!))
+  })
+  place(carol, good)
+  const bytes = await car(alice)
+  const flipped = Buffer.from(bytes)
+  flipped[bytes.length - 9]! ^= 1
+  const answers: Record<string, Answer> = {
+    'never answers': () => undefined,
+    'never ends': (response) => void response.write(bytes.subarray(0, 100)),
+    drips: (response) => {
+      let at = 0
+      const timer = setInterval(() => response.write(bytes.subarray(at, ++at)), 5)
+      response.on('close', () => clearInterval(timer))
+    },
+    'is endless': (response) => {
+      response.write(bytes)
+      const more = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536, 1)));
+      }
+      response.on('drain', more)
+      more()
+    },
+    'is larger than allowed': (response) =>
+      void response.end(Buffer.concat([bytes, Buffer.alloc(5_000_000)])),
+    'is cut off': (response) => void response.end(bytes.subarray(0, bytes.length / 2)),
+    'has a wrong byte': (response) => void response.end(flipped),
+    'is of another account': async (response) => void response.end(await car(bob)),
+    'is a page': (response) => void response.writeHead(200).end('<html>welcome</html>'),
+    'is empty': (response) => void response.end(),
+    'redirects inside': (response) =>
+      void response.writeHead(302, { location: `${good}/xrpc/x` }).end(),
+    'redirects in a circle': (response, _did, path) =>
+      void response.writeHead(307, { location: path }).end(),
+    fails: (response) => error(response, 'InternalServerError', 500),
+    'fails at length': (response) => void response.writeHead(400).end('x'.repeat(3_000_000)),
+    'breaks off': (response) => void response.destroy(),
+    'knows nothing of it, and yet does': (response, _did, path) => {
+      if (path.endsWith('getRepo')) error(response, 'RepoNotFound')
+      else response.end(JSON.stringify({ did: alice.did, active: true }))
+    },
+  }
+  let tried = 0
+  for (const [name, answer] of Object.entries(answers)) {
+    place(alice, await serve(answer))
+    const issues: IndexIssue[] = []
+    await using index = await open({ timeoutMs: 150, maxBytes: 4_000_000 }, issues)
+    const result = await index.backfill({ repos: [alice.did, carol.did] })
+    expect([name, result]).toEqual([name, { synchronized: 1, failed: 1 }])
+    expect(issues).toMatchObject([{ kind: 'repo-failed', did: alice.did, attempt: 1 }])
+    expect((await index.actor(alice.did))?.active ?? true).toBe(true)
+    expect((await index.actor(carol.did))?.rev).toBeDefined()
+    expect((await index.status()).repos).toMatchObject({ synchronized: 1, failed: 1 })
+    tried++
+  }
+  expect(tried).toBe(16)
+}, 60_000)
+
+it('follows an account that moved, and does not take the old host at its word', async () => {
+  const [alice, bob] = network.accounts as [SimulatedAccount, SimulatedAccount]
+  const serveCar = (account: SimulatedAccount): Promise<string> =>
+    serve(async (response) => void response.end(await car(account)))
+  const old = await serve((response) => error(response, 'RepoDeactivated'))
+  const stale = await car(bob)
+  const behind = await serve((response) => void response.end(stale))
+  const [aliceNow, bobNow] = [await serveCar(alice), await serveCar(bob)]
+  for (let n = 0; n < 20; n++) await network.write(bob)
+  place(alice, aliceNow)
+  place(bob, bobNow)
+  // What is cached names the old hosts; only a fresh look tells where the accounts are.
+  const cached = new Map([
+    [alice.did, old],
+    [bob.did, behind],
+  ])
+  const reports: RepoReport[] = []
+  const fetchRepo = createRepoFetcher({
+    resolver: {
+      resolveIdentity: async (did, options) => {
+        const identity = await resolver.resolveIdentity(did, options)
+        return options?.refresh === true ? identity : { ...identity, pds: cached.get(did) ?? '' }
+      },
+    },
+  })
+  let now = Date.now()
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections,
+    accounts: 'all',
+    fetchRepo,
+    now: () => now,
+    onRepo: (report) => reports.push(report),
+  })
+  await index.backfill({ repos: [alice.did] })
+  expect(await index.actor(alice.did)).toMatchObject({ active: true })
+  expect(reports).toMatchObject([{ outcome: 'synchronized', host: new URL(aliceNow).host }])
+  // A copy older than what is known is refused; the next try does not believe the cache.
+  await index.apply([
+    { type: 'commit', seq: 1, did: bob.did, rev: network.clock.next(), since: 'x', ops: [] },
+  ])
+  await index.backfill({ repos: [bob.did] })
+  expect(reports.at(-1)).toMatchObject({ did: bob.did, outcome: 'failed' })
+  now += 3_600_000
+  for (let n = 0; n < 3; n++) await network.write(bob)
+  await index.backfill({ repos: [] })
+  expect(reports.at(-1)).toMatchObject({
+    did: bob.did,
+    outcome: 'synchronized',
+    host: new URL(bobNow).host,
+  })
+})
+
+it('purges only what the account its own host does not know', async () => {
+  const [alice] = network.accounts as [SimulatedAccount]
+  place(alice, await serve((response) => error(response, 'RepoNotFound')))
+  await using index = await open()
+  await index.backfill({ repos: [alice.did] })
+  expect(await index.actor(alice.did)).toMatchObject({ active: false, status: 'deleted' })
+})
