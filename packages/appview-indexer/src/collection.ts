@@ -120,6 +120,11 @@ export type IndexColumn<C extends Columns> =
  */
 export interface CollectionOptions<C extends Columns> {
   readonly layout?: 'document' | 'edge'
+  /**
+   * Layout `edge`: keep the record's bytes too, at the cost of their size. A changed declaration then derives its rows
+   * without the network, and rows have their `record`. @defaultValue false
+   */
+  readonly keepRecord?: boolean
   readonly columns?: C
   /**
    * Raise it when one of the functions of this declaration changed its mind: stored records are then derived
@@ -173,6 +178,7 @@ export type Declarations = Readonly<Record<string, AnyCollection>>
 export interface AnyCollection {
   readonly nsid: string
   readonly layout?: 'document' | 'edge'
+  readonly keepRecord?: boolean
   readonly columns?: Columns
   readonly version?: number
   readonly rkey?: string

@@ -15,9 +15,11 @@ export interface IndexerOptions<D extends Declarations> {
   readonly collections: D
   /**
    * Lexicons, e.g. `atproto` of `@skywright/xrpc/lexicons` or a `createCatalog(…)` of one's own: records of declared
-   * collections that the catalog knows must match, or become dead letters. @defaultValue only `validate` decides
+   * collections that the catalog knows must match, or become dead letters. When a lexicon has changed since the index was
+   * last open, its dead letters are tried again; rows stay, since lexicons may only become wider. @defaultValue only `validate` decides
    */
-  readonly lexicons?: Pick<LexiconCatalog, 'hasRecord' | 'validateRecord'>
+  readonly lexicons?: Pick<LexiconCatalog, 'hasRecord' | 'validateRecord'> &
+    Partial<Pick<LexiconCatalog, 'get'>>
   /**
    * Which part of the accounts this process indexes, when several share a Postgres index: events and repos of others are
    * passed over, and cursors are kept for each shard. @defaultValue all accounts
@@ -254,6 +256,12 @@ export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDi
     readonly limit?: number
     readonly after?: string
   }): Promise<readonly DeadLetter[]>
+  /**
+   * Derives everything of a collection again from the stored records, without the network; rows that kept none make their
+   * repos be fetched. A changed declaration does this by itself when the index opens. Batches wait meanwhile; queries see
+   * the collection grow again. Not for an index that several processes share.
+   */
+  rebuild(collection: keyof D & string): Promise<void>
   /** Resolves when accounts being hidden, shown or purged are completely so. */
   settle(): Promise<void>
   /** Tries dead letters again, e.g. after a validator was fixed; answers how many are indexed now. */

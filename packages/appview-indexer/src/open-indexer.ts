@@ -25,6 +25,8 @@ import type {
   ReconcileOptions,
   ReconcileResult,
 } from './indexer.ts'
+import { lexiconDigest } from './lexicon-change.ts'
+import { InvalidQueryError, SchemaMismatchError } from './errors.ts'
 import { readStatus } from './index-status.ts'
 import { indexedRepos, MissedEvents } from './missed-events.ts'
 import { Reader } from './query/reader.ts'
@@ -152,6 +154,48 @@ class DefaultIndexer extends Reader {
     while (await this.#writer.transact((tx, context) => rebuildStep(context, tx))) rebuilt = true
     // What the old declaration could not take, the new one may.
     if (rebuilt) await this.retryDeadLetters()
+    await this.#noticeLexicons()
+    this.#writer.startSweeping()
+  }
+
+  /** Records that did not fit their lexicon as it was may fit it as it is. */
+  async #noticeLexicons(): Promise<void> {
+    const { lexicons, store } = this.#options
+    for (const { nsid } of this.#schema.collections) {
+      const digest = lexicons?.hasRecord(nsid) === true ? lexiconDigest(lexicons, nsid) : undefined
+      if (digest === undefined) continue
+      const key = `lexicon:${nsid}`
+      const [stored] = await store.query('SELECT value FROM ix_meta WHERE key = ?', [key])
+      if (stored?.['value'] === digest) continue
+      if (stored !== undefined) await retryDeadLetters(store, this.#writer, nsid)
+      await this.#writer.transact(function* (tx) {
+        yield* ask(tx.remember(key, digest))
+      })
+    }
+  }
+
+  async rebuild(name: string): Promise<void> {
+    const collection = this.#schema.byName.get(name)
+    if (collection === undefined) throw new InvalidQueryError(`no collection ${name}`)
+    if (this.#shard.count > 1) throw new RangeError('other processes write the index too')
+    if (!collection.keepsRecord && this.#options.fetchRepo === undefined)
+      throw new SchemaMismatchError(name, 'its rows keep no record; hand in fetchRepo')
+    const { signal } = this.#stop
+    await this.#writer.exclusive(async (transact) => {
+      let aside = false
+      // Begun is finished: events must not meet rows that are set aside.
+      await this.#background.keep(async () => {
+        if (!aside)
+          await transact(function* (tx) {
+            yield* ask(tx.putAside(collection))
+          })
+        aside = true
+        while (await transact((tx, context) => rebuildStep(context, tx)));
+      }, signal)
+    })
+    await retryDeadLetters(this.#options.store, this.#writer, collection.nsid)
+    this.#writer.announce(new Set([name]))
+    this.#writer.announceWork()
     this.#writer.startSweeping()
   }
 

@@ -63,6 +63,8 @@ export interface CollectionSchema {
   readonly name: string
   readonly nsid: string
   readonly edge: boolean
+  /** Whether rows hold the bytes of their record. */
+  readonly keepsRecord: boolean
   readonly columns: readonly ColumnSchema[]
   readonly rkey: string | undefined
   readonly validate: AnyCollection['validate']
@@ -227,7 +229,8 @@ function compileCollection(
   const notify = declaration.notify as ((row: RowInput) => readonly NotificationInput[]) | undefined
   const coveredPaths = new Set<string>()
   for (const column of columns)
-    if (column.path !== undefined && column.kind !== 'json') {
+    // A text that happens to be a link is one: only what the columns themselves link is left out of the walk.
+    if (column.path !== undefined && isTarget(position.get(column.name) ?? -1)) {
       coveredPaths.add(column.path.join('.'))
       if (column.kind === 'uri') coveredPaths.add(`${column.path.join('.')}.uri`)
     }
@@ -235,6 +238,7 @@ function compileCollection(
     name,
     nsid: declaration.nsid,
     edge,
+    keepsRecord: !edge || declaration.keepRecord === true,
     columns,
     rkey: declaration.rkey,
     validate: declaration.validate,
@@ -337,6 +341,7 @@ function fingerprintOf(
     version: declaration.version ?? 1,
     nsid: declaration.nsid,
     edge,
+    keepsRecord: !edge || declaration.keepRecord === true,
     columns: columns.map((column) => [
       column.name,
       column.kind,

@@ -30,6 +30,16 @@ export class SerialWriter {
     return result
   }
 
+  /** Runs several transactions with none of others in between; those wait. */
+  exclusive<T>(work: (transact: <U>(step: Work<U>) => Promise<U>) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new IndexerClosedError())
+    const result = this.#tail.then(() =>
+      work((step) => this.#store.transact((tx) => step(tx, this.#context()))),
+    )
+    this.#tail = result.catch(() => undefined)
+    return result
+  }
+
   /** Wakes everybody waiting for changes. */
   announce(touched: ReadonlySet<string>): void {
     if (touched.size === 0) return

@@ -205,7 +205,7 @@ function writeItem(
       indexedAt,
       sortAt: Math.min(draft.claimedAt ?? indexedAt, indexedAt),
       values: item.values,
-      bytes: collection.edge ? undefined : change.put.bytes,
+      bytes: collection.keepsRecord ? change.put.bytes : undefined,
     }
     changeSet.rowPuts.push({ collection, row })
     addEffects(changeSet, names, collection, row, effects)

@@ -191,7 +191,8 @@ function* loadLooks(tx: IndexTransaction, looks: readonly Look[]): Steps<void> {
       look.dependency = recordDependency(target)
       const rkey = parseRecordUri(look.uri)?.rkey ?? ''
       const [row] = yield* ask(tx.rows(look.from, [{ repo, rkey }]))
-      look.answer = row?.bytes === undefined ? undefined : decodeRecord(row.bytes)
+      const { bytes } = look.from.edge ? {} : (row ?? {})
+      look.answer = bytes === undefined ? undefined : decodeRecord(bytes)
       continue
     }
     const [nsid = 0] = yield* ask(tx.names('nsid', [look.from.nsid]))

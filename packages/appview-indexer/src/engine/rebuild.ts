@@ -1,3 +1,5 @@
+import { cidForCbor } from '@skywright/repo'
+
 import { REPO_QUEUED } from '../stores/transaction.ts'
 import type { IndexTransaction } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
@@ -6,6 +8,8 @@ import type { RecordChange } from './record-change.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
 
+/** Version, codec, hash, length and a SHA-256. */
+const CID_BYTES = 36
 /** Rows derived again in one transaction. */
 const REBUILD_ROWS = 2_000
 
@@ -24,9 +28,11 @@ export function* rebuildStep(context: EngineContext, tx: IndexTransaction): Step
   for (const { repo, rkey, cid, bytes, indexedAt } of rows) {
     const actor = byId.get(repo)
     if (actor === undefined) continue
-    if (bytes !== undefined)
-      changes.push({ actor, collection, rkey, put: { cid, bytes }, indexedAt })
-    else if (!queued.has(repo)) {
+    if (bytes !== undefined) {
+      // Edges keep a part of the CID only; documents need all of it.
+      const whole = cid.length < CID_BYTES ? cidForCbor(bytes).bytes : cid
+      changes.push({ actor, collection, rkey, put: { cid: whole, bytes }, indexedAt })
+    } else if (!queued.has(repo)) {
       queued.add(repo)
       actor.sync = REPO_QUEUED
       actor.dueAt = 0

@@ -18,7 +18,7 @@ export function decodeRow(collection: CollectionSchema, row: StoredValues): Stor
     indexedAt: Number(row[base + 4]),
     sortAt: Number(row[base + 5]),
     values: row.slice(first, end) as StoredValue[],
-    bytes: collection.edge ? undefined : (row[end] as Uint8Array),
+    bytes: collection.keepsRecord ? (row[end] as Uint8Array) : undefined,
   }
 }
 

@@ -26,7 +26,7 @@ export function storedColumns(collection: CollectionSchema): string[] {
   return [
     ...rowColumns(collection),
     ...collection.columns.map((column) => column.name),
-    ...(collection.edge ? [] : ['bytes']),
+    ...(collection.keepsRecord ? ['bytes'] : []),
   ]
 }
 

@@ -51,7 +51,7 @@ export interface StoredRow {
   readonly indexedAt: number
   readonly sortAt: number
   readonly values: readonly StoredValue[]
-  /** Record bytes; undefined for edges. */
+  /** Record bytes, where the collection keeps them. */
   readonly bytes: Uint8Array | undefined
 }
 
@@ -249,6 +249,10 @@ export interface IndexTransaction {
   ): MaybePromise<readonly boolean[]>
   /** Collections whose rows were set aside because their declaration changed. */
   setAside(): MaybePromise<readonly CollectionSchema[]>
+  /** Removes everything derived from a collection and sets its rows aside. */
+  putAside(collection: CollectionSchema): MaybePromise<void>
+  /** Keeps a text about the index itself, in `ix_meta`. */
+  remember(key: string, value: string): MaybePromise<void>
   /**
    * Takes rows out of what was set aside, at most `limit`; empty at the end, when the leftovers are dropped and the new
    * declaration is in force. Rows of former edges have no bytes.

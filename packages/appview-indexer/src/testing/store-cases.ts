@@ -114,6 +114,7 @@ function declare(version = 1): Collections {
     }),
     follow: collection(FOLLOW, {
       layout: 'edge',
+      keepRecord: true,
       columns: { subject: did('subject', { required: true }) },
       unique: ['subject'],
       counters: { followers: 'subject' },
@@ -177,6 +178,9 @@ const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<voi
       assert.deepEqual(await index.audit(), [])
       const own = await index.sql<{ n: number }>('SELECT sum(n) AS n FROM title_length')
       assert.equal(Number(own[0]?.n), await index.select('note').count())
+      for (const name of ['note', 'follow'] as const) await index.rebuild(name)
+      assert.equal(await index.stateHash(), STATE_HASH)
+      assert.deepEqual(await index.audit(), [])
     },
   ],
   [

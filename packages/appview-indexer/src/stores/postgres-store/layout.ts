@@ -124,7 +124,7 @@ async function layOutCollection(
 }
 
 /** Removes what the old declaration derived and puts its rows aside, to be worked off in bounded steps later. */
-async function setAside(
+export async function setAside(
   client: ClientBase,
   collection: CollectionSchema,
   oldName: string,
@@ -134,18 +134,18 @@ async function setAside(
   const { name, nsid, fingerprint, derive } = collection
   // Written by `compileSchema`.
   const old = JSON.parse(oldFingerprint) as {
-    edge: boolean
+    keepsRecord: boolean
     counters: [string][]
     search: string[]
   }
   if (
-    old.edge &&
+    !old.keepsRecord &&
     !canFetch &&
     (await read(client, `SELECT 1 AS one FROM ${quote(oldName)} LIMIT 1`))
   )
     throw new SchemaMismatchError(
       name,
-      'rows of layout edge keep no record to derive from; hand in fetchRepo to fetch them again',
+      'its rows keep no record to derive from; hand in fetchRepo to fetch them again',
     )
   if (old.search.length > 0) await client.query(`DROP TABLE ${quote(`ix_search_${oldName}`)}`)
   const ofCollection = 'nsid IN (SELECT id FROM ix_nsid WHERE name = ?)'
@@ -168,7 +168,7 @@ async function setAside(
   )`)
   await client.query(
     `INSERT INTO ${kept} (repo, rkey, cid, bytes, "indexedAt")
-     SELECT repo, rkey, cid, ${old.edge ? 'NULL' : 'bytes'}, "indexedAt" FROM ${quote(oldName)}`,
+     SELECT repo, rkey, cid, ${old.keepsRecord ? 'bytes' : 'NULL'}, "indexedAt" FROM ${quote(oldName)}`,
   )
   if (derive !== undefined) {
     await client.query(derive.tables)
@@ -193,7 +193,7 @@ async function createTables(client: ClientBase, collection: CollectionSchema): P
     "indexedAt" BIGINT NOT NULL, "sortAt" BIGINT NOT NULL${declared.join('')}`
   await client.query(
     collection.edge
-      ? `CREATE TABLE ${quote(collection.name)} (${rest}, PRIMARY KEY (repo, rkey))`
+      ? `CREATE TABLE ${quote(collection.name)} (${rest}${collection.keepsRecord ? ', bytes BYTEA NOT NULL' : ''}, PRIMARY KEY (repo, rkey))`
       : `CREATE TABLE ${quote(collection.name)} (id BIGINT PRIMARY KEY, ${rest}, bytes BYTEA NOT NULL)`,
   )
   if (collection.search.length === 0) return
@@ -237,7 +237,10 @@ function checkIndexes(collection: CollectionSchema): void {
  * Creates the indexes that are missing, and only those: even `CREATE INDEX IF NOT EXISTS` locks the table against the
  * writers of other processes before it looks.
  */
-async function createIndexes(client: ClientBase, collection: CollectionSchema): Promise<void> {
+export async function createIndexes(
+  client: ClientBase,
+  collection: CollectionSchema,
+): Promise<void> {
   for (const { columns, active } of indexesOf(collection)) {
     const name = quote(indexName(collection, active ? columns : [...columns, 'all']))
     if ((await read(client, 'SELECT 1 WHERE to_regclass(?) IS NOT NULL', [name])) !== undefined)

@@ -21,6 +21,7 @@ import type {
   StoredValue,
 } from '../transaction.ts'
 import type { Interner } from './interner.ts'
+import { createIndexes, setAside } from './layout.ts'
 import type { Run } from './run.ts'
 import { writeChanges } from './write-changes.ts'
 
@@ -280,6 +281,19 @@ export class PostgresTransaction implements IndexTransaction {
     const rows = await this.#run('SELECT nsid FROM ix_collection WHERE "setAside" = 1', [])
     const nsids = new Set(rows.map((row) => String(row['nsid'])))
     return this.#schema.collections.filter(({ nsid }) => nsids.has(nsid))
+  }
+
+  async putAside(collection: CollectionSchema): Promise<void> {
+    const { name, fingerprint } = collection
+    await setAside(this.#client, collection, name, fingerprint, true)
+    await createIndexes(this.#client, collection)
+  }
+
+  async remember(key: string, value: string): Promise<void> {
+    await this.#run(
+      'INSERT INTO ix_meta VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+      [key, value],
+    )
   }
 
   async takeSetAside(collection: CollectionSchema, limit: number): Promise<SetAsideRow[]> {

@@ -121,7 +121,7 @@ async function putRows(
     ...collection.columns.map(({ kind }) =>
       kind === 'text' || kind === 'json' ? 'text' : 'bigint',
     ),
-    ...(collection.edge ? [] : ['bytea']),
+    ...(collection.keepsRecord ? ['bytea'] : []),
   ]
   const values = rows.map((row) => [
     ...(collection.edge ? [] : [row.id]),
@@ -132,7 +132,7 @@ async function putRows(
     row.indexedAt,
     row.sortAt,
     ...row.values,
-    ...(collection.edge ? [] : [row.bytes ?? null]),
+    ...(collection.keepsRecord ? [row.bytes ?? null] : []),
   ])
   const key = collection.edge ? ['repo', 'rkey'] : ['id']
   const others = columns.filter((column) => !key.includes(column))

@@ -81,7 +81,9 @@ export class CollectionTable {
 
   put(row: StoredRow): void {
     const { repo, rkey, cid, state, indexedAt, sortAt, values } = row
+    const { edge } = this.collection
     if (row.bytes === undefined) this.#put.run(repo, rkey, cid, state, indexedAt, sortAt, ...values)
+    else if (edge) this.#put.run(repo, rkey, cid, state, indexedAt, sortAt, ...values, row.bytes)
     else this.#put.run(row.id, repo, rkey, cid, state, indexedAt, sortAt, ...values, row.bytes)
   }
 

@@ -119,7 +119,7 @@ function layOutCollection(
  * Removes what the old declaration derived and puts its rows aside. Runs in the transaction that also stores the
  * new fingerprint: a crash is before or after it, and the rows aside are worked off in bounded steps later.
  */
-function setAside(
+export function setAside(
   database: DatabaseSync,
   collection: CollectionSchema,
   oldName: string,
@@ -127,7 +127,7 @@ function setAside(
   canFetch: boolean,
 ): void {
   const old = JSON.parse(oldFingerprint) as {
-    edge: boolean
+    keepsRecord: boolean
     counters: [string][]
     search: string[]
   }
@@ -136,13 +136,13 @@ function setAside(
     .prepare("SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = ?")
     .get(setAsideTable(collection))
   if (
-    old.edge &&
+    !old.keepsRecord &&
     !canFetch &&
     database.prepare(`SELECT 1 AS one FROM ${quote(oldName)} LIMIT 1`).get()
   )
     throw new SchemaMismatchError(
       collection.name,
-      'rows of layout edge keep no record to derive from; hand in fetchRepo to fetch them again',
+      'its rows keep no record to derive from; hand in fetchRepo to fetch them again',
     )
   if (old.search.length > 0) database.exec(`DROP TABLE ${quote(`ix_search_${oldName}`)}`)
   database
@@ -161,9 +161,9 @@ function setAside(
     'DELETE FROM ix_counter WHERE counter IN (SELECT id FROM ix_counter_name WHERE name = ?)',
   )
   for (const [name] of old.counters) forget.run(name)
-  const rows = old.edge
-    ? 'SELECT repo, rkey, cid, NULL AS bytes, indexedAt'
-    : 'SELECT repo, rkey, cid, bytes, indexedAt'
+  const rows = old.keepsRecord
+    ? 'SELECT repo, rkey, cid, bytes, indexedAt'
+    : 'SELECT repo, rkey, cid, NULL AS bytes, indexedAt'
   if (wasAside === undefined)
     database.exec(`CREATE TABLE ${kept} (
       id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, bytes BLOB, indexedAt INTEGER NOT NULL
@@ -191,7 +191,7 @@ function createTables(database: DatabaseSync, collection: CollectionSchema): voi
     database.exec(`CREATE TABLE ${table} (
       repo INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, state INTEGER NOT NULL,
       indexedAt INTEGER NOT NULL, sortAt INTEGER NOT NULL${declared.map((column) => `, ${column}`).join('')},
-      PRIMARY KEY (repo, rkey)
+      ${collection.keepsRecord ? 'bytes BLOB NOT NULL, ' : ''}PRIMARY KEY (repo, rkey)
     ) WITHOUT ROWID`)
   else
     database.exec(`CREATE TABLE ${table} (
@@ -207,7 +207,7 @@ function createTables(database: DatabaseSync, collection: CollectionSchema): voi
   }
 }
 
-function createIndexes(database: DatabaseSync, collection: CollectionSchema): void {
+export function createIndexes(database: DatabaseSync, collection: CollectionSchema): void {
   const create = (columns: readonly string[], where: string): void => {
     const name = quote(`ix_${collection.name}_${columns.join('_')}`)
     database.exec(

@@ -20,6 +20,7 @@ import { decodeActor, decodeLabelRow, newActor } from '../stored-row.ts'
 import { quote, setAsideTable } from '../table-names.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
+import { createIndexes, setAside } from './layout.ts'
 
 /** Every statement of the write side, prepared once. Valid inside an open transaction only. */
 export class SqliteTransaction implements IndexTransaction {
@@ -204,6 +205,15 @@ export class SqliteTransaction implements IndexTransaction {
     return [...this.#tables.keys()].filter(({ nsid }) => nsids.includes(nsid))
   }
 
+  putAside(collection: CollectionSchema): void {
+    setAside(this.#database, collection, collection.name, collection.fingerprint, true)
+    createIndexes(this.#database, collection)
+  }
+
+  remember(key: string, value: string): void {
+    this.#statements.remember.run(key, value)
+  }
+
   takeSetAside(collection: CollectionSchema, limit: number): SetAsideRow[] {
     const table = quote(setAsideTable(collection))
     const rows = this.#database.prepare(`SELECT * FROM ${table} ORDER BY id LIMIT ?`).all(limit)
@@ -359,6 +369,7 @@ const STATEMENTS = {
   parked: 'SELECT event FROM ix_parked WHERE repo = ? ORDER BY id',
   unpark: 'DELETE FROM ix_parked WHERE repo = ?',
   setCursor: 'INSERT OR REPLACE INTO ix_source VALUES (?, ?, ?)',
+  remember: 'INSERT OR REPLACE INTO ix_meta VALUES (?, ?)',
   label: 'SELECT * FROM ix_label WHERE target = ? AND src = ? AND val = ? AND cid = ?',
   putLabel: 'INSERT OR REPLACE INTO ix_label VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
 } as const
