@@ -9,6 +9,7 @@ import {
   createRepoFetcher,
   type Indexer,
   type IndexerStatus,
+  listRepos,
   openIndexer,
 } from '@skywright/appview-indexer'
 import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
@@ -27,7 +28,7 @@ import { createBlobSource } from './images/blob-source.ts'
 import { openDiskCache } from './images/disk-cache.ts'
 import { imageRoutes } from './images/routes.ts'
 import { createBlobUrls } from './images/url.ts'
-import { type Ingest, startIngest, type IngestStatus } from './ingest.ts'
+import { startIngest, type IngestStatus } from './ingest.ts'
 import { allMethods } from './methods/index.ts'
 
 /** A running AppView. Disposing stops the stream, finishes what is being written and closes the index. */
@@ -74,7 +75,6 @@ export async function startAppView(
   await using started = new AsyncDisposableStack()
 
   await mkdir(config.dataDirectory, { recursive: true })
-  let ingest: Ingest | undefined
   const index = started.use(
     await openIndexer({
       store: openSqliteIndexStore(join(config.dataDirectory, 'index.sqlite')),
@@ -82,11 +82,7 @@ export async function startAppView(
       accounts: 'all',
       fetchRepo: createRepoFetcher({ resolver, fetch, maxBytes: MAX_REPO_BYTES }),
       ...(config.backfill && {
-        // The comparison queues what it finds by itself: nothing is left to list.
-        listRepos: async function* ({ signal }: { readonly signal: AbortSignal }) {
-          await ingest?.compareAll(signal)
-          yield* []
-        },
+        listRepos: ({ signal }) => listRepos({ service: config.relay, signal }),
       }),
       resolveHandle: async (did, { signal }) => {
         const { handle, handleError } = await resolver.resolveIdentity(did, { signal })
@@ -142,7 +138,6 @@ export async function startAppView(
   })
 
   const following = started.use(startIngest({ config, index, resolver, logger }))
-  ingest = following
   logger.info({ url, did, relay: config.relay }, 'listening')
 
   const running = started.move()

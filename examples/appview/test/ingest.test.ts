@@ -37,8 +37,9 @@ async function start(
   const appView = await startAppView(devConfig(required, overrides), { resolver })
   stack.use(appView)
   await until(appView.index, async () => {
-    const { connected, backfill } = (await appView.status()).ingest
-    return connected && (backfill === 'off' || backfill === 'done')
+    const { ingest, missed, repos } = await appView.status()
+    const listed = missed.length > 0 && missed.every(({ pending }) => !pending)
+    return ingest.connected && listed && repos.queued + repos.fetching === 0
   })
   return appView
 }

@@ -1,5 +1,5 @@
 import type { IndexerStatus } from './indexer.ts'
-import { isMissedMark } from './missed-events.ts'
+import { missedSource } from './missed-events.ts'
 import type { IndexStore } from './stores/port.ts'
 
 /** What a process did since it opened the index. */
@@ -23,13 +23,17 @@ export async function readStatus(store: IndexStore, totals: Totals): Promise<Ind
   const dead = await store.query('SELECT count(*) AS n FROM ix_dead', [])
   return {
     cursors: sources
-      .filter(({ name }) => !isMissedMark(String(name)))
+      .filter(({ name }) => missedSource(String(name)) === undefined)
       .map((row) => ({
         source: String(row['name']),
         cursor: Number(row['cursor']),
         updatedAt: Number(row['updatedAt']),
       })),
     repos,
+    missed: sources.flatMap((row) => {
+      const source = missedSource(String(row['name']))
+      return source === undefined ? [] : [{ source, pending: Number(row['cursor']) === 1 }]
+    }),
     deadLetters: Number(dead[0]?.['n'] ?? 0),
     ...totals,
   }

@@ -209,6 +209,8 @@ export interface IndexerStatus {
     Record<'live' | 'queued' | 'fetching' | 'synchronized' | 'failed', number>
   >
   readonly deadLetters: number
+  /** Sources that missed events at some time, a first start included, and whether the listing of repos is still to be done. */
+  readonly missed: readonly { readonly source: string; readonly pending: boolean }[]
   readonly batches: number
   readonly events: number
   readonly records: number

@@ -23,9 +23,9 @@ export interface MissedEventsOptions {
   readonly delay: Delay
 }
 
-/** Whether a stored position is not one but a mark that events were missed. */
-export function isMissedMark(name: string): boolean {
-  return name.startsWith(PREFIX)
+/** The source whose mark this is; undefined when it is a position. */
+export function missedSource(name: string): string | undefined {
+  return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : undefined
 }
 
 /**
