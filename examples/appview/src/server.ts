@@ -29,6 +29,7 @@ import { openDiskCache } from './images/disk-cache.ts'
 import { imageRoutes } from './images/routes.ts'
 import { createBlobUrls } from './images/url.ts'
 import { startIngest, type IngestStatus } from './ingest.ts'
+import { createIndexMetrics } from './metrics.ts'
 import { allMethods } from './methods/index.ts'
 
 /** A running AppView. Disposing stops the stream, finishes what is being written and closes the index. */
@@ -50,6 +51,8 @@ export interface AppViewStatus extends IndexerStatus {
 
 /** 256 MB, held in memory while it is proven, eight at a time. A larger repository is not backfilled. */
 const MAX_REPO_BYTES = 256_000_000
+/** A few accounts every ten minutes are compared with their PDS. */
+const RECONCILE = { intervalMs: 600_000, sample: 10 }
 
 /** Parts that a test or another server replaces. */
 export interface AppViewOptions {
@@ -75,6 +78,7 @@ export async function startAppView(
   await using started = new AsyncDisposableStack()
 
   await mkdir(config.dataDirectory, { recursive: true })
+  const metrics = createIndexMetrics()
   const index = started.use(
     await openIndexer({
       store: openSqliteIndexStore(join(config.dataDirectory, 'index.sqlite')),
@@ -88,6 +92,10 @@ export async function startAppView(
         const { handle, handleError } = await resolver.resolveIdentity(did, { signal })
         return handleError === undefined ? handle : null
       },
+      reconcileEvery: RECONCILE,
+      onBatch: metrics.onBatch,
+      onRepo: metrics.onRepo,
+      onReconcile: metrics.onReconcile,
       onIssue: (issue) => logger.warn({ issue }, 'index'),
     }),
   )
@@ -133,6 +141,9 @@ export async function startAppView(
   })
   app.use(createExpressHandler(router))
   app.use(imageRoutes({ index, blobs: createBlobSource({ resolver, fetch }), cache }))
+  app.get('/metrics', async (_request, response) => {
+    response.type('text/plain; version=0.0.4').send(metrics.render(await index.status()))
+  })
   app.get('/', (_request, response) => {
     response.type('text/plain').send(`An AppView of the AT Protocol: ${did}\n`)
   })

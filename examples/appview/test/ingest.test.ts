@@ -193,6 +193,34 @@ describe('the backfill', () => {
   })
 })
 
+it('gives figures to Prometheus', async () => {
+  const appView = await start()
+  const [alice] = await populate()
+  await pds.create(alice, POST, { text: 5 })
+  await until(appView.index, () => caughtUp(appView))
+  await appView.index.reconcile({ repos: [alice.did] })
+  const response = await fetch(new URL('/metrics', appView.url))
+  expect(response.headers.get('content-type')).toContain('version=0.0.4')
+  const text = await response.text()
+  const lines = text.trim().split('\n')
+  for (const line of lines)
+    expect(line).toMatch(
+      /^(# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{[a-z]+=".*"\})? [0-9.e+-]+)$/,
+    )
+  const valueOf = (name: string): number =>
+    Number(
+      lines
+        .find((line) => line.startsWith(`${name} `))
+        ?.split(' ')
+        .at(-1),
+    )
+  expect(valueOf('appview_records_total')).toBeGreaterThan(5)
+  expect(valueOf('appview_dead_letters')).toBe(1)
+  expect(valueOf('appview_commit_age_seconds_count')).toBeGreaterThan(3)
+  expect(valueOf(`appview_cursor{source="${pds.url}"}`)).toBe(pds.seq)
+  expect(valueOf('appview_reconciled_repos_total{outcome="compared"}')).toBe(1)
+})
+
 describe('a restart', () => {
   it('catches up with what happened meanwhile, without gap or double', async () => {
     const directory = folder()
