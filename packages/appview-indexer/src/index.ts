@@ -104,6 +104,7 @@ export type {
 export type { AcceptedLabelers, LabelSubject, SubjectLabels } from './query/labels.ts'
 export type { SqlValue } from './sql-value.ts'
 export type { Page, PageOptions } from './query/page.ts'
+export type { RelationKind } from './query/relations.ts'
 export type { Comparison, Conditions, QueryColumn, QueryValue, Select } from './query/select.ts'
 export type { MaybePromise } from './stores/maybe-promise.ts'
 export type { IndexStore, SqlDialect } from './stores/port.ts'

@@ -300,6 +300,35 @@ describe('accounts', () => {
   })
 })
 
+it('tells how an account stands to records and accounts, in one call', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob, carol] = [network.account(), network.account(), network.account()]
+  const post = alice.create(NSID.POST, { text: 'one' })
+  const other = alice.create(NSID.POST, { text: 'two' })
+  const like = bob.create(NSID.LIKE, { subject: strongRef(post) }, 'a')
+  bob.create(NSID.LIKE, { subject: strongRef(post) }, 'b')
+  const follow = bob.create(NSID.FOLLOW, { subject: alice.did })
+  const back = alice.create(NSID.FOLLOW, { subject: bob.did })
+  carol.create(NSID.FOLLOW, { subject: bob.did })
+  carol.setStatus(false, 'suspended')
+  const index = await open(network)
+  await index.apply(network.events)
+  await index.settle()
+  const kinds = {
+    like: { from: 'like', path: 'subject' },
+    following: { from: 'follow', path: 'subject' },
+    followedBy: { from: 'follow', path: 'subject', reverse: true },
+  } as const
+  const subjects = [post, other, alice.did, carol.did, 'did:plc:never-met']
+  const state = await index.relations(bob.did, subjects, kinds)
+  expect(Object.fromEntries(state)).toEqual({
+    [post]: { like },
+    [alice.did]: { following: follow, followedBy: back },
+  })
+  expect(state.get(post)?.like).toBe(like)
+  expect((await index.relations('did:plc:never-met', subjects, kinds)).size).toBe(0)
+})
+
 describe('timeline', () => {
   it('merges authors newest first and pages through without gap or double', async () => {
     const network = createFakeNetwork()

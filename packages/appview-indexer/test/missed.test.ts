@@ -110,3 +110,33 @@ it('notices an outdated cursor, a cursor from the future and a first start of a 
   expect(await firstMissed(undefined)).toBe('NoCursor')
   expect(await firstMissed(9_999_999)).toBe('FutureCursor')
 })
+
+it('lists only when the stream flows: what is written while the relay cannot be reached is in the listing', async () => {
+  const network = await SimulatedNetwork.create({ accounts: 1, seed: 3 })
+  const [{ did, key, host } = await network.addAccount()] = network.accounts
+  const resolver = createMemoryResolver()
+  resolver.setAccount({ did, signingKey: key.publicKey, pds: host.url, handle: 'a.test' })
+  network.loopback.setReachable(host.url, false)
+  const kinds: string[] = []
+  let refused = 0
+  const stop = new AbortController()
+  const source = firehoseSource({
+    service: host.url,
+    resolver,
+    open: network.loopback.open,
+    now: () => network.now(),
+    onIssue: (issue) => {
+      if (issue.kind !== 'reconnect') return
+      kinds.push(issue.kind)
+      // Long enough for a quiet stream to be taken as open, were it one.
+      if ((refused += issue.delayMs) > 3_000) network.loopback.setReachable(host.url, true)
+    },
+  })
+  for await (const event of source.events({ cursor: undefined, signal: stop.signal })) {
+    kinds.push(event.type)
+    break
+  }
+  stop.abort()
+  expect(kinds.length).toBeGreaterThan(2)
+  expect(kinds.indexOf('missed')).toBe(kinds.length - 1)
+}, 30_000)

@@ -1,7 +1,15 @@
 import { profileUri } from '../at-uri.ts'
 import type { AppIndex } from '../collections.ts'
-import type { Hydration, Relation } from './hydration.ts'
-import { batches, readAll } from './read-all.ts'
+import type { Hydration } from './hydration.ts'
+import { batches } from './read-all.ts'
+
+/** How the viewer and others may stand to each other, as `Relation` names it. */
+const RELATIONS = {
+  following: { from: 'follow', path: 'subject' },
+  followedBy: { from: 'follow', path: 'subject', reverse: true },
+  blocking: { from: 'block', path: 'subject' },
+  blockedBy: { from: 'block', path: 'subject', reverse: true },
+} as const
 
 /** Loads accounts, their profiles and how the viewer stands to them. Accounts already loaded are skipped. */
 export async function hydrateActors(
@@ -32,17 +40,6 @@ async function hydrateRelations(
   if (viewer === undefined) return
   const others = dids.filter((did) => did !== viewer)
   if (others.length === 0) return
-  const note = (did: string, relation: Relation): void => {
-    relations.set(did, { ...relations.get(did), ...relation })
-  }
-  const [following, followedBy, blocking, blockedBy] = await Promise.all([
-    readAll(index.select('follow').where({ did: viewer, subject: others })),
-    readAll(index.select('follow').where({ did: others, subject: viewer })),
-    readAll(index.select('block').where({ did: viewer, subject: others })),
-    readAll(index.select('block').where({ did: others, subject: viewer })),
-  ])
-  for (const row of following) note(row.subject, { following: row.uri })
-  for (const row of followedBy) note(row.did, { followedBy: row.uri })
-  for (const row of blocking) note(row.subject, { blocking: row.uri })
-  for (const row of blockedBy) note(row.did, { blockedBy: row.uri })
+  for (const [did, relation] of await index.relations(viewer, others, RELATIONS))
+    relations.set(did, relation)
 }

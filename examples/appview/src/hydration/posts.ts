@@ -6,6 +6,10 @@ import { batches, readAll } from './read-all.ts'
 
 /** A post shows the post it quotes, and that one shows which post it quotes. */
 const QUOTE_DEPTH = 2
+const REACTIONS = {
+  like: { from: 'like', path: 'subject' },
+  repost: { from: 'repost', path: 'subject' },
+} as const
 
 /** Which posts to load, and what around them. */
 export interface HydratePostsOptions {
@@ -132,12 +136,10 @@ async function hydrateReactions(
   const { viewer } = hydration
   if (viewer === undefined) return
   for (const subject of batches(uris)) {
-    const [likes, reposts] = await Promise.all([
-      readAll(index.select('like').where({ did: viewer, subject })),
-      readAll(index.select('repost').where({ did: viewer, subject })),
-    ])
-    for (const like of likes) hydration.likes.set(like.subject, like.uri)
-    for (const repost of reposts) hydration.reposts.set(repost.subject, repost.uri)
+    for (const [uri, { like, repost }] of await index.relations(viewer, subject, REACTIONS)) {
+      if (like !== undefined) hydration.likes.set(uri, like)
+      if (repost !== undefined) hydration.reposts.set(uri, repost)
+    }
   }
 }
 

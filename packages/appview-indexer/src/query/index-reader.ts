@@ -4,6 +4,7 @@ import type { LabelerPreference } from '@skywright/xrpc'
 import type { SqlValue } from '../sql-value.ts'
 import type { AcceptedLabelers, LabelSubject, SubjectLabels } from './labels.ts'
 import type { Page, PageOptions } from './page.ts'
+import type { RelationKind } from './relations.ts'
 import type { Select } from './select.ts'
 
 /** An account as the index knows it. */
@@ -85,6 +86,23 @@ export interface IndexReader<D extends Declarations> {
   ): Promise<Page<Backlink>>
   /** How many links a target has: a counter read when one is declared on that column, else an index scan. */
   countBacklinks<N extends keyof D & string>(query: BacklinkQuery<N>): Promise<number>
+  /**
+   * How an account stands to records or other accounts: the at-uris of the records that say so, by subject and kind. A
+   * subject that nothing relates is missing. At most 1,000 subjects.
+   *
+   * @example
+   * ```ts
+   * const state = await index.relations(viewer, authors, {
+   *   following: { from: 'follow', path: 'subject' },
+   *   followedBy: { from: 'follow', path: 'subject', reverse: true },
+   * })
+   * ```
+   */
+  relations<K extends string>(
+    did: string,
+    subjects: readonly string[],
+    kinds: Readonly<Record<K, RelationKind<keyof D & string>>>,
+  ): Promise<ReadonlyMap<string, { readonly [kind in K]?: string }>>
   /** Records of many authors merged newest first, read lazily per author (no sort of everything). */
   timeline<N extends keyof D & string>(
     query: TimelineQuery<N>,

@@ -14,6 +14,8 @@ import { decodeCursor, encodeCursor } from './keyset-cursor.ts'
 import { acceptLabelers, readLabels } from './labels.ts'
 import type { AcceptedLabelers, LabelSubject, SubjectLabels } from './labels.ts'
 import type { Page, PageOptions } from './page.ts'
+import { readRelations } from './relations.ts'
+import type { RelationKind } from './relations.ts'
 import { readTimeline } from './timeline.ts'
 import type { TimelineRequest } from './timeline.ts'
 
@@ -131,6 +133,18 @@ export class Reader {
       links.parameters,
     )
     return Number(rows[0]?.['n'] ?? 0)
+  }
+
+  async relations(
+    did: string,
+    subjects: readonly string[],
+    kinds: Readonly<Record<string, RelationKind>>,
+  ): Promise<Map<string, Record<string, string>>> {
+    checkBulk(subjects)
+    const compiled = Object.entries(kinds).map(([name, { from, path, reverse = false }]) => {
+      return { name, collection: this.#collection(from), path, reverse }
+    })
+    return readRelations(this.#store, this.#identities, did, subjects, compiled)
   }
 
   timeline(query: TimelineRequest): Promise<Page<{ readonly from: string; readonly row: Row }>> {

@@ -91,8 +91,10 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
           return Promise.resolve()
         },
       }
+      let onReconnect = (_delayMs: number): void => undefined
       const report = (issue: FirehoseIssue): void => {
         onIssue(issue)
+        if (issue.kind === 'reconnect') onReconnect(issue.delayMs)
         if (issue.kind === 'outdated-cursor') missed('OutdatedCursor')
         if (issue.kind === 'rejected' && TRANSIENT_REJECTIONS.has(issue.reason)) {
           const { did, seq, source: upstream } = issue
@@ -108,7 +110,12 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
           if (begins && !signal.aborted) missed(live ? 'FutureCursor' : 'NoCursor')
           begins = false
         }
-        const quiet = setTimeout(begin, QUIET_MS)
+        let quiet = setTimeout(begin, QUIET_MS)
+        // Quiet because there is no connection is not open: what is written until there is one would be in neither.
+        onReconnect = (delayMs) => {
+          clearTimeout(quiet)
+          quiet = setTimeout(begin, delayMs + QUIET_MS)
+        }
         const stream = subscribeRepos({
           service,
           cursor: position,
@@ -142,6 +149,7 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
           }
         } finally {
           clearTimeout(quiet)
+          onReconnect = () => undefined
         }
       }
       const reading = (async (): Promise<void> => {
