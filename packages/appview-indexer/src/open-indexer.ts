@@ -25,12 +25,13 @@ import type {
   ReconcileOptions,
   ReconcileResult,
 } from './indexer.ts'
-import { lexiconDigest } from './lexicon-change.ts'
+import { retryOfChangedLexicons, withLexicons } from './lexicons.ts'
 import { InvalidQueryError, SchemaMismatchError } from './errors.ts'
 import { readStatus } from './index-status.ts'
 import { indexedRepos, MissedEvents } from './missed-events.ts'
 import { Reader } from './query/reader.ts'
 import { queueRepos } from './queue-repos.ts'
+import { rebuildCollection } from './rebuild-collection.ts'
 import { reconcileRepos, sampleRepos } from './reconcile.ts'
 import { applyRepoSnapshot, workRepos } from './repo-worker.ts'
 import type { SnapshotOutcome } from './repo-worker.ts'
@@ -42,6 +43,7 @@ import type { Schema } from './schema.ts'
 import { SerialWriter } from './serial-writer.ts'
 import { checkShard, isOfShard } from './shard.ts'
 import type { Shard } from './shard.ts'
+import { cursorName, readCursor } from './source-cursor.ts'
 import { hashState } from './state-hash.ts'
 import { REPO_FETCHING, REPO_QUEUED } from './stores/transaction.ts'
 
@@ -72,24 +74,6 @@ export async function openIndexer<const D extends Declarations>(
   await indexer.resume()
   // The reader checks every name at run time; the declared types are put back on here, once.
   return indexer as unknown as Indexer<D>
-}
-
-/** The declarations with records also checked against their lexicon, where there is one. */
-function withLexicons(
-  collections: Declarations,
-  lexicons: IndexerOptions<Declarations>['lexicons'],
-): Declarations {
-  if (lexicons === undefined) return collections
-  const checked = Object.entries(collections).map(([name, declaration]) => {
-    const { nsid, validate } = declaration
-    if (!lexicons.hasRecord(nsid)) return [name, declaration] as const
-    const both: typeof validate = (record, rkey) => {
-      lexicons.validateRecord(nsid, record, { legacyBlobs: true, lenient: true })
-      return validate?.(record, rkey)
-    }
-    return [name, { ...declaration, validate: both }] as const
-  })
-  return Object.fromEntries(checked)
 }
 
 class DefaultIndexer extends Reader {
@@ -154,24 +138,9 @@ class DefaultIndexer extends Reader {
     while (await this.#writer.transact((tx, context) => rebuildStep(context, tx))) rebuilt = true
     // What the old declaration could not take, the new one may.
     if (rebuilt) await this.retryDeadLetters()
-    await this.#noticeLexicons()
-    this.#writer.startSweeping()
-  }
-
-  /** Records that did not fit their lexicon as it was may fit it as it is. */
-  async #noticeLexicons(): Promise<void> {
     const { lexicons, store } = this.#options
-    for (const { nsid } of this.#schema.collections) {
-      const digest = lexicons?.hasRecord(nsid) === true ? lexiconDigest(lexicons, nsid) : undefined
-      if (digest === undefined) continue
-      const key = `lexicon:${nsid}`
-      const [stored] = await store.query('SELECT value FROM ix_meta WHERE key = ?', [key])
-      if (stored?.['value'] === digest) continue
-      if (stored !== undefined) await retryDeadLetters(store, this.#writer, nsid)
-      await this.#writer.transact(function* (tx) {
-        yield* ask(tx.remember(key, digest))
-      })
-    }
+    await retryOfChangedLexicons(lexicons, this.#schema, store, this.#writer)
+    this.#writer.startSweeping()
   }
 
   async rebuild(name: string): Promise<void> {
@@ -180,19 +149,7 @@ class DefaultIndexer extends Reader {
     if (this.#shard.count > 1) throw new RangeError('other processes write the index too')
     if (!collection.keepsRecord && this.#options.fetchRepo === undefined)
       throw new SchemaMismatchError(name, 'its rows keep no record; hand in fetchRepo')
-    const { signal } = this.#stop
-    await this.#writer.exclusive(async (transact) => {
-      let aside = false
-      // Begun is finished: events must not meet rows that are set aside.
-      await this.#background.keep(async () => {
-        if (!aside)
-          await transact(function* (tx) {
-            yield* ask(tx.putAside(collection))
-          })
-        aside = true
-        while (await transact((tx, context) => rebuildStep(context, tx)));
-      }, signal)
-    })
+    await rebuildCollection(collection, this.#writer, this.#background, this.#stop.signal)
     await retryDeadLetters(this.#options.store, this.#writer, collection.nsid)
     this.#writer.announce(new Set([name]))
     this.#writer.announceWork()
@@ -404,25 +361,12 @@ class DefaultIndexer extends Reader {
     }
   }
 
-  /** A shard that has no position yet starts where the one furthest behind of any other division is. */
-  async cursor(source: string): Promise<number | undefined> {
-    const { store } = this.#options
-    const rows = await store.query('SELECT name, cursor FROM ix_source', [])
-    const own = rows.find(({ name }) => name === this.#cursorName(source))
-    if (own !== undefined) return Number(own['cursor'])
-    // Its sisters' positions say nothing: they may have come further before this one ever began.
-    const sisters = `/${this.#shard.count}`
-    const others = rows.filter(({ name }) => {
-      const text = String(name)
-      return text === source || (text.startsWith(`${source}#`) && !text.endsWith(sisters))
-    })
-    if (others.length === 0) return undefined
-    return Math.min(...others.map(({ cursor }) => Number(cursor)))
+  cursor(source: string): Promise<number | undefined> {
+    return readCursor(this.#options.store, source, this.#shard)
   }
 
   #cursorName(source: string): string {
-    const { index, count } = this.#shard
-    return count === 1 ? source : `${source}#${index}/${count}`
+    return cursorName(source, this.#shard)
   }
 
   async stateHash(): Promise<string> {

@@ -1,0 +1,80 @@
+import { cidForRaw } from '@skywright/repo'
+
+import type { Declarations } from './collection.ts'
+import { retryDeadLetters } from './dead-letters.ts'
+import { ask } from './engine/steps.ts'
+import type { IndexerOptions } from './indexer.ts'
+import type { Schema } from './schema.ts'
+import type { SerialWriter } from './serial-writer.ts'
+import type { IndexStore } from './stores/port.ts'
+
+/** Catalogs as indexers take them. */
+type Lexicons = NonNullable<IndexerOptions<Declarations>['lexicons']>
+
+/** The declarations with records also checked against their lexicon, where there is one. */
+export function withLexicons(
+  collections: Declarations,
+  lexicons: Lexicons | undefined,
+): Declarations {
+  if (lexicons === undefined) return collections
+  const checked = Object.entries(collections).map(([name, declaration]) => {
+    const { nsid, validate } = declaration
+    if (!lexicons.hasRecord(nsid)) return [name, declaration] as const
+    const both: typeof validate = (record, rkey) => {
+      lexicons.validateRecord(nsid, record, { legacyBlobs: true })
+      return validate?.(record, rkey)
+    }
+    return [name, { ...declaration, validate: both }] as const
+  })
+  return Object.fromEntries(checked)
+}
+
+/** Records that did not fit their lexicon as it was may fit it as it is. */
+export async function retryOfChangedLexicons(
+  lexicons: Lexicons | undefined,
+  schema: Schema,
+  store: IndexStore,
+  writer: SerialWriter,
+): Promise<void> {
+  for (const { nsid } of schema.collections) {
+    const digest = lexicons?.hasRecord(nsid) === true ? lexiconDigest(lexicons, nsid) : undefined
+    if (digest === undefined) continue
+    const key = `lexicon:${nsid}`
+    const [stored] = await store.query('SELECT value FROM ix_meta WHERE key = ?', [key])
+    if (stored?.['value'] === digest) continue
+    if (stored !== undefined) await retryDeadLetters(store, writer, nsid)
+    await writer.transact(function* (tx) {
+      yield* ask(tx.remember(key, digest))
+    })
+  }
+}
+
+/**
+ * A text that changes when the lexicon of a record changes, or one that it refers to; undefined where the catalog does not
+ * show its documents.
+ */
+function lexiconDigest(lexicons: Lexicons, nsid: string): string | undefined {
+  const documents = new Map<string, unknown>()
+  const visit = (id: string): void => {
+    if (documents.has(id)) return
+    const document = lexicons.get?.(id)
+    documents.set(id, document ?? null)
+    for (const reference of referencesOf(document)) visit(reference)
+  }
+  visit(nsid)
+  if (documents.get(nsid) === null) return undefined
+  const sorted = [...documents].toSorted(([left], [right]) => (left < right ? -1 : 1))
+  return cidForRaw(new TextEncoder().encode(JSON.stringify(sorted))).toString()
+}
+
+/** NSIDs of other documents that a document names in `ref` and `refs`. */
+function* referencesOf(value: unknown): Generator<string, void, void> {
+  if (typeof value !== 'object' || value === null) return
+  for (const [key, inner] of Object.entries(value)) {
+    const named: unknown[] =
+      key === 'ref' ? [inner] : key === 'refs' && Array.isArray(inner) ? inner : []
+    for (const one of named)
+      if (typeof one === 'string' && !one.startsWith('#')) yield one.split('#')[0] ?? ''
+    yield* referencesOf(inner)
+  }
+}
