@@ -2,6 +2,7 @@ import { applyChanges } from './engine/apply-changes.ts'
 import type { RecordChange } from './engine/record-change.ts'
 import { ask } from './engine/steps.ts'
 import type { DeadLetter } from './indexer.ts'
+import { checkLimit } from './query/compiled-select.ts'
 import type { SerialWriter } from './serial-writer.ts'
 import type { IndexStore } from './stores/port.ts'
 import { formatRecordUri } from './target.ts'
@@ -16,6 +17,7 @@ export async function listDeadLetters(
   options: { readonly limit?: number; readonly after?: string },
 ): Promise<readonly DeadLetter[]> {
   const { limit = DEFAULT_LIMIT, after = '' } = options
+  checkLimit(limit)
   const rows = await store.query(
     `SELECT d.repo, a.did, n.name, d.rkey, d.reason, d.bytes, d.at FROM ix_dead d
      JOIN ix_actor a ON a.id = d.repo JOIN ix_nsid n ON n.id = d.nsid

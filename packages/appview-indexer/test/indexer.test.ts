@@ -326,6 +326,8 @@ it('tells how an account stands to records and accounts, in one call', async () 
     [alice.did]: { following: follow, followedBy: back },
   })
   expect(state.get(post)?.like).toBe(like)
+  const odd = { constructor: kinds.like, toString: kinds.following }
+  expect((await index.relations(bob.did, [post], odd)).get(post)).toEqual({ constructor: like })
   expect((await index.relations('did:plc:never-met', subjects, kinds)).size).toBe(0)
 })
 

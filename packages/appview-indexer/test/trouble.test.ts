@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { openIndexer, StoreFailureError } from '../src/index.ts'
+import { listRepos, openIndexer, StoreFailureError } from '../src/index.ts'
 import type { EventSource, IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import type { IndexTransaction } from '../src/stores/transaction.ts'
@@ -341,6 +341,8 @@ describe('bad input', () => {
       await expect(index.select('post').page({ limit })).rejects.toMatchObject({
         code: 'InvalidQuery',
       })
+    for (const limit of [0, -1, 1.5, 1_001, Number.NaN])
+      await expect(index.deadLetters({ limit })).rejects.toMatchObject({ code: 'InvalidQuery' })
     expect(() => index.select('post').where({ 'x" OR 1': 'x' } as never)).toThrow(/no column/)
     expect(() => index.select('nothing' as 'post')).toThrow(/no collection/)
     for (const words of ['"', '" OR text:x', '* * *', 'NEAR(', "'); DROP TABLE post", '---'])
@@ -349,6 +351,86 @@ describe('bad input', () => {
       code: 'InvalidQuery',
     })
   })
+})
+
+it('purges an account in bounded transactions, however many of its records were refused', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob] = [network.account(), network.account()]
+  const uri = alice.create(NSID.POST, { text: 'x' })
+  for (let n = 0; n < 13; n++)
+    bob.commit(
+      ...Array.from({ length: 200 }, (_, at) => ({
+        collection: NSID.POST,
+        record: { text: at % 4 === 0 ? 'fine' : 'bad', reply: { parent: strongRef(uri) } },
+      })),
+    )
+  bob.setStatus(false, 'deleted')
+  const inner = openSqliteIndexStore(':memory:')
+  const deletes: number[] = []
+  await using index = await openIndexer({
+    store: {
+      ...unreliable(inner, () => undefined),
+      transact: (work) =>
+        inner.transact((tx) =>
+          work({
+            ...bound(tx),
+            write: (changes) => {
+              deletes.push(changes.deadDeletes.length)
+              return tx.write(changes)
+            },
+          }),
+        ),
+    },
+    collections: socialCollections(),
+    now: () => network.now(),
+  })
+  await index.apply(network.events.slice(0, -1))
+  expect((await index.status()).deadLetters).toBe(1_950)
+  deletes.length = 0
+  await index.apply(network.events.slice(-1))
+  await index.settle()
+  expect((await index.status()).deadLetters).toBe(0)
+  expect(await index.select('post').count()).toBe(1)
+  expect((await index.counts([uri])).get(uri)?.['replyCount']).toBe(0)
+  expect(Math.max(...deletes)).toBeLessThanOrEqual(2_000)
+  expect(deletes.length).toBeGreaterThan(1)
+})
+
+it('is not held by a host that lists for ever, slowly, or at length', async () => {
+  const page = (body: unknown): Response => Response.json(body)
+  let pages = 0
+  const answers: Record<
+    string,
+    (signal: AbortSignal | null | undefined) => Response | Promise<Response>
+  > = {
+    'no repos, always another cursor': () => page({ repos: [], cursor: `c${pages}` }),
+    'a cursor as long as a book': () => page({ repos: [], cursor: 'c'.repeat(100_000) }),
+    'nothing at all': (signal) =>
+      new Promise((_, reject) =>
+        signal?.addEventListener('abort', () => reject(signal.reason as Error)),
+      ),
+    'no listing': () => page({ hosts: [] }),
+    'a page': () => new Response('<html>'),
+    'too much': () => new Response('x'.repeat(5_000_000)),
+    'an error': () => new Response('', { status: 503 }),
+  }
+  for (const [name, answer] of Object.entries(answers)) {
+    pages = 0
+    const fetch = async (_url: unknown, init?: RequestInit): Promise<Response> => {
+      if (++pages > 1_000) throw new Error('still asking')
+      return answer(init?.signal)
+    }
+    const list = async (): Promise<void> => {
+      for await (const _ of listRepos({ service: 'https://relay.test', fetch, timeoutMs: 50 }));
+    }
+    await expect(list(), name).rejects.toThrow(/^(?!still asking)/)
+    expect(pages, name).toBeLessThanOrEqual(101)
+  }
+  // The same cursor again is an end, as some hosts end.
+  const found: string[] = []
+  const fetch = async (): Promise<Response> => page({ repos: [{ did: 'did:plc:a' }], cursor: 'x' })
+  for await (const { did } of listRepos({ service: 'https://relay.test', fetch })) found.push(did)
+  expect(found).toEqual(['did:plc:a', 'did:plc:a'])
 })
 
 it('reconcile finds and repairs what differs from the repos', async () => {

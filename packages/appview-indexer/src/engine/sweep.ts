@@ -50,10 +50,12 @@ export function* sweepStep(context: EngineContext, tx: IndexTransaction): Steps<
   }
   const after = collection.name === name ? actor.sweepAt.slice(slash + 1) : ''
   const keys = yield* ask(tx.repoKeys(collection, actor.id, after, SWEEP_ROWS))
-  if (actor.sweep === SWEEP_PURGE) yield* purge(context, tx, actor, collection, keys)
+  let refused = 0
+  if (actor.sweep === SWEEP_PURGE) refused = yield* purge(context, tx, actor, collection, keys)
   else yield* setVisibility(tx, actor, collection, keys)
   if (keys.length > 0) touched.add(collection.name)
   const last = keys.at(-1)
+  if (refused > 0) return { more: true, touched }
   if (keys.length >= SWEEP_ROWS && last !== undefined)
     actor.sweepAt = `${collection.name}/${last.rkey}`
   else {
@@ -80,20 +82,27 @@ function* finish(
   for (const name of yield* drainParked(context, tx, actor)) touched.add(name)
 }
 
+/** Answers how many refused records are left: they are worked off as rows are. */
 function* purge(
   context: EngineContext,
   tx: IndexTransaction,
   actor: ActorState,
   collection: CollectionSchema,
   keys: readonly StoredKey[],
-): Steps<void> {
+): Steps<number> {
   const nsid = (yield* ask(tx.names('nsid', [collection.nsid])))[0] ?? 0
   const dead = yield* ask(tx.deadKeys(actor.id, nsid))
   yield* applyChanges(
     context,
     tx,
-    [...keys, ...dead].map(({ rkey }) => ({ actor, collection, rkey, put: undefined })),
+    [...keys, ...dead.slice(0, SWEEP_ROWS)].map(({ rkey }) => ({
+      actor,
+      collection,
+      rkey,
+      put: undefined,
+    })),
   )
+  return Math.max(0, dead.length - SWEEP_ROWS)
 }
 
 function* setVisibility(

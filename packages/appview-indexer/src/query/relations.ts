@@ -37,7 +37,7 @@ export async function readRelations(
     if (subject === undefined) return
     let relations = found.get(subject)
     if (relations === undefined) found.set(subject, (relations = {}))
-    relations[name] ??= uri
+    if (!Object.hasOwn(relations, name)) relations[name] = uri
   }
   const own = (await identities.repos([did])).get(did)
   if (own === undefined || subjects.length === 0) return found
