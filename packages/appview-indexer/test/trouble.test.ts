@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { atproto } from '@skywright/xrpc/lexicons'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { listRepos, openIndexer, StoreFailureError } from '../src/index.ts'
@@ -308,6 +309,43 @@ describe('bad input', () => {
     expect((await index.get('post', post))?.sortAt).toBeLessThan(-6e13)
     expect((await index.counts([post])).get(post)?.['likeCount']).toBe(1)
     expect((await index.select('post').search('ab').page()).rows).toEqual([])
+    expect(await index.audit()).toEqual([])
+  })
+
+  it('takes what lexicons leave open, keeps out what they do not, and is not led in circles', async () => {
+    const network = createFakeNetwork()
+    const alice = network.account()
+    const base = { text: 'x', createdAt: '2025-01-01T00:00:00Z' }
+    const at = (rkey: string) => strongRef(`at://${alice.did}/${NSID.POST}/${rkey}`)
+    const reply = (rkey: string) => ({ ...base, reply: { root: at(rkey), parent: at(rkey) } })
+    const pollution = JSON.parse('{"__proto__":{"polluted":true}}') as object
+    const records: Record<string, object> = {
+      'unknown-embed': { ...base, embed: { $type: 'com.example.unknown', anything: 1 } },
+      'unknown-facet': {
+        ...base,
+        facets: [{ index: { byteStart: 0, byteEnd: 1 }, features: [{ $type: 'com.example.x' }] }],
+      },
+      'to-each-other': reply('and-back'),
+      'and-back': reply('to-each-other'),
+      'to-itself': reply('to-itself'),
+      proto: { ...pollution, ...base },
+      'no-type': { ...base, embed: { anything: 1 } },
+      'no-date': { ...base, createdAt: '-9999-12-31T23:59:59.999Z' },
+      'no-text': { createdAt: base.createdAt },
+    }
+    for (const [rkey, record] of Object.entries(records))
+      alice.create(NSID.POST, { ...record }, rkey)
+    await using index = await openIndexer({
+      store: openSqliteIndexStore(':memory:'),
+      collections: socialCollections(),
+      lexicons: atproto,
+      now: () => network.now(),
+    })
+    await index.apply(network.events)
+    const refused = (await index.deadLetters()).map(({ uri }) => uri.split('/').at(-1))
+    expect(refused).toEqual(['no-date', 'no-text', 'no-type'])
+    expect(await index.select('post').count()).toBe(4)
+    expect('polluted' in {}).toBe(false)
     expect(await index.audit()).toEqual([])
   })
 
