@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { createCatalog } from '@skywright/xrpc'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 
-import { collection, integer, openIndexer, text, uri } from '../src/index.ts'
-import type { AnyCollection } from '../src/index.ts'
+import { collection, integer, json, openIndexer, text, uri } from '../src/index.ts'
+import type { AnyCollection, Columns } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { createFakeNetwork } from '../src/testing/index.ts'
 import { NSID, socialCollections, strongRef } from './social.ts'
@@ -238,4 +238,48 @@ it('finds links in texts that are columns too', async () => {
   await index.apply(network.events)
   const link = { target: 'did:plc:somebody', from: 'post', path: 'text' } as const
   expect(await index.countBacklinks(link)).toBe(1)
+})
+
+it('fills added columns in place, and derives again when anything else changed', async () => {
+  const network = createFakeNetwork()
+  const alice = network.account()
+  for (let n = 0; n < 20; n++) alice.create(NSID.POST, { text: `t${n}`, likes: n })
+  let derived = 0
+  const declare = (columns: Columns, more: object = {}): AnyCollection =>
+    collection(NSID.POST, {
+      columns,
+      derive: {
+        tables: 'CREATE TABLE IF NOT EXISTS unused (n INTEGER)',
+        added: () => derived++,
+        removed: () => undefined,
+        reset: () => undefined,
+      },
+      ...more,
+    })
+  const words = text('text')
+  const likes = integer('likes')
+  const steps: [AnyCollection, number][] = [
+    [declare({ words }), 20],
+    [declare({ words, likes }), 0],
+    [declare({ first: json('langs'), words, likes }), 0],
+    [declare({ words, likes }), 20],
+    [declare({ words, likes, parent: uri('reply.parent') }), 20],
+    [declare({ words, likes: integer('likes', { required: true }) }), 20],
+    [declare({ words, likes: integer('likes', { required: true }) }, { search: ['words'] }), 20],
+  ]
+  for (const [post, expected] of steps) {
+    const hashes: string[] = []
+    for (const file of [join(folder, 'index.db'), ':memory:']) {
+      derived = 0
+      await using index = await openIndexer({
+        store: openSqliteIndexStore(file),
+        collections: { post },
+        now: () => network.now(),
+      })
+      await index.run(network.source())
+      hashes.push(await index.stateHash())
+      if (file !== ':memory:') expect(derived).toBe(expected)
+    }
+    expect(hashes[0]).toBe(hashes[1])
+  }
 })

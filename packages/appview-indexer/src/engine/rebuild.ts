@@ -1,6 +1,8 @@
 import { cidForCbor } from '@skywright/repo'
 
+import { InvalidRecordError } from '../errors.ts'
 import { REPO_QUEUED } from '../stores/transaction.ts'
+import { redraftRecord } from '../draft.ts'
 import type { IndexTransaction } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
 import type { EngineContext } from './apply-events.ts'
@@ -19,7 +21,7 @@ const REBUILD_ROWS = 2_000
  */
 export function* rebuildStep(context: EngineContext, tx: IndexTransaction): Steps<boolean> {
   const [collection] = yield* ask(tx.setAside())
-  if (collection === undefined) return false
+  if (collection === undefined) return yield* fillStep(tx)
   const rows = yield* ask(tx.takeSetAside(collection, REBUILD_ROWS))
   const actors = yield* ask(tx.actorsById([...new Set(rows.map(({ repo }) => repo))]))
   const byId = new Map(actors.map((actor) => [actor.id, actor]))
@@ -40,5 +42,27 @@ export function* rebuildStep(context: EngineContext, tx: IndexTransaction): Step
   }
   yield* applyChanges(context, tx, changes)
   yield* ask(tx.putActors(actors.filter(({ id }) => queued.has(id))))
+  return true
+}
+
+/** Reads columns that were added from the stored records; nothing else is derived from them, so everything else stays. */
+function* fillStep(tx: IndexTransaction): Steps<boolean> {
+  const [collection] = yield* ask(tx.unfilled())
+  if (collection === undefined) return false
+  const rows = yield* ask(tx.takeUnfilled(collection, REBUILD_ROWS))
+  try {
+    const filled = rows.map(({ id, bytes }) => {
+      const { values } = redraftRecord(collection, bytes)
+      const plain = collection.columns.flatMap(({ kind }, at) =>
+        kind === 'uri' || kind === 'did' ? [] : [values[at] ?? null],
+      )
+      return { id, values: plain }
+    })
+    if (filled.length > 0) yield* ask(tx.fill(collection, filled))
+  } catch (error) {
+    if (!(error instanceof InvalidRecordError)) throw error
+    // A record the new columns refuse is no row any more: all is derived again.
+    yield* ask(tx.putAside(collection))
+  }
   return true
 }

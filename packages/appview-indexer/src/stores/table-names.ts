@@ -15,6 +15,11 @@ export function setAsideTable(collection: CollectionSchema): string {
   return `ix_old_${collection.name}`
 }
 
+/** Key in `ix_meta` of how far the rows of a collection are filled. */
+export function fillKey(collection: CollectionSchema): string {
+  return `fill:${collection.nsid}`
+}
+
 /** Columns every row has, in stored order, before the declared ones. */
 export function rowColumns(collection: CollectionSchema): string[] {
   const base = ['repo', 'rkey', 'cid', 'state', 'indexedAt', 'sortAt']

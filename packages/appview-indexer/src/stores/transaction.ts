@@ -67,6 +67,12 @@ export interface SetAsideRow {
   readonly indexedAt: number
 }
 
+/** A document whose new columns are to be read from its record. */
+export interface UnfilledRow {
+  readonly id: number
+  readonly bytes: Uint8Array
+}
+
 /** Which row. */
 export interface RowKey {
   readonly repo: number
@@ -249,6 +255,15 @@ export interface IndexTransaction {
   ): MaybePromise<readonly boolean[]>
   /** Collections whose rows were set aside because their declaration changed. */
   setAside(): MaybePromise<readonly CollectionSchema[]>
+  /** Collections that got columns which their rows do not fill yet. */
+  unfilled(): MaybePromise<readonly CollectionSchema[]>
+  /** The next rows to fill, at most `limit`; empty at the end, when the new declaration is in force. */
+  takeUnfilled(collection: CollectionSchema, limit: number): MaybePromise<readonly UnfilledRow[]>
+  /** Stores the values of the plain columns of rows, in declared order. */
+  fill(
+    collection: CollectionSchema,
+    rows: readonly { readonly id: number; readonly values: readonly StoredValue[] }[],
+  ): MaybePromise<void>
   /** Removes everything derived from a collection and sets its rows aside. */
   putAside(collection: CollectionSchema): MaybePromise<void>
   /** Keeps a text about the index itself, in `ix_meta`. */

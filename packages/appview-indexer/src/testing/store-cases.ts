@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 
 import { collection } from '../collection.ts'
-import type { CollectionDeclaration } from '../collection.ts'
-import { did, integer, text, uri } from '../column.ts'
+import type { AnyCollection, CollectionDeclaration } from '../collection.ts'
+import { boolean, did, integer, json, text, uri } from '../column.ts'
 import type { Column } from '../column.ts'
 import { ask } from '../engine/steps.ts'
 import type { IndexLabel } from '../event.ts'
@@ -270,6 +270,51 @@ const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<voi
       }
       await using index = await openOn(database, network)
       assert.equal(await index.cursor('relay'), 5)
+    },
+  ],
+  [
+    'fills columns that were added, from one start to the next, and derives again what they refuse',
+    async (database) => {
+      const network = createFakeNetwork()
+      const alice = network.account()
+      for (let n = 0; n < 40; n++)
+        alice.create(NOTE, { title: `t${n}`, size: n, flag: n % 2 === 0, more: { n } }, `n${n}`)
+      const steps: AnyCollection[] = [
+        collection(NOTE, { columns: { title: text('title') }, counters: { notes: 'did' } }),
+        collection(NOTE, {
+          columns: { flag: boolean('flag'), title: text('title'), more: json('more') },
+          counters: { notes: 'did' },
+        }),
+        collection(NOTE, {
+          columns: {
+            flag: boolean('flag'),
+            title: text('title'),
+            more: json('more'),
+            size: integer((record) => {
+              if (record['size'] === 39) throw new RangeError('too many')
+              return Number(record['size'])
+            }),
+          },
+          counters: { notes: 'did' },
+        }),
+      ]
+      for (const [at, note] of steps.entries()) {
+        await using index = await openIndexer({
+          store: database.open(),
+          collections: { note },
+          now: () => network.now(),
+        })
+        await index.run(network.source())
+        const sql = 'SELECT * FROM note WHERE rkey = ?'
+        const [row] = await index.sql<Record<string, unknown>>(sql, ['n7'])
+        assert.equal(row?.['title'], 't7')
+        assert.equal(at < 1 || Number(row?.['flag']) === 0, true)
+        assert.equal(at < 1 || row?.['more'] === '{"n":7}', true)
+        assert.equal(at < 2 || Number(row?.['size']) === 7, true)
+        assert.equal((await index.deadLetters()).length, at < 2 ? 0 : 1)
+        assert.equal(await index.select('note').count(), at < 2 ? 40 : 39)
+        assert.deepEqual(await index.audit(), [])
+      }
     },
   ],
   [

@@ -1,8 +1,16 @@
 import type { ClientBase } from 'pg'
 
+import { addedColumns } from '../../column-change.ts'
 import { InvalidDeclarationError, SchemaMismatchError } from '../../errors.ts'
 import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
-import { quote, searchTable, setAsideTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
+import {
+  fillKey,
+  quote,
+  searchTable,
+  setAsideTable,
+  uniqueByLink,
+  uniqueColumns,
+} from '../table-names.ts'
 import { bind } from './bind.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
@@ -101,9 +109,8 @@ async function layOutCollection(
   canFetch: boolean,
 ): Promise<void> {
   const { name, nsid, fingerprint } = collection
-  const stored = await read(client, 'SELECT name, fingerprint FROM ix_collection WHERE nsid = ?', [
-    nsid,
-  ])
+  const sql = 'SELECT name, fingerprint, "setAside" FROM ix_collection WHERE nsid = ?'
+  const stored = await read(client, sql, [nsid])
   if (stored === undefined) {
     await createTables(client, collection)
     await read(client, 'INSERT INTO ix_collection (nsid, name, fingerprint) VALUES (?, ?, ?)', [
@@ -111,14 +118,14 @@ async function layOutCollection(
       name,
       fingerprint,
     ])
-  } else if (stored['name'] !== name || stored['fingerprint'] !== fingerprint)
-    await setAside(
-      client,
-      collection,
-      String(stored['name']),
-      String(stored['fingerprint']),
-      canFetch,
-    )
+  } else if (stored['name'] !== name || stored['fingerprint'] !== fingerprint) {
+    const [oldName, oldPrint] = [String(stored['name']), String(stored['fingerprint'])]
+    // Rows that are being derived or filled are so for the declaration before: this one begins anew.
+    const added =
+      Number(stored['setAside']) === 0 ? addedColumns(collection, oldName, oldPrint) : undefined
+    if (added === undefined) await setAside(client, collection, oldName, oldPrint, canFetch)
+    else await addColumns(client, collection, added)
+  }
   await createIndexes(client, collection)
   if (collection.derive !== undefined) await client.query(collection.derive.tables)
 }
@@ -185,6 +192,24 @@ export async function setAside(
     'UPDATE ix_collection SET name = ?, fingerprint = ?, "setAside" = 1 WHERE nsid = ?',
     [name, fingerprint, nsid],
   )
+}
+
+async function addColumns(
+  client: ClientBase,
+  collection: CollectionSchema,
+  added: readonly string[],
+): Promise<void> {
+  const { name, nsid, fingerprint, columns } = collection
+  await read(client, 'DELETE FROM ix_meta WHERE key = ?', [fillKey(collection)])
+  for (const column of columns)
+    if (added.includes(column.name))
+      await client.query(
+        `ALTER TABLE ${quote(name)} ADD COLUMN ${quote(column.name)} ${sqlType(column)}`,
+      )
+  await read(client, 'UPDATE ix_collection SET fingerprint = ?, "setAside" = 2 WHERE nsid = ?', [
+    fingerprint,
+    nsid,
+  ])
 }
 
 async function createTables(client: ClientBase, collection: CollectionSchema): Promise<void> {

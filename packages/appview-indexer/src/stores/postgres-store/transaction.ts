@@ -1,11 +1,19 @@
 import type { ClientBase } from 'pg'
 
+import { plainColumns } from '../../column-change.ts'
 import type { CollectionSchema, Schema } from '../../schema.ts'
 import type { Shard } from '../../shard.ts'
 import { storableText } from '../../storable-text.ts'
 import { decodeActor, decodeLabelRow, decodeRow } from '../stored-row.ts'
 import type { StoredValues } from '../stored-row.ts'
-import { quote, setAsideTable, storedColumns, uniqueByLink, uniqueColumns } from '../table-names.ts'
+import {
+  fillKey,
+  quote,
+  setAsideTable,
+  storedColumns,
+  uniqueByLink,
+  uniqueColumns,
+} from '../table-names.ts'
 import type {
   ActorState,
   ChangeSet,
@@ -19,6 +27,7 @@ import type {
   StoredKey,
   StoredRow,
   StoredValue,
+  UnfilledRow,
 } from '../transaction.ts'
 import type { Interner } from './interner.ts'
 import { createIndexes, setAside } from './layout.ts'
@@ -281,6 +290,47 @@ export class PostgresTransaction implements IndexTransaction {
     const rows = await this.#run('SELECT nsid FROM ix_collection WHERE "setAside" = 1', [])
     const nsids = new Set(rows.map((row) => String(row['nsid'])))
     return this.#schema.collections.filter(({ nsid }) => nsids.has(nsid))
+  }
+
+  async unfilled(): Promise<CollectionSchema[]> {
+    const rows = await this.#run('SELECT nsid FROM ix_collection WHERE "setAside" = 2', [])
+    const nsids = new Set(rows.map((row) => String(row['nsid'])))
+    return this.#schema.collections.filter(({ nsid }) => nsids.has(nsid))
+  }
+
+  async takeUnfilled(collection: CollectionSchema, limit: number): Promise<UnfilledRow[]> {
+    const key = fillKey(collection)
+    const [position] = await this.#run('SELECT value FROM ix_meta WHERE key = $1', [key])
+    const rows = await this.#run(
+      `SELECT id, bytes FROM ${quote(collection.name)} WHERE id > $1 ORDER BY id LIMIT $2`,
+      [Number(position?.['value'] ?? 0), limit],
+    )
+    const last = rows.at(-1)
+    await this.remember(key, String(last?.['id'] ?? 0))
+    if (last === undefined)
+      await this.#run('UPDATE ix_collection SET "setAside" = 0 WHERE nsid = $1', [collection.nsid])
+    // The column is BYTEA.
+    return rows.map((row) => ({ id: Number(row['id']), bytes: row['bytes'] as Uint8Array }))
+  }
+
+  async fill(
+    collection: CollectionSchema,
+    rows: readonly { readonly id: number; readonly values: readonly StoredValue[] }[],
+  ): Promise<void> {
+    const names = plainColumns(collection)
+    const types = names.map((name) => {
+      const kind = collection.columns.find((column) => column.name === name)?.kind
+      return kind === 'text' || kind === 'json' ? 'text' : 'bigint'
+    })
+    await this.#run(
+      `UPDATE ${quote(collection.name)} d SET ${names.map((name, at) => `${quote(name)} = k.v${at}`).join(', ')}
+       FROM unnest($1::bigint[], ${types.map((type, at) => `$${at + 2}::${type}[]`).join(', ')})
+         k (id, ${names.map((_, at) => `v${at}`).join(', ')}) WHERE d.id = k.id`,
+      [
+        rows.map(({ id }) => id),
+        ...names.map((_, at) => rows.map(({ values }) => values[at] ?? null)),
+      ],
+    )
   }
 
   async putAside(collection: CollectionSchema): Promise<void> {

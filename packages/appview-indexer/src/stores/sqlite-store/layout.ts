@@ -1,8 +1,16 @@
 import type { DatabaseSync } from 'node:sqlite'
 
+import { addedColumns } from '../../column-change.ts'
 import { SchemaMismatchError } from '../../errors.ts'
 import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
-import { quote, searchTable, setAsideTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
+import {
+  fillKey,
+  quote,
+  searchTable,
+  setAsideTable,
+  uniqueByLink,
+  uniqueColumns,
+} from '../table-names.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
 const LAYOUT_VERSION = 2
@@ -102,15 +110,23 @@ function layOutCollection(
   canFetch: boolean,
 ): void {
   const stored = database
-    .prepare('SELECT name, fingerprint FROM ix_collection WHERE nsid = ?')
+    .prepare('SELECT name, fingerprint, setAside FROM ix_collection WHERE nsid = ?')
     .get(collection.nsid)
   if (stored === undefined) {
     createTables(database, collection)
     database
       .prepare('INSERT INTO ix_collection (nsid, name, fingerprint) VALUES (?, ?, ?)')
       .run(collection.nsid, collection.name, collection.fingerprint)
-  } else if (stored['name'] !== collection.name || stored['fingerprint'] !== collection.fingerprint)
-    setAside(database, collection, String(stored['name']), String(stored['fingerprint']), canFetch)
+  } else if (
+    stored['name'] !== collection.name ||
+    stored['fingerprint'] !== collection.fingerprint
+  ) {
+    const [name, fingerprint] = [String(stored['name']), String(stored['fingerprint'])]
+    // Rows that are being derived or filled are so for the declaration before: this one begins anew.
+    const added = stored['setAside'] === 0 ? addedColumns(collection, name, fingerprint) : undefined
+    if (added === undefined) setAside(database, collection, name, fingerprint, canFetch)
+    else addColumns(database, collection, added)
+  }
   createIndexes(database, collection)
   if (collection.derive !== undefined) database.exec(collection.derive.tables)
 }
@@ -182,6 +198,22 @@ export function setAside(
   database
     .prepare('UPDATE ix_collection SET name = ?, fingerprint = ?, setAside = 1 WHERE nsid = ?')
     .run(collection.name, collection.fingerprint, collection.nsid)
+}
+
+function addColumns(
+  database: DatabaseSync,
+  collection: CollectionSchema,
+  added: readonly string[],
+): void {
+  for (const column of collection.columns)
+    if (added.includes(column.name))
+      database.exec(
+        `ALTER TABLE ${quote(collection.name)} ADD COLUMN ${quote(column.name)} ${sqlType(column)}`,
+      )
+  database
+    .prepare('UPDATE ix_collection SET fingerprint = ?, setAside = 2 WHERE nsid = ?')
+    .run(collection.fingerprint, collection.nsid)
+  database.prepare('DELETE FROM ix_meta WHERE key = ?').run(fillKey(collection))
 }
 
 function createTables(database: DatabaseSync, collection: CollectionSchema): void {

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 import type { TransactionSql } from '../../collection.ts'
+import { plainColumns } from '../../column-change.ts'
 import type { CollectionSchema, Schema } from '../../schema.ts'
 import type {
   ActorState,
@@ -15,9 +16,10 @@ import type {
   StoredKey,
   StoredRow,
   StoredValue,
+  UnfilledRow,
 } from '../transaction.ts'
 import { decodeActor, decodeLabelRow, newActor } from '../stored-row.ts'
-import { quote, setAsideTable } from '../table-names.ts'
+import { fillKey, quote, setAsideTable } from '../table-names.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
 import { createIndexes, setAside } from './layout.ts'
@@ -205,6 +207,35 @@ export class SqliteTransaction implements IndexTransaction {
     return [...this.#tables.keys()].filter(({ nsid }) => nsids.includes(nsid))
   }
 
+  unfilled(): CollectionSchema[] {
+    const nsids = this.#statements.unfilled.all().map((row) => String(row['nsid']))
+    return [...this.#tables.keys()].filter(({ nsid }) => nsids.includes(nsid))
+  }
+
+  takeUnfilled(collection: CollectionSchema, limit: number): UnfilledRow[] {
+    const key = fillKey(collection)
+    const after = Number(this.#statements.recall.get(key)?.['value'] ?? 0)
+    const rows = this.#database
+      .prepare(`SELECT id, bytes FROM ${quote(collection.name)} WHERE id > ? ORDER BY id LIMIT ?`)
+      .all(after, limit)
+    const last = rows.at(-1)
+    this.remember(key, String(last?.['id'] ?? 0))
+    if (last === undefined) this.#statements.endSetAside.run(collection.nsid)
+    // The column is a BLOB.
+    return rows.map((row) => ({ id: Number(row['id']), bytes: row['bytes'] as Uint8Array }))
+  }
+
+  fill(
+    collection: CollectionSchema,
+    rows: readonly { readonly id: number; readonly values: readonly StoredValue[] }[],
+  ): void {
+    const columns = plainColumns(collection).map((name) => `${quote(name)} = ?`)
+    const statement = this.#database.prepare(
+      `UPDATE ${quote(collection.name)} SET ${columns.join(', ')} WHERE id = ?`,
+    )
+    for (const { id, values } of rows) statement.run(...values, id)
+  }
+
   putAside(collection: CollectionSchema): void {
     setAside(this.#database, collection, collection.name, collection.fingerprint, true)
     createIndexes(this.#database, collection)
@@ -355,6 +386,8 @@ const STATEMENTS = {
   putDead:
     'INSERT OR REPLACE INTO ix_dead (repo, nsid, rkey, cid, reason, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
   deleteDead: 'DELETE FROM ix_dead WHERE repo = ? AND nsid = ? AND rkey = ?',
+  unfilled: 'SELECT nsid FROM ix_collection WHERE setAside = 2 ORDER BY nsid',
+  recall: 'SELECT value FROM ix_meta WHERE key = ?',
   setAside: 'SELECT nsid FROM ix_collection WHERE setAside = 1 ORDER BY nsid',
   endSetAside: 'UPDATE ix_collection SET setAside = 0 WHERE nsid = ?',
   dueGates: 'SELECT nsid, repo, rkey FROM ix_gate_due ORDER BY nsid, repo, rkey LIMIT ?',
