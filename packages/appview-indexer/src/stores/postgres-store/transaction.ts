@@ -306,7 +306,7 @@ export class PostgresTransaction implements IndexTransaction {
       [Number(position?.['value'] ?? 0), limit],
     )
     const last = rows.at(-1)
-    await this.remember(key, String(last?.['id'] ?? 0))
+    await this.remember(key, String(Number(last?.['id'] ?? 0)))
     if (last === undefined)
       await this.#run('UPDATE ix_collection SET "setAside" = 0 WHERE nsid = $1', [collection.nsid])
     // The column is BYTEA.
