@@ -63,14 +63,16 @@ function place(account: SimulatedAccount, pds: string): void {
 }
 
 async function open(
-  options: { readonly timeoutMs?: number; readonly maxBytes?: number } = {},
+  options: { readonly impatientWith?: string } = {},
   issues: IndexIssue[] = [],
   reports: RepoReport[] = [],
 ): Promise<Indexer<typeof collections>> {
+  const patient = createRepoFetcher({ resolver })
+  const impatient = createRepoFetcher({ resolver, timeoutMs: 300, maxBytes: 4_000_000 })
   return openIndexer({
     store: openSqliteIndexStore(':memory:'),
     collections,
-    fetchRepo: createRepoFetcher({ resolver, ...options }),
+    fetchRepo: (did, asked) => (did === options.impatientWith ? impatient : patient)(did, asked),
     onIssue: (issue) => issues.push(issue),
     onRepo: (report) => reports.push(report),
   })
@@ -128,7 +130,7 @@ it('is not held up, filled up or misled: slow, endless, wrong and redirecting ho
   for (const [name, answer] of Object.entries(answers)) {
     place(alice, await serve(answer))
     const issues: IndexIssue[] = []
-    await using index = await open({ timeoutMs: 150, maxBytes: 4_000_000 }, issues)
+    await using index = await open({ impatientWith: alice.did }, issues)
     const result = await index.backfill({ repos: [alice.did, carol.did] })
     expect([name, result]).toEqual([name, { synchronized: 1, failed: 1 }])
     expect(issues).toMatchObject([{ kind: 'repo-failed', did: alice.did, attempt: 1 }])

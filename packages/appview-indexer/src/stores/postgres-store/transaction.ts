@@ -4,7 +4,7 @@ import { plainColumns } from '../../column-change.ts'
 import type { CollectionSchema, Schema } from '../../schema.ts'
 import type { Shard } from '../../shard.ts'
 import { storableText } from '../../storable-text.ts'
-import { decodeActor, decodeLabelRow, decodeRow } from '../stored-row.ts'
+import { decodeActor, decodeRow } from '../stored-row.ts'
 import type { StoredValues } from '../stored-row.ts'
 import {
   fillKey,
@@ -30,6 +30,7 @@ import type {
   UnfilledRow,
 } from '../transaction.ts'
 import type { Interner } from './interner.ts'
+import { putLabelRows, readLabelRows } from './label-rows.ts'
 import { createIndexes, setAside } from './layout.ts'
 import type { Run } from './run.ts'
 import { writeChanges } from './write-changes.ts'
@@ -387,40 +388,12 @@ export class PostgresTransaction implements IndexTransaction {
     )
   }
 
-  async labels(keys: readonly LabelKey[]): Promise<(LabelRow | undefined)[]> {
-    const rows = await this.#run(
-      `SELECT k.n, l.* FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[])
-         WITH ORDINALITY k (target, src, val, cid, n)
-       JOIN ix_label l ON l.target = k.target AND l.src = k.src AND l.val = k.val AND l.cid = k.cid`,
-      [
-        keys.map(({ target }) => target),
-        keys.map(({ src }) => src),
-        keys.map(({ val }) => val),
-        keys.map(({ cid }) => cid),
-      ],
-    )
-    const found = new Map(rows.map((row) => [Number(row['n']) - 1, decodeLabelRow(row)]))
-    return keys.map((_, at) => found.get(at))
+  labels(keys: readonly LabelKey[]): Promise<(LabelRow | undefined)[]> {
+    return readLabelRows(this.#run, keys)
   }
 
-  async putLabels(labels: readonly LabelRow[]): Promise<void> {
-    await this.#run(
-      `INSERT INTO ix_label SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[],
-         $6::bigint[], $7::bigint[], $8::bytea[]) k ORDER BY 1, 2, 3, 4
-       ON CONFLICT (target, src, val, cid) DO UPDATE
-         SET neg = excluded.neg, cts = excluded.cts, exp = excluded.exp, bytes = excluded.bytes
-         WHERE excluded.cts >= ix_label.cts`,
-      [
-        labels.map(({ target }) => target),
-        labels.map(({ src }) => src),
-        labels.map(({ val }) => val),
-        labels.map(({ cid }) => cid),
-        labels.map(({ neg }) => Number(neg)),
-        labels.map(({ cts }) => cts),
-        labels.map(({ exp }) => exp ?? null),
-        labels.map(({ bytes }) => bytes),
-      ],
-    )
+  putLabels(labels: readonly LabelRow[]): Promise<void> {
+    return putLabelRows(this.#run, labels)
   }
 
   /** Prepared once a connection: the texts of this store are few. Statements of declarations are bound by mark and not kept. */
