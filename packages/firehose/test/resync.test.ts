@@ -8,9 +8,10 @@ import { openSqliteSyncStore } from '../src/resync/sqlite-sync-store.ts'
 import { createMemorySyncStore } from '../src/resync/sync-store.ts'
 import { runRepos } from '../src/run.ts'
 import type { FirehoseIssue, StreamEvent } from '../src/stream-event.ts'
-import { SimulatedNetwork, type SimulatedAccount } from '../src/testing/index.ts'
+import { SimulatedNetwork } from '../src/testing/index.ts'
 import { createMemoryChainStore } from '../src/verify/chain-store.ts'
 import { createEventVerifier } from '../src/verify/verifier.ts'
+import { contents } from './support/contents.ts'
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const service = 'https://pds0.test'
@@ -110,17 +111,6 @@ function consumer(network: SimulatedNetwork, fetch: FetchLike) {
       ...options,
     })
   return { repos, events, issues, store, chain, identity, run }
-}
-
-async function contents(account: SimulatedAccount): Promise<Map<string, string>> {
-  const all = new Map<string, string>()
-  const collections = new Set(account.paths.map((path) => path.split('/')[0] ?? ''))
-  for (const collection of collections) {
-    for (const record of await account.repo.list(collection, { limit: 10_000 })) {
-      all.set(`${collection}/${record.rkey}`, record.cid.toString())
-    }
-  }
-  return all
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
