@@ -1,7 +1,7 @@
 import type { CursorStore } from './cursor-store.ts'
 import { decodeEvent } from './codec.ts'
 import { InvalidFrameError, UnknownFrameError } from './errors.ts'
-import type { CommitEvent, RepoEvent, SyncEvent } from './event.ts'
+import type { AccountEvent, CommitEvent, RepoEvent, SyncEvent } from './event.ts'
 import { createFrameFilter, createScope, type EventFilter } from './filter.ts'
 import type { ReceivedFrame } from './follow.ts'
 import { LowWater } from './low-water.ts'
@@ -170,9 +170,7 @@ export class Consumer {
       return
     }
     this.checkLag(event)
-    // One at a time means in the order of the stream: lanes would take turns.
-    const lane = this.options.queue.concurrency === 1 ? '' : event.did
-    await this.queue.push(lane, frame.length, async () => {
+    await this.queue.push(this.laneOf(event.did), frame.length, async () => {
       try {
         await this.handle(event, frame, finish, () => this.wanted(peek))
       } catch (error) {
@@ -196,7 +194,7 @@ export class Consumer {
     if (event.type === 'identity' && verify !== false) verify.purge(event.did)
     let done = finish
     if (event.type === 'account' && verify !== false) {
-      const settle = verify.setActive(event.did, event.active)
+      const settle = await this.acceptAccount(event, verify)
       done = () => {
         this.finishAfter(settle(), finish)
       }
@@ -207,6 +205,24 @@ export class Consumer {
     }
     this.counts.filtered++
     done()
+  }
+
+  /** What an `#account` event means for the commits after it. @returns stores that, once the event is handled. */
+  private async acceptAccount(
+    { did, active, status }: AccountEvent,
+    verify: EventVerifier,
+  ): Promise<() => Promise<void>> {
+    const wasActive = await verify.isActive(did)
+    const settle = [verify.setActive(did, active)]
+    // Whoever drops what an account held has to be told all of it, should it come back.
+    const isGone = !active && status === 'deleted' && verify.policy === 'consumer'
+    if (isGone) settle.push(verify.forget(did))
+    const isBack = active && !wasActive && this.synchronizer !== undefined
+    return async () => {
+      // First: once it is stored that the account is active, nobody would ask again.
+      if (isBack) await this.synchronizer?.comeBack(did)
+      for (const one of settle) await one()
+    }
   }
 
   private async acceptCommit(
@@ -280,12 +296,39 @@ export class Consumer {
       signal: AbortSignal.any([signal, this.ending.signal]),
       onIssue,
       position: () => this.lowWater.value ?? 0,
+      inTurn: (did, work) => this.inTurn(did, work),
       deliver: (event) => this.deliverFully(event),
       replay: (event) => this.replay(verify, event),
       onFailure: (error) => {
         this.fail(error)
       },
     })
+  }
+
+  /** Does work on an account when the events of it that came before are handled, and before those that come after. */
+  private inTurn<T>(did: string, work: () => Promise<T>): Promise<T> {
+    const { signal } = this.options
+    return new Promise((resolve, reject) => {
+      // Work that has not begun then never does.
+      const aborted = (): void => {
+        reject(abortError(signal))
+      }
+      if (signal.aborted) {
+        aborted()
+        return
+      }
+      signal.addEventListener('abort', aborted, { once: true })
+      const task = async (): Promise<void> => {
+        signal.removeEventListener('abort', aborted)
+        await work().then(resolve, reject)
+      }
+      this.queue.push(this.laneOf(did), 0, task).catch(reject)
+    })
+  }
+
+  /** One at a time means in the order of the stream: lanes would take turns. */
+  private laneOf(did: string): string {
+    return this.options.queue.concurrency === 1 ? '' : did
   }
 
   /** Delivers an event that is not of the stream, and waits until it is handled. */

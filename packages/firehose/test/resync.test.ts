@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
+import type { RepoEvent } from '../src/event.ts'
 import { createMemoryCursorStore } from '../src/cursor-store.ts'
 import { fetchRepo } from '../src/resync/fetch-repo.ts'
 import { listRepos } from '../src/resync/list-repos.ts'
@@ -19,13 +20,16 @@ const service = 'https://pds0.test'
 /** The HTTP side of the simulated hosts. */
 function hostsOf(
   network: SimulatedNetwork,
-  before: (url: URL) => Response | undefined = () => undefined,
+  before: (
+    url: URL,
+    signal: AbortSignal,
+  ) => Response | undefined | Promise<Response | undefined> = () => undefined,
 ) {
   const requests: string[] = []
-  const fetch: FetchLike = async (text) => {
+  const fetch: FetchLike = async (text, { signal }) => {
     const url = new URL(text)
     requests.push(text)
-    const answer = before(url)
+    const answer = await before(url, signal)
     if (answer !== undefined) return answer
     const host = network.hosts.find((one) => one.hostname === url.host)
     if (host === undefined) throw new TypeError('no such host')
@@ -45,6 +49,9 @@ function hostsOf(
       (one) => one.did === url.searchParams.get('did') && one.host === host,
     )
     if (account === undefined) return Response.json({ error: 'RepoNotFound' }, { status: 400 })
+    if (url.pathname === '/xrpc/com.atproto.sync.getRepoStatus') {
+      return Response.json({ did: account.did, active: account.active })
+    }
     if (!account.active) return Response.json({ error: 'RepoDeactivated' }, { status: 400 })
     const chunks: Uint8Array[] = []
     for await (const chunk of account.repo.export()) chunks.push(chunk)
@@ -245,7 +252,227 @@ describe('resync', () => {
   })
 })
 
+describe('a backfill', () => {
+  /** Until the signal aborts. */
+  const never = (signal: AbortSignal | undefined) =>
+    new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
+    })
+
+  async function* pages(...lists: readonly (readonly string[])[]) {
+    for (const dids of lists) {
+      await turn()
+      yield { dids, cursor: undefined }
+    }
+  }
+
+  it('does not wait for a host that never answers', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 40, hosts: 2, seed: 11 })
+    const [good, silent] = network.hosts
+    const of = (host: typeof good) => network.accounts.filter((one) => one.host === host)
+    const { fetch } = hostsOf(network, (url, signal) =>
+      url.host === silent!.hostname ? never(signal) : undefined,
+    )
+    const { run, events, identity } = consumer(network, fetch)
+    const stop = new AbortController()
+    const dids = (host: typeof good) => of(host).map((one) => one.did)
+    expect(dids(silent).length).toBeGreaterThan(12)
+    const running = run(stop.signal, {
+      cursor: good!.log.bounds().last,
+      resync: {
+        identity,
+        store: createMemorySyncStore(),
+        known: () => new Map(),
+        fetch,
+        backfill: pages(dids(silent), dids(good)),
+      },
+    })
+    await until(() => events.length === of(good).length)
+    stop.abort()
+    await running
+    expect(new Set(events.map((event) => event.did))).toEqual(new Set(dids(good)))
+  })
+
+  it('goes past any number of accounts that cannot be had, and keeps them marked', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 12 })
+    const { fetch } = hostsOf(network)
+    const { run, events, identity, issues } = consumer(network, fetch)
+    const dead = Array.from({ length: 10_100 }, (_, i) => `did:web:dead${String(i)}.test`)
+    const store = createMemorySyncStore()
+    const stop = new AbortController()
+    const running = run(stop.signal, {
+      cursor: network.hosts[0]!.log.bounds().last,
+      // Attempts follow each other at once; the hour until the store is looked through again does not pass.
+      clock: {
+        now: network.now,
+        sleep: (ms, signal) => (ms >= 3_600_000 ? never(signal) : turn().then(() => undefined)),
+      },
+      resync: {
+        identity,
+        store,
+        known: () => new Map(),
+        fetch,
+        backfill: pages(dead, [network.accounts[0]!.did]),
+        concurrency: 200,
+      },
+    })
+    await until(() => events.length === 1)
+    stop.abort()
+    await running
+    expect(issues.length).toBeGreaterThan(dead.length)
+    expect(new Set(store.pending() as string[])).toEqual(new Set(dead))
+  })
+})
+
+describe('accounts whose repository is being fetched', () => {
+  /** A network whose only account has lost a commit, and a host that answers when told to. */
+  async function stuck() {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 4 })
+    const account = network.accounts[0]!
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+    const copies: Uint8Array[] = []
+    const hosts = hostsOf(network, async (url) => {
+      if (!url.pathname.endsWith('getRepo') || copies.length === 0) return undefined
+      await answered
+      return new Response(new Blob(copies as BlobPart[]))
+    })
+    const mirror = consumer(network, hosts.fetch)
+    await network.write(account)
+    await network.step(account)
+    for await (const chunk of account.repo.export()) copies.push(chunk)
+    const stop = new AbortController()
+    return { network, account, ...mirror, ...hosts, answer, copies, stop }
+  }
+
+  it('stay deleted when they are deleted meanwhile', async () => {
+    const { network, account, run, events, requests, answer, stop, store, copies } = await stuck()
+    const running = run(stop.signal)
+    await until(() => requests.some((url) => url.includes('getRepo')))
+    await network.send(account, {
+      ...network.accountEvent(account, 'deleted'),
+      active: false,
+    } as RepoEvent)
+    await until(() => events.some((event) => event.type === 'account' && !event.active))
+    answer()
+    await until(() => [...(store.pending() as string[])].length === 0)
+    expect(events.at(-1)).toMatchObject({ type: 'account', active: false, live: true })
+    // When it comes back, what it holds is not known any more.
+    copies.length = 0
+    await network.send(account, network.accountEvent(account))
+    await network.step(account)
+    await until(() => events.some((event) => event.type === 'commit' && !event.live))
+    const copy = events.findLast((event) => event.type === 'commit' && !event.live)
+    expect(copy).toMatchObject({ ops: { length: account.paths.length } })
+    stop.abort()
+    await running
+  })
+
+  it('are handled one event at a time', async () => {
+    const { network, account, run, events, requests, answer, stop } = await stuck()
+    let handling = 0
+    const most: number[] = []
+    const running = run(stop.signal, {
+      handle: async (event) => {
+        most.push(++handling)
+        for (let i = 0; i < 20; i++) await turn()
+        handling--
+        events.push(event)
+      },
+    })
+    await until(() => requests.some((url) => url.includes('getRepo')))
+    answer()
+    for (let i = 0; i < 30; i++) {
+      await network.send(account, network.identityEvent(account))
+      await turn()
+    }
+    await until(() => events.some((event) => !event.live))
+    await until(() => events.filter((event) => event.type === 'identity').length > 30)
+    stop.abort()
+    await running
+    expect(Math.max(...most)).toBe(1)
+  })
+
+  it('do not end the run when they cannot be resolved', async () => {
+    const { network, account, run, issues, answer, stop, identity } = await stuck()
+    answer()
+    const lost: typeof identity = {
+      ...identity,
+      peek: () => undefined,
+      resolve: () => Promise.reject(new TypeError('directory is away')),
+    }
+    const running = run(stop.signal, {
+      resync: {
+        identity: lost,
+        store: createMemorySyncStore(),
+        known: () => new Map(),
+        fetch: hostsOf(network).fetch,
+      },
+    })
+    await until(() => issues.some((issue) => issue.kind === 'resync-failed'))
+    stop.abort()
+    await running
+    expect(issues.find((issue) => issue.kind === 'resync-failed')).toMatchObject({
+      did: account.did,
+      error: { code: 'FetchFailed' },
+    })
+  })
+})
+
 describe('fetchRepo', () => {
+  it('looks where the account lives now before it believes that it is gone', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, hosts: 2, seed: 2 })
+    const account = network.accounts[0]!
+    const identity = network.identitySource()
+    await identity.resolve(account.did, { refresh: false })
+    const { hostname } = account.host
+    network.migrate(account)
+    const { fetch, requests } = hostsOf(network)
+    const { source } = await fetchRepo(account.did, { identity, fetch })
+    expect(source).toBe(account.host.hostname)
+    expect(new Set(requests.map((url) => new URL(url).hostname))).toEqual(
+      new Set([hostname, account.host.hostname]),
+    )
+  })
+
+  it('does not call an account deleted whose host still knows it', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 2 })
+    const account = network.accounts[0]!
+    const missing = (url: URL) =>
+      url.pathname.endsWith('getRepo')
+        ? Response.json({ error: 'RepoNotFound' }, { status: 400 })
+        : undefined
+    const options = { identity: network.identitySource(), fetch: hostsOf(network, missing).fetch }
+    await expect(fetchRepo(account.did, options)).rejects.toMatchObject({ code: 'FetchFailed' })
+    account.active = false
+    const inactive = (url: URL) =>
+      missing(url) ?? Response.json({ did: account.did, active: false, status: 'suspended' })
+    await expect(
+      fetchRepo(account.did, { ...options, fetch: hostsOf(network, inactive).fetch }),
+    ).rejects.toMatchObject({ code: 'RepoUnavailable', status: 'suspended' })
+    const gone = () => Response.json({ error: 'RepoNotFound' }, { status: 400 })
+    await expect(
+      fetchRepo(account.did, { ...options, fetch: hostsOf(network, gone).fetch }),
+    ).rejects.toMatchObject({ code: 'RepoUnavailable', status: 'deleted' })
+  })
+
+  it.each(['http://127.0.0.1:1', 'https://10.0.0.1', 'https://metadata.internal'])(
+    'does not ask %s by itself',
+    async (pds) => {
+      const network = await SimulatedNetwork.create({ accounts: 1, seed: 2 })
+      const { did, key } = network.accounts[0]!
+      const account = { signingKey: key.publicKey, pds }
+      const identity = {
+        peek: () => account,
+        resolve: () => Promise.resolve(account),
+        purge: () => undefined,
+      }
+      await expect(fetchRepo(did, { identity })).rejects.toMatchObject({
+        code: 'FetchFailed',
+        cause: { code: 'ForbiddenAddress' },
+      })
+    },
+  )
+
   it('takes the upstream’s copy when it holds, else the host’s own', async () => {
     const network = await SimulatedNetwork.create({ accounts: 1, hosts: 1, seed: 2 })
     const account = network.accounts[0]!

@@ -1,14 +1,19 @@
+import { createGuardedFetch } from '@skywright/identity'
 import { verifyRepo, type VerifiedRepo } from '@skywright/repo'
 import { FetchFailedError, RepoUnavailableError } from '../errors.ts'
 import type { AccountIdentity, IdentitySource } from '../verify/identity.ts'
-import { query, type FetchLike } from './request.ts'
+import { query, readJson, type FetchLike } from './request.ts'
 
 const DEFAULT_MAX_REPO_BYTES: number = 512 * 1024 * 1024
 const DEFAULT_TIMEOUT_MS = 120_000
 
 export interface FetchRepoOptions {
   readonly identity: IdentitySource
-  /** @defaultValue the platform's `fetch`, which follows redirects of relays to the account's host */
+  /**
+   * @defaultValue the platform's `fetch`: the upstream is asked wherever it is, and every other host, to which it
+   * redirects or which an account names, only where its URL is public. On servers hand in `createSafeFetch` of
+   * `@skywright/identity/node`, which also checks the addresses behind names.
+   */
   readonly fetch?: FetchLike | undefined
   /** Asked before the account's own host, so that many consumers share one transfer: a relay or mirror. */
   readonly upstream?: string | undefined
@@ -30,18 +35,24 @@ export interface RepoCopy {
 
 /** XRPC errors by which a host says that an account's repository is not to be had, and the status they mean. */
 const STATUS_OF: ReadonlyMap<string, string> = new Map([
+  ['RepoNotFound', 'deleted'],
   ['RepoTakendown', 'takendown'],
   ['RepoSuspended', 'suspended'],
   ['RepoDeactivated', 'deactivated'],
   ['AccountTakedown', 'takendown'],
   ['AccountDeactivated', 'deactivated'],
 ])
+/** What `getRepoStatus` may say of an account that is not active. */
+const STATUSES: ReadonlySet<string> = new Set(['deleted', 'takendown', 'suspended', 'deactivated'])
+const MAX_STATUS_BYTES = 16_384
+const STATUS_TIMEOUT_MS = 30_000
 
 /**
  * Fetches a repository and proves it: signature, every hash, every rule of the tree, every record there.
  *
  * The upstream is asked first, then the account's own host. A signature that fails is tried once more with a fresh look
- * at the account's key. Records are taken as the bytes that were signed.
+ * at the account's key; a host that does not have the account, with a fresh look at where it lives, and "not found" is
+ * believed only when the host's `getRepoStatus` says so too. Records are taken as the bytes that were signed.
  *
  * @throws {RepoUnavailableError} when the account's host says that the account is not active there, or not there.
  * @throws {FetchFailedError} when nobody gave a usable copy; `cause` is what the last one did.
@@ -49,28 +60,103 @@ const STATUS_OF: ReadonlyMap<string, string> = new Map([
  */
 export async function fetchRepo(did: string, options: FetchRepoOptions): Promise<RepoCopy> {
   const { identity, upstream, signal = new AbortController().signal } = options
-  let account = identity.peek(did) ?? (await identity.resolve(did, { refresh: false, signal }))
-  const { pds } = account
-  if (pds === undefined) throw new FetchFailedError(did, 'account names no host')
+  const lookUp = (refresh: boolean): Promise<AccountIdentity> =>
+    resolveAccount(did, identity, refresh, signal)
+  let account = identity.peek(did) ?? (await lookUp(false))
+  let refreshed = false
   let failure: unknown
-  for (const source of new Set([upstream, pds])) {
-    if (source === undefined) continue
-    for (let refreshed = false; ; refreshed = true) {
-      try {
-        return await fetchFrom(source, did, account, options, signal)
-      } catch (error) {
-        signal.throwIfAborted()
-        failure = error
-        // The account's own host decides; what a mirror does not have proves nothing.
-        if (error instanceof RepoUnavailableError && source === pds) throw error
-        if (refreshed || codeOf(error) !== 'InvalidSignature') break
-        account = await identity.resolve(did, { refresh: true, signal })
+  const tried = new Set<string>()
+  for (;;) {
+    const { pds } = account
+    const source = [upstream, pds].find((one) => one !== undefined && !tried.has(one))
+    if (source === undefined) break
+    try {
+      return await fetchFrom(source, did, account, options, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      failure = error
+      // The account's own host decides; what a mirror does not have proves nothing.
+      const isGone = error instanceof RepoUnavailableError && source === pds
+      if (!isGone && codeOf(error) !== 'InvalidSignature') tried.add(source)
+      else if (refreshed) {
+        if (isGone) throw await confirmGone(error, source, options, signal)
+        tried.add(source)
+      } else {
+        // The key may be an old one, or the host one that the account has left.
+        refreshed = true
+        account = await lookUp(true)
+        if (isGone && account.pds === pds) throw await confirmGone(error, source, options, signal)
+        if (isGone) tried.add(source)
       }
     }
   }
   if (failure instanceof FetchFailedError) throw failure
-  const reason = failure instanceof Error ? failure.message : 'unusable copy'
-  throw new FetchFailedError(new URL(pds).host, reason, { cause: failure })
+  const reason = failure instanceof Error ? failure.message : 'account names no host'
+  throw new FetchFailedError(did, reason, { cause: failure })
+}
+
+/** @throws {FetchFailedError} when it cannot be told now who the account is. */
+export async function resolveAccount(
+  did: string,
+  identity: IdentitySource,
+  refresh: boolean,
+  signal: AbortSignal,
+): Promise<AccountIdentity> {
+  try {
+    return await identity.resolve(did, { refresh, signal })
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw new FetchFailedError(did, 'account cannot be resolved', { cause })
+  }
+}
+
+/** What to throw for an account that its host says is gone: "not found" is asked about once more. */
+async function confirmGone(
+  error: RepoUnavailableError,
+  source: string,
+  options: FetchRepoOptions,
+  signal: AbortSignal,
+): Promise<Error> {
+  if (error.status !== 'deleted') return error
+  const { host } = new URL(source)
+  const answer = await query(
+    source,
+    'com.atproto.sync.getRepoStatus',
+    { did: error.did },
+    { fetch: fetchOf(options), signal, timeoutMs: STATUS_TIMEOUT_MS },
+  )
+  if ('error' in answer) {
+    return answer.error === 'RepoNotFound'
+      ? error
+      : new FetchFailedError(host, answer.error, { status: answer.status })
+  }
+  const { active, status } = await readJson(answer, host, MAX_STATUS_BYTES)
+  if (active !== false) return new FetchFailedError(host, 'RepoNotFound')
+  const known = typeof status === 'string' && STATUSES.has(status) ? status : 'deactivated'
+  return new RepoUnavailableError(error.did, known)
+}
+
+/**
+ * What asks hosts when no `fetch` was handed in: the upstream, which the caller named, and otherwise only public hosts,
+ * also where the upstream points elsewhere.
+ */
+function fetchOf({
+  fetch,
+  upstream,
+  maxBytes = DEFAULT_MAX_REPO_BYTES,
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+}: FetchRepoOptions): FetchLike {
+  if (fetch !== undefined) return fetch
+  const guarded = createGuardedFetch({ maxBytes, timeoutMs })
+  return async (url, init) => {
+    if (upstream === undefined || new URL(url).origin !== new URL(upstream).origin)
+      return await guarded(url, init)
+    const response = await globalThis.fetch(url, { ...init, redirect: 'manual' })
+    const location = response.headers.get('location')
+    if (response.status < 300 || response.status > 399 || location === null) return response
+    await response.body?.cancel()
+    return await guarded(new URL(location, url).href, init)
+  }
 }
 
 async function fetchFrom(
@@ -80,12 +166,8 @@ async function fetchFrom(
   options: FetchRepoOptions,
   signal: AbortSignal,
 ): Promise<RepoCopy> {
-  const {
-    fetch = (url, init) => globalThis.fetch(url, init),
-    maxBytes = DEFAULT_MAX_REPO_BYTES,
-    timeoutMs = DEFAULT_TIMEOUT_MS,
-    minRev,
-  } = options
+  const { maxBytes = DEFAULT_MAX_REPO_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS, minRev } = options
+  if (!URL.canParse(source)) throw new FetchFailedError(did, 'account names no host')
   const { host } = new URL(source)
   if (signingKey === undefined) throw new FetchFailedError(host, 'account has no signing key')
   const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
@@ -93,10 +175,10 @@ async function fetchFrom(
     source,
     'com.atproto.sync.getRepo',
     { did },
-    { fetch, signal: within, timeoutMs },
+    { fetch: fetchOf(options), signal: within, timeoutMs },
   )
   if ('error' in response) {
-    const status = STATUS_OF.get(response.error) ?? goneStatus(response.error)
+    const status = STATUS_OF.get(response.error)
     if (status !== undefined) throw new RepoUnavailableError(did, status)
     throw new FetchFailedError(host, response.error, { status: response.status })
   }
@@ -110,10 +192,6 @@ async function fetchFrom(
     ...(minRev === undefined ? {} : { minRev }),
   })
   return { repo, source: host }
-}
-
-function goneStatus(error: string): string | undefined {
-  return error === 'RepoNotFound' ? 'deleted' : undefined
 }
 
 function codeOf(error: unknown): unknown {

@@ -1,47 +1,69 @@
 import type { Clock } from '../timer.ts'
 
+/** Who may wait for one host. */
+const MAX_WAITING = 1_000
+
+interface Host {
+  used: number
+  paused: boolean
+  readonly waiting: (() => void)[]
+}
+
 /** Limits how much is asked of one host at a time, and leaves alone a host that asked for it. */
 export class HostSlots {
   private readonly perHost: number
   private readonly clock: Clock
-  private readonly used = new Map<string, number>()
-  private readonly pausedUntil = new Map<string, number>()
-  private waiting: (() => void)[] = []
+  private readonly signal: AbortSignal
+  /** Hosts asked now, or left alone. */
+  private readonly hosts = new Map<string, Host>()
 
-  constructor(perHost: number, clock: Clock) {
+  constructor(perHost: number, clock: Clock, signal: AbortSignal) {
     this.perHost = perHost
     this.clock = clock
+    this.signal = signal
   }
 
-  /** Resolves with a release function once the host may be asked. */
-  async take(host: string, signal: AbortSignal): Promise<() => void> {
-    for (;;) {
-      signal.throwIfAborted()
-      const pause = (this.pausedUntil.get(host) ?? 0) - this.clock.now()
-      if (pause > 0) await this.clock.sleep(pause, signal)
-      else if ((this.used.get(host) ?? 0) < this.perHost) break
-      else await this.freed(signal)
-    }
-    this.used.set(host, (this.used.get(host) ?? 0) + 1)
+  /** A release function when the host may be asked now. */
+  take(name: string): (() => void) | undefined {
+    const host = this.hosts.get(name) ?? { used: 0, paused: false, waiting: [] }
+    if (host.paused || host.used >= this.perHost) return undefined
+    this.hosts.set(name, host)
+    host.used++
     return () => {
-      const left = (this.used.get(host) ?? 1) - 1
-      if (left === 0) this.used.delete(host)
-      else this.used.set(host, left)
-      const { waiting } = this
-      this.waiting = []
-      for (const wake of waiting) wake()
+      host.used--
+      this.next(name, host)
     }
   }
 
-  /** The host wants to be left alone for so long. */
-  pause(host: string, ms: number): void {
-    this.pausedUntil.set(host, Math.max(this.pausedUntil.get(host) ?? 0, this.clock.now() + ms))
+  /** Calls back when it is worth while to ask again. @returns `false` when too many wait for the host already. */
+  wait(name: string, wake: () => void): boolean {
+    const host = this.hosts.get(name)
+    if (host === undefined) {
+      wake()
+      return true
+    }
+    if (host.waiting.length >= MAX_WAITING) return false
+    host.waiting.push(wake)
+    return true
   }
 
-  private freed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      this.waiting.push(resolve)
-      signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+  /** The host, which is being asked, wants to be left alone for so long. */
+  pause(name: string, ms: number): void {
+    const host = this.hosts.get(name)
+    if (host === undefined || host.paused) return
+    host.paused = true
+    const resume = (): void => {
+      host.paused = false
+      for (let i = 0; i < this.perHost; i++) this.next(name, host)
+    }
+    // The end of everything is nothing to be told of.
+    this.clock.sleep(ms, this.signal).then(resume, () => undefined)
+  }
+
+  private next(name: string, host: Host): void {
+    if (host.paused) return
+    const wake = host.waiting.shift()
+    if (wake !== undefined) wake()
+    else if (host.used === 0) this.hosts.delete(name)
   }
 }

@@ -3,10 +3,11 @@ import { FetchFailedError, RepoUnavailableError } from '../errors.ts'
 import type { CommitEvent, SyncEvent } from '../event.ts'
 import type { FirehoseIssue, StreamAccount, StreamCommit } from '../stream-event.ts'
 import type { Clock } from '../timer.ts'
+import type { VerifiedRepo } from '@skywright/repo'
 import type { IdentitySource } from '../verify/identity.ts'
 import type { EventVerifier } from '../verify/verifier.ts'
 import { diffRepo } from './diff-repo.ts'
-import { fetchRepo, type FetchRepoOptions } from './fetch-repo.ts'
+import { fetchRepo, resolveAccount, type FetchRepoOptions } from './fetch-repo.ts'
 import { HostSlots } from './host-slots.ts'
 import { untilAborted } from '../until-aborted.ts'
 import type { ListedPage } from './list-repos.ts'
@@ -52,6 +53,8 @@ export interface SynchronizerOptions extends ResyncOptions {
   readonly onIssue: (issue: FirehoseIssue) => void
   /** The stream's position, for events that have none of their own. */
   readonly position: () => number
+  /** Does work on an account between two of its events. */
+  readonly inTurn: <T>(did: string, work: () => Promise<T>) => Promise<T>
   /** Delivers an event and resolves when it is handled. */
   readonly deliver: (event: StreamCommit | StreamAccount) => Promise<void>
   /** Judges and delivers a live event that was parked; `false` when it does not follow. */
@@ -65,12 +68,19 @@ const RETRY = { baseMs: 60_000, maxMs: 3_600_000 }
 /** Repositories held in memory while they wait; the rest stays in the store or in the listing. */
 const MAX_IN_LINE = 10_000
 
+/** Attempts after which a repository is left in the store, until the store is looked through again. */
+const MAX_ATTEMPTS = 4
+
+/** A repository, or why there is none. */
+type RepoResult = VerifiedRepo | RepoUnavailableError
+
 interface Job {
   readonly did: string
   /** Live events that came meanwhile, in order. */
   parked: { readonly event: CommitEvent | SyncEvent; readonly bytes: number }[]
   /** Some had to be dropped: what is fetched now will be out of date at once. */
   overflowed: boolean
+  attempts: number
 }
 
 /**
@@ -85,32 +95,44 @@ export class Synchronizer {
   private readonly sleeping = new Set<Promise<void>>()
   private running = 0
   private parkedBytes = 0
+  /** Something is marked in the store and not held here. */
+  private hasLeft = false
   private idlers: (() => void)[] = []
 
   constructor(options: SynchronizerOptions) {
     this.options = options
-    this.slots = new HostSlots(options.perHost ?? 2, options.clock)
+    this.slots = new HostSlots(options.perHost ?? 2, options.clock, options.signal)
+    options.signal.addEventListener('abort', () => this.wake(), { once: true })
   }
 
-  /** Repositories being fetched or waiting for it. */
-  get size(): number {
-    return this.jobs.size
-  }
-
-  /** Takes up what an earlier run left to do, and then what is listed; no faster than it gets done. */
+  /**
+   * Takes up what an earlier run left to do, and then what is listed; no faster than it gets done. Then, until the
+   * signal aborts, whatever had to be left for later.
+   */
   async fill(): Promise<void> {
-    const { store, backfill, verifier, signal } = this.options
-    for await (const did of store.pending()) {
-      if (signal.aborted) return
-      this.enqueue(did)
-      await this.room()
+    const { store, backfill, verifier, signal, clock } = this.options
+    await this.takeUp()
+    if (backfill !== undefined) {
+      for await (const { dids } of untilAborted(backfill, signal)) {
+        const unknown: string[] = []
+        for (const did of dids) if ((await verifier.state(did)) === undefined) unknown.push(did)
+        await store.mark(unknown)
+        for (const did of unknown) this.enqueue(did)
+        await this.room()
+      }
     }
-    if (backfill === undefined) return
-    for await (const { dids } of untilAborted(backfill, signal)) {
-      const unknown: string[] = []
-      for (const did of dids) if ((await verifier.state(did)) === undefined) unknown.push(did)
-      await store.mark(unknown)
-      for (const did of unknown) this.enqueue(did)
+    while (!signal.aborted) {
+      await clock.sleep(RETRY.maxMs, signal)
+      if (!this.hasLeft) continue
+      this.hasLeft = false
+      await this.takeUp()
+    }
+  }
+
+  private async takeUp(): Promise<void> {
+    for await (const did of this.options.store.pending()) {
+      if (this.options.signal.aborted) return
+      this.enqueue(did)
       await this.room()
     }
   }
@@ -119,6 +141,13 @@ export class Synchronizer {
   async request(event: CommitEvent | SyncEvent, bytes: number): Promise<void> {
     await this.options.store.mark([event.did])
     this.enqueue(event.did, { event, bytes })
+  }
+
+  /** An account is active again. What happened to its repository meanwhile is known only if the chain was kept. */
+  async comeBack(did: string): Promise<void> {
+    if ((await this.options.verifier.state(did)) !== undefined) return
+    await this.options.store.mark([did])
+    this.enqueue(did)
   }
 
   /**
@@ -140,12 +169,6 @@ export class Synchronizer {
     return true
   }
 
-  /** Resolves when nothing is left to fetch, or the signal aborted. */
-  async idle(): Promise<void> {
-    const { signal } = this.options
-    while (this.jobs.size > 0 && !signal.aborted) await this.progress()
-  }
-
   /** Resolves when no work is under way any more. To be called after the signal aborted. */
   async stopped(): Promise<void> {
     while (this.running > 0) {
@@ -156,7 +179,7 @@ export class Synchronizer {
 
   private enqueue(did: string, first?: Job['parked'][number]): void {
     if (this.jobs.has(did)) return
-    const job: Job = { did, parked: [], overflowed: false }
+    const job: Job = { did, parked: [], overflowed: false, attempts: 0 }
     this.jobs.set(did, job)
     if (first !== undefined) this.park(first.event, first.bytes)
     this.line.push(job)
@@ -168,10 +191,10 @@ export class Synchronizer {
     while (this.jobs.size >= MAX_IN_LINE && !this.options.signal.aborted) await this.progress()
   }
 
+  /** Resolves when a fetch ended, or the signal aborted. */
   private progress(): Promise<void> {
     return new Promise((resolve) => {
       this.idlers.push(resolve)
-      this.options.signal.addEventListener('abort', () => resolve(), { once: true })
     })
   }
 
@@ -183,33 +206,48 @@ export class Synchronizer {
       this.running++
       void this.work(job).finally(() => {
         this.running--
-        const { idlers } = this
-        this.idlers = []
-        for (const wake of idlers) wake()
+        this.wake()
         this.startWork()
       })
     }
   }
 
-  private async work(job: Job, attempt = 1): Promise<void> {
+  private wake(): void {
+    const { idlers } = this
+    this.idlers = []
+    for (const resolve of idlers) resolve()
+  }
+
+  private async work(job: Job): Promise<void> {
     const { signal, onIssue, onFailure, source } = this.options
-    let failure: unknown
+    let failure: FetchFailedError
     try {
-      if (await this.synchronize(job)) return
+      if ((await this.synchronize(job)) !== 'behind') return
       failure = new FetchFailedError(source, 'the copy does not reach the live events')
     } catch (error) {
       if (signal.aborted) return
-      if (!(error instanceof FetchFailedError) && !isIdentityFailure(error)) {
+      if (!(error instanceof FetchFailedError)) {
         onFailure(error)
         return
       }
       failure = error
     }
-    const asked = failure instanceof FetchFailedError ? failure.retryAfterMs : undefined
-    const delayMs = Math.max(asked ?? 0, backoffMs(attempt, RETRY))
+    const attempt = ++job.attempts
+    const delayMs = Math.max(failure.retryAfterMs ?? 0, backoffMs(attempt, RETRY))
     onIssue({ kind: 'resync-failed', source, did: job.did, attempt, delayMs, error: failure })
+    if (attempt >= MAX_ATTEMPTS) {
+      this.leave(job)
+      return
+    }
     const later = this.later(job, delayMs).finally(() => this.sleeping.delete(later))
     this.sleeping.add(later)
+  }
+
+  /** Leaves a repository to the store, where it stays marked, so that it does not stand in the way of others. */
+  private leave(job: Job): void {
+    this.unpark(job)
+    this.jobs.delete(job.did)
+    this.hasLeft = true
   }
 
   private async later(job: Job, delayMs: number): Promise<void> {
@@ -223,62 +261,99 @@ export class Synchronizer {
     this.startWork()
   }
 
-  /** @returns `false` when the copy is older than what the stream has told already. */
-  private async synchronize(job: Job): Promise<boolean> {
+  /** @returns `behind` when the copy is older than what the stream has told already. */
+  private async synchronize(job: Job): Promise<'done' | 'behind' | 'waiting'> {
     const { did } = job
-    const { identity, verifier, signal, store, source, clock, deliver } = this.options
+    const { verifier, inTurn, signal, identity } = this.options
     job.overflowed = false
-    const account = identity.peek(did) ?? (await identity.resolve(did, { refresh: false, signal }))
-    const host = account.pds === undefined ? '' : new URL(account.pds).host
-    const release = await this.slots.take(host, signal)
-    const before = await verifier.state(did)
-    const base = {
-      seq: this.options.position(),
-      did,
-      source,
-      time: new Date(clock.now()).toISOString(),
-      verified: true,
-      live: false,
+    let copy: RepoResult | undefined
+    if (await verifier.isActive(did)) {
+      const account = identity.peek(did) ?? (await resolveAccount(did, identity, false, signal))
+      const { pds = '' } = account
+      const host = URL.canParse(pds) ? new URL(pds).host : ''
+      const release = this.slots.take(host)
+      if (release === undefined) {
+        const again = (): void => {
+          this.line.push(job)
+          this.startWork()
+        }
+        if (!this.slots.wait(host, again)) this.leave(job)
+        return 'waiting'
+      }
+      try {
+        copy = await this.fetch(did, host)
+      } finally {
+        release()
+      }
     }
+    const isDone = await inTurn(did, () => this.complete(job, copy))
+    return isDone ? 'done' : 'behind'
+  }
+
+  /** The repository, or the status for which there is none. */
+  private async fetch(did: string, host: string): Promise<RepoResult> {
+    const { identity, verifier, signal, source } = this.options
     try {
       const { repo } = await fetchRepo(did, {
         identity,
         upstream: this.options.upstream ?? httpUrl(source),
         fetch: this.options.fetch,
         maxBytes: this.options.maxRepoBytes,
-        minRev: before?.rev,
+        minRev: (await verifier.state(did))?.rev,
         signal,
       })
-      const ops = diffRepo(await this.options.known(did), repo, this.options.collections)
-      const { rev, cid, data } = repo
-      await deliver({ ...base, type: 'commit', rev, commit: cid, data, ops })
-      await verifier.adopt(did, { rev, data: data.toString(), commit: cid.toString() })
+      return repo
     } catch (error) {
+      if (error instanceof RepoUnavailableError) return error
       if (error instanceof FetchFailedError && error.retryAfterMs !== undefined) {
         this.slots.pause(host, error.retryAfterMs)
       }
-      if (!(error instanceof RepoUnavailableError)) throw error
-      const { status } = error
+      throw error
+    }
+  }
+
+  /**
+   * Tells what the copy says and what came after it. Events of the account wait meanwhile.
+   *
+   * @param copy absent for an account that is not active.
+   * @returns `false` when it is older than what the stream has told already.
+   */
+  private async complete(job: Job, copy: RepoResult | undefined): Promise<boolean> {
+    const { did } = job
+    const { verifier, store, source, clock, deliver } = this.options
+    const base = {
+      seq: this.options.position(),
+      did,
+      source,
+      time: new Date(clock.now()).toISOString(),
+      live: false,
+    }
+    if (copy === undefined || !(await verifier.isActive(did))) {
+      // The stream said so meanwhile. It will say when that is over, and then the chain starts anew.
+      this.unpark(job)
+      await verifier.forget(did)()
+    } else if (copy instanceof RepoUnavailableError) {
+      const { status } = copy
       await deliver({ ...base, type: 'account', active: false, status, verified: false })
       this.unpark(job)
-    } finally {
-      release()
-    }
-    do {
+      await verifier.forget(did)()
+    } else {
+      const ops = diffRepo(await this.options.known(did), copy, this.options.collections)
+      const { rev, cid, data } = copy
+      await deliver({ ...base, type: 'commit', verified: true, rev, commit: cid, data, ops })
+      await verifier.adopt(did, { rev, data: data.toString(), commit: cid.toString() })
       if (!(await this.drain(job)) || job.overflowed) return false
-      await verifier.flush()
-      // What was parked while that was made durable follows too.
-    } while (job.parked.length > 0)
+    }
+    await verifier.flush()
     this.jobs.delete(did)
     await store.clear(did)
     return true
   }
 
-  /** Lets parked events follow the copy. New ones keep being parked behind them until none is left. */
+  /** Lets parked events follow the copy. */
   private async drain(job: Job): Promise<boolean> {
     for (let next = job.parked[0]; next !== undefined; next = job.parked[0]) {
       if (!(await this.options.replay(next.event))) return false
-      if (job.parked[0] !== next) continue
       job.parked.shift()
       this.parkedBytes -= next.bytes
     }
@@ -293,9 +368,4 @@ export class Synchronizer {
 
 function httpUrl(service: string): string {
   return service.replace(/^ws/, 'http')
-}
-
-/** Failures to resolve an account, which may be over later. */
-function isIdentityFailure(error: unknown): boolean {
-  return error !== null && typeof error === 'object' && 'family' in error
 }

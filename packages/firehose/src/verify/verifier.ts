@@ -78,11 +78,24 @@ export interface EventVerifier {
    * @returns stores that; to be called when the event was completely handled, and with it every commit before it.
    */
   setActive(did: string, active: boolean): () => void | Promise<void>
+  /** Whether the account was last said to be active. */
+  isActive(did: string): Promise<boolean>
+  /**
+   * After an account was deleted: its next commit follows nothing.
+   *
+   * @returns stores that; to be called when the event was completely handled.
+   */
+  forget(did: string): () => void | Promise<void>
 }
 
 /** Makes a verifier over an identity source and a chain store. */
 export function createEventVerifier(options: EventVerifierOptions): EventVerifier {
   return new ChainVerifier(options)
+}
+
+/** What is known of a repository and not stored yet; of one that was forgotten, nothing. */
+interface Staged {
+  readonly state: ChainState | undefined
 }
 
 class ChainVerifier implements EventVerifier {
@@ -92,7 +105,7 @@ class ChainVerifier implements EventVerifier {
   private readonly proveOne: Prove
   private readonly isFutureRev: (rev: string) => boolean
   /** Verified and not yet settled: newer than what the store says. */
-  private readonly staged = new Map<string, ChainState>()
+  private readonly staged = new Map<string, Staged>()
   /** What `#account` events said that are not completely handled yet. */
   private readonly stagedActive = new Map<string, { readonly active: boolean }>()
 
@@ -113,7 +126,7 @@ class ChainVerifier implements EventVerifier {
   async verify(event: CommitEvent | SyncEvent, options: VerifyEventOptions = {}): Promise<Outcome> {
     const flaw = checkEvent(event, this.isFutureRev)
     if (flaw !== undefined) return { status: 'rejected', reason: flaw }
-    if (await this.isInactive(event.did)) return { status: 'rejected', reason: 'inactive-account' }
+    if (!(await this.isActive(event.did))) return { status: 'rejected', reason: 'inactive-account' }
     const known = await this.state(event.did)
     if (known !== undefined && event.rev <= known.rev) {
       return { status: 'rejected', reason: 'stale-rev' }
@@ -130,7 +143,7 @@ class ChainVerifier implements EventVerifier {
     }
     const reason = this.discontinuity(event, known, verified)
     if (reason === undefined || this.policy !== 'consumer')
-      this.staged.set(event.did, verified.state)
+      this.staged.set(event.did, { state: verified.state })
     return reason === undefined
       ? { status: 'accepted', verified }
       : { status: 'discontinuous', reason, verified }
@@ -139,7 +152,8 @@ class ChainVerifier implements EventVerifier {
   settle(verified: VerifiedCommit): void | Promise<void> {
     const stored = this.chain.put(verified.did, verified.state)
     const forget = (): void => {
-      if (this.staged.get(verified.did)?.rev === verified.rev) this.staged.delete(verified.did)
+      if (this.staged.get(verified.did)?.state?.rev === verified.rev)
+        this.staged.delete(verified.did)
     }
     if (stored instanceof Promise) return stored.then(forget)
     forget()
@@ -155,7 +169,8 @@ class ChainVerifier implements EventVerifier {
   }
 
   async state(did: string): Promise<ChainState | undefined> {
-    return this.staged.get(did) ?? (await this.chain.get(did))
+    const staged = this.staged.get(did)
+    return staged === undefined ? await this.chain.get(did) : staged.state
   }
 
   purge(did: string): void {
@@ -171,9 +186,18 @@ class ChainVerifier implements EventVerifier {
     }
   }
 
-  private async isInactive(did: string): Promise<boolean> {
+  async isActive(did: string): Promise<boolean> {
     const staged = this.stagedActive.get(did)
-    return staged === undefined ? ((await this.chain.isInactive?.(did)) ?? false) : !staged.active
+    return staged === undefined ? !((await this.chain.isInactive?.(did)) ?? false) : staged.active
+  }
+
+  forget(did: string): () => void | Promise<void> {
+    const nothing: Staged = { state: undefined }
+    this.staged.set(did, nothing)
+    return () => {
+      if (this.staged.get(did) === nothing) this.staged.delete(did)
+      return this.chain.delete(did)
+    }
   }
 
   /** Identity, host and proof, with one fresh look at the identity when the known one does not fit. */

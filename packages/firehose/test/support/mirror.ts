@@ -61,7 +61,8 @@ await runRepos({
   resync: {
     identity,
     store: openSqliteSyncStore({ database }),
-    known: (did) => new Map(select.all(did).map((row) => [String(row['path']), String(row['cid'])])),
+    known: (did) =>
+      new Map(select.all(did).map((row) => [String(row['path']), String(row['cid'])])),
     backfill: listRepos({ service }),
     concurrency: 3,
   },
