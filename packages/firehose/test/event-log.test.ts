@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -6,7 +6,13 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
 import { openSegmentEventLog } from '../src/event-log/segments/segment-log.ts'
 import { openSqliteEventLog } from '../src/event-log/sqlite.ts'
-import { eventLogCases, identityAppend, type EventLogHarness } from '../src/testing/index.ts'
+import {
+  createRandom,
+  eventLogCases,
+  identityAppend,
+  type EventLogHarness,
+} from '../src/testing/index.ts'
+import { flipBit } from './support/flip-bit.ts'
 
 const folders: string[] = []
 afterEach(async () => {
@@ -112,6 +118,41 @@ describe('openSqliteEventLog', () => {
     expect(await log.publish([identityAppend('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')])).toEqual([2])
   })
 
+  it('opens with whole transactions whatever became of the end of its write-ahead log', async () => {
+    const folder = await scratch()
+    const path = join(folder, 'log.sqlite')
+    const batches = 40
+    const random = createRandom(8)
+    // Killed, not closed: nothing was moved from the write-ahead log into the database.
+    const database = new DatabaseSync(path)
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0')
+    const log = openSqliteEventLog({ database, sequence: 'counter' })
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    const event = identityAppend('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')
+    for (let i = 0; i < batches; i++) await log.publish([event, event, event])
+    const { size } = await stat(`${path}-wal`)
+    const kept = new Set<number>()
+    for (let round = 0; round < 250; round++) {
+      const copy = join(folder, `${String(round)}.sqlite`)
+      await copyFile(path, copy)
+      await copyFile(`${path}-wal`, `${copy}-wal`)
+      if (round % 2 === 0) await truncate(`${copy}-wal`, random.integer(size))
+      else await flipBit(`${copy}-wal`, 0, random)
+      {
+        await using damaged = openSqliteEventLog({ database: copy, sequence: 'counter' })
+        const found = (await damaged.read(0)).map((entry) => entry.seq)
+        expect(found.length % 3).toBe(0)
+        expect(found).toEqual(Array.from({ length: found.length }, (_, i) => i + 1))
+        kept.add(found.length)
+        expect(await damaged.publish([event])).toEqual([found.length + 1])
+      }
+      await rm(copy)
+    }
+    expect(kept.size).toBeGreaterThan(20)
+    await log[Symbol.asyncDispose]()
+    database.close()
+  })
+
   it('continues above the clock after an old copy of the disk was restored', async () => {
     const folder = await scratch()
     const path = join(folder, 'log.sqlite')
@@ -123,7 +164,6 @@ describe('openSqliteEventLog', () => {
       await using log = open(path)
       await log.publish([event])
     }
-    const { copyFile } = await import('node:fs/promises')
     await copyFile(path, `${path}.old`)
     {
       await using log = open(path)

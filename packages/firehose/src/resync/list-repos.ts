@@ -28,13 +28,16 @@ export interface ListedPage {
 }
 
 /**
- * Names of the repositories of a service, page by page. Accounts that the service calls inactive are left out.
+ * Names of the repositories of a service, page by page. Accounts that the service calls inactive are left out. Each loop
+ * over it asks anew, from `cursor` on.
  *
- * @throws {FetchFailedError} when the service does not answer as it should.
+ * A loop throws {@link FetchFailedError} when the service does not answer as it should.
  */
-export async function* listRepos(
-  options: ListReposOptions,
-): AsyncGenerator<ListedPage, void, void> {
+export function listRepos(options: ListReposOptions): AsyncIterable<ListedPage> {
+  return { [Symbol.asyncIterator]: () => readPages(options) }
+}
+
+async function* readPages(options: ListReposOptions): AsyncGenerator<ListedPage, void, void> {
   const {
     service,
     collection,

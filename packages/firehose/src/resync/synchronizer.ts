@@ -32,7 +32,10 @@ export interface ResyncOptions {
   readonly upstream?: string | undefined
   /** @see {@link FetchRepoOptions.maxBytes} */
   readonly maxRepoBytes?: number | undefined
-  /** Repositories to fetch unless their state is known already, such as {@link listRepos} gives them. */
+  /**
+   * Repositories to fetch unless their state is known already, such as {@link listRepos} gives them. Looped over for each
+   * service that is followed, so it must be able to start anew.
+   */
   readonly backfill?: AsyncIterable<ListedPage> | undefined
   /** Fetches under way at the same time. @defaultValue 8 */
   readonly concurrency?: number | undefined

@@ -16,12 +16,11 @@ import {
   type SimulatedAccount,
 } from '../../src/testing/index.ts'
 import { createEventSockets } from '../../src/ws.ts'
+import { compileCacheEnv } from './compile-cache.ts'
 import { contents } from './contents.ts'
 import { listen } from './listen.ts'
 import type { MirrorNews } from './mirror.ts'
 
-/** Compiled once, not once a kill. */
-const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'skywright-compile-cache') }
 /** Events a consumer may be behind before more are made. */
 const MAX_BACKLOG = 300
 
@@ -35,7 +34,7 @@ class Victim<News> implements Disposable {
   constructor(script: string, args: readonly string[], hear: (news: News) => void) {
     this.child = fork(fileURLToPath(new URL(script, import.meta.url)), args, {
       execArgv: ['--conditions=@skywright/source', '--no-warnings'],
-      env,
+      env: compileCacheEnv,
     })
     this.child.on('message', hear)
   }

@@ -1,9 +1,12 @@
 // Publishes into a segment log for ever and prints the last acknowledged number; its parent kills it.
 import { writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { openSegmentEventLog } from '../../src/event-log/segments/segment-log.ts'
 import { identityAppend } from '../../src/testing/index.ts'
 
 const [folder = ''] = process.argv.slice(2)
+// Who is killed never gets to it later.
+flushCompileCache()
 const log = await openSegmentEventLog({ folder, segmentBytes: 20_000, sequence: 'counter' })
 for (let i = 0; ; i++) {
   const batch = Array.from({ length: 1 + (i % 4) }, () =>
