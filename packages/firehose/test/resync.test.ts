@@ -324,6 +324,58 @@ describe('a backfill', () => {
   })
 })
 
+describe('a mirror that lags', () => {
+  /** An account known up to now, and a mirror that stays there. */
+  async function lagging() {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 13 })
+    const account = network.accounts[0]!
+    for (let i = 0; i < 5; i++) await network.step(account)
+    const old: Uint8Array[] = []
+    for await (const chunk of account.repo.export()) old.push(chunk)
+    const { fetch } = hostsOf(network, (url) =>
+      url.host === 'mirror.test' ? new Response(new Blob(old as BlobPart[])) : undefined,
+    )
+    const mirror = consumer(network, fetch)
+    const resync = {
+      identity: mirror.identity,
+      store: mirror.store,
+      known: (did: string) => mirror.repos.get(did) ?? new Map<string, string>(),
+      fetch,
+      upstream: 'https://mirror.test',
+    }
+    const known = new AbortController()
+    const running = mirror.run(known.signal, { resync })
+    await until(() => same(network, mirror.repos))
+    known.abort()
+    await running
+    return { network, account, ...mirror, resync }
+  }
+
+  it('is not taken for the truth about what came after it', async () => {
+    const { network, account, run, repos, resync } = await lagging()
+    await network.write(account)
+    await network.step(account)
+    const stop = new AbortController()
+    const running = run(stop.signal, { resync })
+    await until(() => same(network, repos))
+    stop.abort()
+    await running
+    expect(await same(network, repos)).toBe(true)
+  })
+
+  it('is not asked after a crash, when nobody knows how far it should be', async () => {
+    const { network, account, run, repos, resync, store } = await lagging()
+    await network.write(account)
+    await store.mark([account.did])
+    const stop = new AbortController()
+    const running = run(stop.signal, { resync })
+    await until(() => same(network, repos))
+    stop.abort()
+    await running
+    expect(await same(network, repos)).toBe(true)
+  })
+})
+
 describe('accounts whose repository is being fetched', () => {
   /** A network whose only account has lost a commit, and a host that answers when told to. */
   async function stuck() {

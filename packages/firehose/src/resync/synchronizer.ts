@@ -84,6 +84,10 @@ interface Job {
   /** Some had to be dropped: what is fetched now will be out of date at once. */
   overflowed: boolean
   attempts: number
+  /** A copy older than this, which the account has signed, does not do. */
+  minRev: string
+  /** Events came of which nothing is known any more. Only the account's own host can tell how far it is. */
+  direct: boolean
 }
 
 /**
@@ -120,7 +124,7 @@ export class Synchronizer {
         const unknown: string[] = []
         for (const did of dids) if ((await verifier.state(did)) === undefined) unknown.push(did)
         await store.mark(unknown)
-        for (const did of unknown) this.enqueue(did)
+        for (const did of unknown) this.enqueue(did, { direct: false })
         await this.room()
       }
     }
@@ -135,22 +139,26 @@ export class Synchronizer {
   private async takeUp(): Promise<void> {
     for await (const did of this.options.store.pending()) {
       if (this.options.signal.aborted) return
-      this.enqueue(did)
+      this.enqueue(did, { direct: true })
       await this.room()
     }
   }
 
   /** A live event that does not follow: its repository is fetched, and the event waits for that. */
   async request(event: CommitEvent | SyncEvent, bytes: number): Promise<void> {
-    await this.options.store.mark([event.did])
-    this.enqueue(event.did, { event, bytes })
+    const { did, rev } = event
+    await this.options.store.mark([did])
+    this.enqueue(did, { direct: false })
+    this.park(event, bytes)
+    const job = this.jobs.get(did)
+    if (job !== undefined && rev > job.minRev) job.minRev = rev
   }
 
   /** An account is active again. What happened to its repository meanwhile is known only if the chain was kept. */
   async comeBack(did: string): Promise<void> {
     if ((await this.options.verifier.state(did)) !== undefined) return
     await this.options.store.mark([did])
-    this.enqueue(did)
+    this.enqueue(did, { direct: true })
   }
 
   /**
@@ -165,6 +173,7 @@ export class Synchronizer {
     if (job.parked.length >= maxParkedEvents || this.parkedBytes + bytes > maxParkedBytes) {
       this.unpark(job)
       job.overflowed = true
+      job.direct = true
       return true
     }
     job.parked.push({ event, bytes })
@@ -180,11 +189,10 @@ export class Synchronizer {
     await Promise.all(this.sleeping)
   }
 
-  private enqueue(did: string, first?: Job['parked'][number]): void {
+  private enqueue(did: string, { direct }: { readonly direct: boolean }): void {
     if (this.jobs.has(did)) return
-    const job: Job = { did, parked: [], overflowed: false, attempts: 0 }
+    const job: Job = { did, parked: [], overflowed: false, attempts: 0, minRev: '', direct }
     this.jobs.set(did, job)
-    if (first !== undefined) this.park(first.event, first.bytes)
     this.line.push(job)
     this.startWork()
   }
@@ -226,6 +234,7 @@ export class Synchronizer {
     let failure: FetchFailedError
     try {
       if ((await this.synchronize(job)) !== 'behind') return
+      job.direct = true
       failure = new FetchFailedError(source, 'the copy does not reach the live events')
     } catch (error) {
       if (signal.aborted) return
@@ -284,7 +293,7 @@ export class Synchronizer {
         return 'waiting'
       }
       try {
-        copy = await this.fetch(did, host)
+        copy = await this.fetch(job, host)
       } finally {
         release()
       }
@@ -294,15 +303,16 @@ export class Synchronizer {
   }
 
   /** The repository, or the status for which there is none. */
-  private async fetch(did: string, host: string): Promise<RepoResult> {
+  private async fetch({ did, direct, minRev }: Job, host: string): Promise<RepoResult> {
     const { identity, verifier, signal, source } = this.options
+    const known = (await verifier.state(did))?.rev ?? ''
     try {
       const { repo } = await fetchRepo(did, {
         identity,
-        upstream: this.options.upstream ?? httpUrl(source),
+        upstream: direct ? undefined : (this.options.upstream ?? httpUrl(source)),
         fetch: this.options.fetch,
         maxBytes: this.options.maxRepoBytes,
-        minRev: (await verifier.state(did))?.rev,
+        minRev: known > minRev ? known : minRev,
         signal,
       })
       return repo

@@ -13,6 +13,7 @@ import {
   commitLies,
   createFakeClock,
   createLoopback,
+  createRandom,
   SimulatedNetwork,
   type FakeClock,
   type SimulatedAccount,
@@ -70,11 +71,11 @@ export async function churn(options: ChurnOptions): Promise<ChurnLedger> {
   }
   await world.calm()
   for (let minute = 0; minute < 240; minute++) {
-    if (await consumer.isSame()) break
+    if ((await consumer.differences()).length === 0) break
     await world.clock.advance(60 * SECOND_MS)
   }
   await consumer.stop()
-  expect(await consumer.isSame()).toBe(true)
+  expect(await consumer.differences()).toEqual([])
   const { unexpected } = consumer
   expect(unexpected).toEqual([])
   return world.ledger
@@ -179,7 +180,7 @@ class World {
       return new Response(Buffer.from(old))
     }
     if ((this.outageUntil.get(url.host) ?? 0) > this.clock.now()) {
-      const headers = this.network.random.chance(0.5) ? { 'retry-after': '30' } : {}
+      const headers = this.clock.now() % 2_000 === 0 ? { 'retry-after': '30' } : {}
       return new Response('down', { status: 503, headers })
     }
     if (account === undefined || account.host.hostname !== url.host || this.deleted.has(did)) {
@@ -338,6 +339,8 @@ class MirrorConsumer {
   private readonly chain = createMemoryChainStore()
   private readonly store = createMemorySyncStore()
   private readonly busy = new Set<string>()
+  /** Its own, so that its pace changes nothing of what the network does. */
+  private readonly random = createRandom(1)
   private stopping = new AbortController()
   private running: Promise<unknown> = Promise.resolve()
   private lastSource: string | undefined
@@ -389,22 +392,29 @@ class MirrorConsumer {
     this.start()
   }
 
-  async isSame(): Promise<boolean> {
+  /** Accounts whose copy is not what their repository holds. */
+  async differences(): Promise<string[]> {
+    const found: string[] = []
     for (const account of this.world.network.accounts) {
       const ours = this.repos.get(account.did) ?? new Map<string, string>()
-      const theirs = this.world.deleted.has(account.did) ? new Map() : await contents(account)
-      if (ours.size !== theirs.size) return false
-      for (const [path, cid] of theirs) if (ours.get(path) !== cid) return false
+      const isGone = this.world.deleted.has(account.did)
+      const theirs = isGone ? new Map<string, string>() : await contents(account)
+      const wrong = [...theirs].filter(([path, cid]) => ours.get(path) !== cid).length
+      const extra = [...ours.keys()].filter((path) => !theirs.has(path)).length
+      if (wrong + extra === 0) continue
+      found.push(
+        `${account.did}: ${String(wrong)} wrong, ${String(extra)} extra, gone ${String(isGone)}`,
+      )
     }
-    return true
+    return found
   }
 
   private async handle(event: StreamEvent): Promise<void> {
-    const { ledger, network } = this.world
+    const { ledger } = this.world
     if (this.busy.has(event.did)) this.unexpected.push(`two events of ${event.did} at once`)
     this.busy.add(event.did)
     try {
-      if (network.random.chance(0.002)) {
+      if (this.random.chance(0.002)) {
         ledger.handlerFailures++
         throw new Error('the handler failed')
       }
