@@ -6,6 +6,7 @@ export default library([
   'src/file.ts',
   'src/segments.ts',
   'src/ws.ts',
+  'src/zstd.ts',
   'src/workers/index.ts',
   'src/workers/prove-worker.ts',
   'src/jetstream/index.ts',

@@ -95,12 +95,15 @@ export class DisconnectedError extends FirehoseError {
   readonly status: number | undefined
   /** The service sent a number below one it sent before: perhaps it began to count anew. */
   readonly wentBackwards: boolean
+  /** XRPC error name of the refusal, where there was one. */
+  readonly error: string | undefined
   constructor(
     message: string,
     options: ErrorOptions & {
       readonly wentBackwards?: boolean
       readonly closeCode?: number | undefined
       readonly status?: number | undefined
+      readonly error?: string | undefined
       readonly retryable?: boolean
     } = {},
   ) {
@@ -108,6 +111,7 @@ export class DisconnectedError extends FirehoseError {
     this.closeCode = options.closeCode
     this.status = options.status
     this.wentBackwards = options.wentBackwards ?? false
+    this.error = options.error
     this.retryable = options.retryable ?? true
   }
 }

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { WebSocket } from 'ws'
 import { DisconnectedError } from './errors.ts'
@@ -98,12 +99,13 @@ export function createOpenWebSocket({
       })
       socket.on('unexpected-response', (request, response) => {
         const status = response.statusCode ?? 0
-        request.destroy()
         // Busy and broken servers recover; a refusal does not by itself.
         const retryable = status >= 500 || status === 429 || status === 408
-        fail(
-          new DisconnectedError(`upgrade refused; status=${String(status)}`, { status, retryable }),
-        )
+        const message = `upgrade refused; status=${String(status)}`
+        void refusalName(response).then((error) => {
+          request.destroy()
+          fail(new DisconnectedError(message, { status, error, retryable }))
+        })
       })
       socket.on('error', (cause) => {
         fail(new DisconnectedError(`connection failed; reason=${cause.message}`, { cause }))
@@ -125,3 +127,26 @@ export function createOpenWebSocket({
 
 /** {@link createOpenWebSocket} with its defaults. */
 export const openWebSocket: OpenStream = createOpenWebSocket()
+
+/** Most bytes of a refusal that are read. */
+const MAX_REFUSAL_BYTES = 16_384
+const REFUSAL_MS = 5_000
+
+/** The XRPC error name in a refused upgrade, if there is one and it comes in time. */
+async function refusalName(response: IncomingMessage): Promise<string | undefined> {
+  const deadline = setTimeout(() => response.destroy(), REFUSAL_MS)
+  try {
+    let text = ''
+    for await (const chunk of response.setEncoding('utf8')) {
+      text += String(chunk)
+      if (text.length > MAX_REFUSAL_BYTES) return undefined
+    }
+    const value: unknown = JSON.parse(text)
+    if (value === null || typeof value !== 'object' || !('error' in value)) return undefined
+    return typeof value.error === 'string' ? value.error.slice(0, 128) : undefined
+  } catch {
+    return undefined
+  } finally {
+    clearTimeout(deadline)
+  }
+}

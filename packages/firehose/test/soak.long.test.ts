@@ -71,7 +71,7 @@ it(`memory stays flat for ${String(MINUTES)} minutes, with a subscriber and a ha
   const lastThird = Math.floor((samples.length - WARM_UP) / 3)
   const growth = (values: readonly number[]) =>
     median(values.slice(-lastThird)) - median(values.slice(WARM_UP, WARM_UP + lastThird))
-  const result = { ...last, heldGrowthMb: growth(held), rssGrowthMb: growth(rss) }
+  const result = { ...last, heldGrowthMb: growth(held), rssGrowthMb: growth(rss), held }
   process.stdout.write(`${JSON.stringify(result)}\n`)
   // Who keeps up got everything, proven; who stops now and then lost nothing either.
   expect(last).toMatchObject({ published: sent, verified: sent, paused: sent, refused: 0, gaps: 0 })

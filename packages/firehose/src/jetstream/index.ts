@@ -4,7 +4,8 @@
  * @packageDocumentation
  */
 export { subscribeJetstream } from './subscribe-jetstream.ts'
-export type { SubscribeJetstreamOptions } from './subscribe-jetstream.ts'
+export type { JetstreamZstd, SubscribeJetstreamOptions } from './subscribe-jetstream.ts'
+export type { DecompressZstd } from './dictionary.ts'
 export { createJetstreamMatcher, serveJetstream } from './serve-jetstream.ts'
 export type {
   JetstreamFilter,

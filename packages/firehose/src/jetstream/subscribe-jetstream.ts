@@ -1,64 +1,100 @@
-import { cidForCbor, encodeCbor, jsonToLex, parseCid } from '@skywright/repo'
 import { backoffMs, type BackoffOptions } from '../backoff.ts'
 import type { CursorStore } from '../cursor-store.ts'
-import { DisconnectedError, InvalidFrameError } from '../errors.ts'
+import { DisconnectedError, FirehoseError } from '../errors.ts'
 import type { EventFilter } from '../filter.ts'
 import { MAX_FRAME_BYTES } from '../limits.ts'
 import { openPlatformSocket } from '../platform-socket.ts'
+import type { FetchLike } from '../resync/request.ts'
 import type { OpenStream } from '../socket.ts'
-import type { FirehoseIssue, StreamEvent, StreamOp } from '../stream-event.ts'
+import type { FirehoseIssue, StreamEvent } from '../stream-event.ts'
 import { startCursor } from '../stream-options.ts'
 import { systemClock, type Clock } from '../timer.ts'
-import { isDid } from '../verify/check-event.ts'
 import { asError } from '../verify/reasons.ts'
+import { dictionaryId, fetchDictionary, isZstdFrame, type DecompressZstd } from './dictionary.ts'
+import type { ReadMessage } from './message-parts.ts'
+import { readMessageV1 } from './message-v1.ts'
+import { readMessageV2, type JetstreamInfo } from './message-v2.ts'
+import { SeqPosition, TimePosition } from './position.ts'
 
-/** How far a reconnect goes back: times of servers are not exact, and repeats are recognised. */
-const REWIND_US = 5_000_000
 const HIGH_WATER_BYTES = 4_194_304
-/** Events remembered to recognise repeats. */
-const MAX_REMEMBERED = 200_000
 
 export interface SubscribeJetstreamOptions {
   /** Base URL of a Jetstream, such as `wss://jetstream1.us-east.bsky.network`. */
   readonly service: string
-  /** In microseconds since 1970; a store is also kept up to date. Absent: live. */
+  /** Which of its streams: `/subscribe`, or `network.bsky.jetstream.subscribeEvents`. @defaultValue 1 */
+  readonly version?: 1 | 2 | undefined
+  /**
+   * Where to start; a store is also kept up to date. Absent: live. In v1 a time in microseconds since 1970; in v2 the
+   * `seq` of the last event handled, or such a time.
+   */
   readonly cursor?: number | CursorStore | undefined
   readonly filter?: EventFilter | undefined
   readonly onIssue: (issue: FirehoseIssue) => void
   readonly signal?: AbortSignal | undefined
   /** @defaultValue the platform's `WebSocket` */
   readonly open?: OpenStream | undefined
+  /**
+   * Asks for compressed messages. v2 gives its dictionary itself; that of v1 has to be handed in (it lies in the
+   * repository of Jetstream). `decompressZstd` of `@skywright/firehose/zstd` is one for Node.
+   */
+  readonly zstd?: JetstreamZstd | undefined
+  /** Fetches the dictionary of v2. @defaultValue the platform's `fetch` */
+  readonly fetch?: FetchLike | undefined
   readonly backoff?: BackoffOptions | undefined
+  /** How often the cursor is stored, in milliseconds. @defaultValue 1000 */
+  readonly cursorIntervalMs?: number | undefined
   readonly clock?: Clock | undefined
 }
 
+/** How compressed messages are read. */
+export interface JetstreamZstd {
+  readonly decompress: DecompressZstd
+  readonly dictionary?: Uint8Array | undefined
+}
+
 /**
- * Follows a Jetstream (v1) with the events of {@link subscribeRepos}: `verified` is false, `seq` is `time_us`, a commit
- * has one operation and no `commit`, `data` or `since`. Records are encoded as DAG-CBOR and must hash to the CID the
- * server names; one that does not is reported as `record-mismatch` and left out.
+ * Follows a Jetstream with the events of {@link subscribeRepos}: `verified` is false, a commit has one operation and no
+ * `commit`, `data` or `since`. Records are encoded as DAG-CBOR and must hash to the CID the server names; one that does
+ * not is reported as `record-mismatch` and left out. An event counts as handled when the loop asks for the next one.
  *
- * An event counts as handled when the loop asks for the next one. After a lost connection the stream is rewound by some
- * seconds; repeats are recognised. A server that has forgotten the cursor's time goes on silently with what it has:
- * that is how Jetstream is.
+ * - v1: `seq` is `time_us`. After a lost connection the stream is rewound by some seconds; repeats are recognised. A
+ *   server that has forgotten the cursor's time goes on silently with what it has: that is how Jetstream v1 is.
+ * - v2: `seq` is Jetstream's own number. A cursor older than the server is reported as `outdated-cursor`, and what is
+ *   there follows; where the socket hides why it was refused, as the platform's does, only as `reconnect`. `#sync` means
+ *   that everything known of the repository is out of date; its records follow as commits.
+ *
+ * @throws {TypeError} for compressed v1 without a dictionary.
+ * @see {@link https://github.com/bluesky-social/jetstream}
  */
 export async function* subscribeJetstream(
   options: SubscribeJetstreamOptions,
 ): AsyncGenerator<StreamEvent, void, void> {
-  const { service, onIssue, open = openPlatformSocket, clock = systemClock } = options
-  const start = await startCursor(service, options.cursor)
+  const { service, version = 1, onIssue, open = openPlatformSocket, clock = systemClock } = options
+  const { cursorIntervalMs = 1_000, zstd } = options
+  if (version === 1 && zstd !== undefined && zstd.dictionary === undefined)
+    throw new TypeError('compressed Jetstream v1 needs its dictionary')
+  const { cursor, cursors } = await startCursor(service, options.cursor)
   const left = new AbortController()
   const signal =
     options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal])
-  const seen = new Seen()
-  let { cursor } = start
+  const position = version === 1 ? new TimePosition(cursor) : new SeqPosition(cursor)
+  const dictionaries = new Dictionaries(options, signal)
+  let reached: number | undefined
+  let stored = cursor
+  let storedAt = clock.now()
+  const store = async (): Promise<void> => {
+    if (reached === undefined || reached === stored) return
+    stored = reached
+    storedAt = clock.now()
+    await cursors?.set(service, reached)
+  }
   let attempt = 0
   try {
     for (;;) {
-      let failure: unknown
+      let failure: FirehoseError
       try {
-        const from =
-          cursor === undefined ? undefined : Math.max(1, cursor - (seen.size > 0 ? REWIND_US : 0))
-        const messages = open(subscribeUrl(service, options.filter, from), {
+        const dictionary = await dictionaries.current()
+        const messages = open(subscribeUrl(options, position.from(), dictionary), {
           signal,
           maxFrameBytes: MAX_FRAME_BYTES,
           highWaterBytes: HIGH_WATER_BYTES,
@@ -66,21 +102,28 @@ export async function* subscribeJetstream(
         })
         for await (const message of messages) {
           attempt = 0
-          const event = read(message, service, onIssue)
-          if (event === undefined || seen.has(event)) continue
+          const event = read(message, dictionary, options)
+          if (event === undefined || !position.isNew(event)) continue
           yield event
-          cursor = Math.max(cursor ?? 0, event.seq)
-          await start.cursors?.set(service, cursor)
+          reached = position.passed(event)
+          if (clock.now() - storedAt >= cursorIntervalMs) await store()
         }
         failure = new DisconnectedError('stream ended')
       } catch (error) {
         if (signal.aborted) return
-        if (!(error instanceof DisconnectedError)) throw error
+        if (!(error instanceof FirehoseError)) throw error
         failure = error
       }
+      const refusal = failure instanceof DisconnectedError ? failure.error : undefined
+      if (refusal === 'CursorTooOld' && position instanceof SeqPosition) {
+        onIssue({ kind: 'outdated-cursor', source: service, cursor: position.from() })
+        position.goByTime()
+      }
+      if (refusal === 'UnknownZstdDictionary') dictionaries.forget()
       attempt++
       const delayMs = backoffMs(attempt, options.backoff)
       onIssue({ kind: 'reconnect', source: service, attempt, delayMs, error: failure })
+      await store()
       try {
         await clock.sleep(delayMs, signal)
       } catch {
@@ -89,117 +132,88 @@ export async function* subscribeJetstream(
     }
   } finally {
     left.abort()
+    await store()
+  }
+}
+
+/** The dictionary messages are compressed with: handed in, or the server's own. */
+class Dictionaries {
+  private readonly options: SubscribeJetstreamOptions
+  private readonly signal: AbortSignal
+  private known: Uint8Array | undefined
+
+  constructor(options: SubscribeJetstreamOptions, signal: AbortSignal) {
+    this.options = options
+    this.signal = signal
+    this.known = options.zstd?.dictionary
+  }
+
+  async current(): Promise<Uint8Array | undefined> {
+    const { zstd, service, fetch = (url, init) => globalThis.fetch(url, init) } = this.options
+    if (zstd === undefined) return undefined
+    this.known ??= await fetchDictionary(service, fetch, this.signal)
+    return this.known
+  }
+
+  /** The server does not know it any more. */
+  forget(): void {
+    this.known = undefined
   }
 }
 
 function subscribeUrl(
-  service: string,
-  filter: EventFilter | undefined,
+  { service, version = 1, filter }: SubscribeJetstreamOptions,
   cursor: number | undefined,
+  dictionary: Uint8Array | undefined,
 ): string {
-  const url = new URL('/subscribe', service)
+  const path = version === 1 ? '/subscribe' : '/xrpc/network.bsky.jetstream.subscribeEvents'
+  const url = new URL(path, service)
   if (url.protocol === 'https:') url.protocol = 'wss:'
   if (url.protocol === 'http:') url.protocol = 'ws:'
-  for (const one of filter?.collections ?? []) url.searchParams.append('wantedCollections', one)
-  for (const one of filter?.dids ?? []) url.searchParams.append('wantedDids', one)
-  if (cursor !== undefined) url.searchParams.set('cursor', String(cursor))
+  const { searchParams } = url
+  const collections = version === 1 ? 'wantedCollections' : 'collections'
+  const dids = version === 1 ? 'wantedDids' : 'dids'
+  for (const one of filter?.collections ?? []) searchParams.append(collections, one)
+  for (const one of filter?.dids ?? []) searchParams.append(dids, one)
+  if (cursor !== undefined) searchParams.set('cursor', String(cursor))
+  if (dictionary !== undefined && version === 1) searchParams.set('compress', 'true')
+  if (dictionary !== undefined && version === 2)
+    searchParams.set('zstdDictionary', String(dictionaryId(dictionary)))
   return url.href
 }
 
-/** Recognises what was delivered already. */
-class Seen {
-  private readonly keys = new Set<string>()
-
-  get size(): number {
-    return this.keys.size
-  }
-
-  has(event: StreamEvent): boolean {
-    const key =
-      event.type === 'commit'
-        ? `${event.did} ${event.rev} ${event.ops.map(({ action, path }) => `${action} ${path}`).join()}`
-        : `${event.did} ${event.type} ${event.time}`
-    if (this.keys.has(key)) return true
-    this.keys.add(key)
-    for (const oldest of this.keys) {
-      if (this.keys.size <= MAX_REMEMBERED) break
-      this.keys.delete(oldest)
-    }
-    return false
-  }
-}
-
-type Fields = Readonly<Record<string, unknown>>
-
+/** The event of a message. What is none is told to `onIssue`. */
 function read(
   message: Uint8Array,
-  source: string,
-  onIssue: (issue: FirehoseIssue) => void,
+  dictionary: Uint8Array | undefined,
+  { service, version = 1, zstd, onIssue }: SubscribeJetstreamOptions,
 ): StreamEvent | undefined {
-  let seq: number | undefined
+  let result: ReadMessage<StreamEvent | JetstreamInfo>
   try {
-    const event = fields(JSON.parse(new TextDecoder().decode(message)), 'event')
-    const { did, time_us: timeUs, kind } = event
-    if (typeof timeUs !== 'number' || !Number.isSafeInteger(timeUs)) throw wrong('time_us')
-    seq = timeUs
-    if (typeof did !== 'string' || !isDid(did)) throw wrong('did')
-    const time = new Date(timeUs / 1_000).toISOString()
-    const base = { seq, did, source, verified: false, live: true }
-    if (kind === 'identity') {
-      const { handle, time: at = time } = fields(event['identity'], 'identity')
-      const hint = typeof handle === 'string' ? { handle } : {}
-      return { ...base, type: 'identity', ...hint, time: String(at) }
-    }
-    if (kind === 'account') {
-      const { active, status, time: at = time } = fields(event['account'], 'account')
-      if (typeof active !== 'boolean') throw wrong('account.active')
-      const why = typeof status === 'string' ? { status } : {}
-      return { ...base, type: 'account', active, ...why, time: String(at) }
-    }
-    if (kind !== 'commit') {
-      onIssue({ kind: 'unknown-frame', source, seq, type: String(kind) })
-      return undefined
-    }
-    const commit = fields(event['commit'], 'commit')
-    const { rev } = commit
-    if (typeof rev !== 'string') throw wrong('commit.rev')
-    const op = readOp(commit)
-    if (op === 'mismatch') {
-      onIssue({ kind: 'rejected', source, seq, did, reason: 'record-mismatch' })
-      return undefined
-    }
-    return { ...base, type: 'commit', rev, ops: [op], time }
+    const isCompressed = zstd !== undefined && dictionary !== undefined && isZstdFrame(message)
+    const json = isCompressed ? zstd.decompress(message, dictionary, MAX_FRAME_BYTES) : message
+    const value: unknown = JSON.parse(new TextDecoder().decode(json))
+    result = version === 1 ? readMessageV1(value, service) : readMessageV2(value, service)
   } catch (error) {
-    onIssue({
-      kind: 'invalid-frame',
-      source,
-      error: asError(error),
-      ...(seq === undefined ? {} : { seq }),
-    })
+    // An error frame ends the connection; anything else that cannot be read is left out.
+    if (error instanceof FirehoseError && error.code !== 'InvalidFrame') throw error
+    onIssue({ kind: 'invalid-frame', source: service, error: asError(error) })
     return undefined
   }
-}
-
-function readOp({ operation, collection, rkey, record, cid }: Fields): StreamOp | 'mismatch' {
-  if (operation !== 'create' && operation !== 'update' && operation !== 'delete') {
-    throw wrong('commit.operation')
+  if (result.kind === 'unknown') {
+    onIssue({ ...result, kind: 'unknown-frame', source: service })
+    return undefined
   }
-  if (typeof collection !== 'string' || typeof rkey !== 'string') throw wrong('commit.collection')
-  const action: StreamOp['action'] = operation
-  const where = { action, collection, rkey, path: `${collection}/${rkey}` }
-  if (operation === 'delete') return { ...where, cid: null }
-  if (typeof cid !== 'string') throw wrong('commit.cid')
-  const bytes = encodeCbor(jsonToLex(record as Parameters<typeof jsonToLex>[0]))
-  const named = parseCid(cid)
-  return cidForCbor(bytes).equals(named) ? { ...where, cid: named, record: bytes } : 'mismatch'
-}
-
-function fields(value: unknown, name: string): Fields {
-  if (value === null || typeof value !== 'object') throw wrong(name)
-  // A JSON object; its fields are checked one by one.
-  return value as Fields
-}
-
-function wrong(field: string): InvalidFrameError {
-  return new InvalidFrameError(`bad field ${field}`, { part: 'body' })
+  if (result.kind === 'mismatch') {
+    onIssue({ ...result, kind: 'rejected', source: service, reason: 'record-mismatch' })
+    return undefined
+  }
+  const { event } = result
+  if (event.type !== 'info') return event
+  const { name, message: why } = event
+  const told = why === undefined ? {} : { message: why }
+  if (name === 'OutdatedCursor')
+    onIssue({ kind: 'outdated-cursor', source: service, cursor: undefined, ...told })
+  else onIssue({ kind: 'info', source: service, name, ...told })
+  return undefined
 }

@@ -92,16 +92,29 @@ async function errorName(response: Response): Promise<string | undefined> {
 }
 
 async function readText(response: Response, maxBytes: number): Promise<string | undefined> {
-  if (response.body === null) return ''
-  const decoder = new TextDecoder()
-  let text = ''
-  let bytes = 0
-  for await (const chunk of response.body) {
-    bytes += chunk.length
-    if (bytes > maxBytes) return undefined
-    text += decoder.decode(chunk, { stream: true })
+  const bytes = await readBytes(response, maxBytes)
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes)
+}
+
+/** The body of an answer; `undefined` when it is larger. */
+export async function readBytes(
+  response: Response,
+  maxBytes: number,
+): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length > maxBytes) return undefined
   }
-  return text + decoder.decode()
+  const bytes = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
 }
 
 function retryAfterMs(header: string | null): number | undefined {

@@ -3,8 +3,7 @@
 // up and verifies. Its parent sends the frames and, for each `sample` message, gets one reading.
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import { connect } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parsePublicKey } from '@skywright/identity/keys'
 import { createMemoryCursorStore } from '../../src/cursor-store.ts'
@@ -66,9 +65,11 @@ server.on('upgrade', (request, socket, head) => {
   if (request.url === '/never')
     socket.once('close', () => {
       counts.cutOff++
+      silent?.destroy()
       if (!stop.signal.aborted) neverRead()
     })
 })
+let silent: Socket | undefined
 server.listen(0, '127.0.0.1')
 await once(server, 'listening')
 const { port } = server.address() as AddressInfo
@@ -121,9 +122,9 @@ neverRead()
 
 /** Subscribes and reads nothing; when it is cut off, again. */
 function neverRead(): void {
-  const socket = connect({ port, host: '127.0.0.1' })
-  socket.on('error', () => undefined)
-  socket.write(
+  silent = connect({ port, host: '127.0.0.1' })
+  silent.on('error', () => undefined)
+  silent.write(
     'GET /never HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
       'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
   )
