@@ -1,9 +1,9 @@
 import type { CursorStore } from './cursor-store.ts'
-import { decodeEvent } from './codec.ts'
-import { InvalidFrameError, UnknownFrameError } from './errors.ts'
+import type { ConsumerCounts } from './consumer-counts.ts'
 import type { AccountEvent, CommitEvent, RepoEvent, SyncEvent } from './event.ts'
 import { createFrameFilter, createScope, type EventFilter } from './filter.ts'
 import type { ReceivedFrame } from './follow.ts'
+import { FrameReader } from './frame-reader.ts'
 import { LowWater } from './low-water.ts'
 import { KeyedQueue, type KeyedQueueOptions } from './queue.ts'
 import type { FirehoseIssue, StreamEvent } from './stream-event.ts'
@@ -11,7 +11,6 @@ import { trustedEvent, verifiedCommit } from './to-stream-event.ts'
 import type { ResyncOptions } from './resync/synchronizer.ts'
 import { Synchronizer } from './resync/synchronizer.ts'
 import { abortError, type Clock } from './timer.ts'
-import { asError } from './verify/reasons.ts'
 import type { EventVerifier } from './verify/verifier.ts'
 
 /** An event on its way to its handler. */
@@ -19,39 +18,6 @@ export interface Delivery {
   readonly event: StreamEvent
   /** To be called once, when the event is completely handled. */
   readonly finish: () => void
-}
-
-/**
- * Counts of everything received:
- * received = delivered + filtered + rejected + discontinuous + parked + unknown + invalid + info.
- * Where a run was stopped, `received` also holds what it had not begun to handle.
- */
-export interface ConsumerCounts {
-  received: number
-  delivered: number
-  filtered: number
-  rejected: number
-  discontinuous: number
-  /** Held back for a repository being fetched, to follow it or to be replaced by it. */
-  parked: number
-  unknown: number
-  invalid: number
-  info: number
-}
-
-/** Counts of nothing yet. */
-export function emptyCounts(): ConsumerCounts {
-  return {
-    received: 0,
-    delivered: 0,
-    filtered: 0,
-    rejected: 0,
-    discontinuous: 0,
-    parked: 0,
-    unknown: 0,
-    invalid: 0,
-    info: 0,
-  }
 }
 
 export interface ConsumerOptions {
@@ -76,9 +42,6 @@ export interface ConsumerOptions {
   readonly resync: ResyncOptions | undefined
 }
 
-/** Least time between two lag reports, in milliseconds. */
-const LAG_REPORT_MS = 30_000
-
 /**
  * From frames of one source to handled events: filter, decode, verify, deliver in per-account order, and move the
  * cursor behind what is finished. Memory is bounded by the queue; when it is full, nothing more is read.
@@ -87,12 +50,12 @@ export class Consumer {
   readonly counts: ConsumerCounts
   private readonly options: ConsumerOptions
   private readonly queue: KeyedQueue
+  private readonly reader: FrameReader
   private readonly lowWater: LowWater
   private readonly wanted: ReturnType<typeof createFrameFilter>
   private readonly inScope: ReturnType<typeof createScope>
   private stored: number | undefined
   private storing: Promise<void> | undefined
-  private laggedAtMs = -Infinity
   private readonly ending = new AbortController()
 
   private readonly synchronizer: Synchronizer | undefined
@@ -102,6 +65,7 @@ export class Consumer {
     this.counts = options.counts
     this.synchronizer = this.createSynchronizer()
     this.queue = new KeyedQueue(options.queue)
+    this.reader = new FrameReader(options)
     this.lowWater = new LowWater(options.cursor)
     this.wanted = createFrameFilter(options.filter)
     this.inScope = createScope(options.filter)
@@ -149,7 +113,7 @@ export class Consumer {
     const { verify } = this.options
     this.counts.received++
     if (peek.seq === undefined) {
-      this.acceptInfo(frame)
+      this.reader.info(frame, this.lowWater.value)
       return
     }
     const done = this.lowWater.start(peek.seq)
@@ -164,12 +128,12 @@ export class Consumer {
       finish()
       return
     }
-    const event = this.decode(frame, peek.seq)
+    const event = this.reader.event(frame, peek.seq)
     if (event === undefined) {
       finish()
       return
     }
-    this.checkLag(event)
+    this.reader.checkLag(event)
     await this.queue.push(this.laneOf(event.did), frame.length, async () => {
       try {
         await this.handle(event, frame, finish, () => this.wanted(peek))
@@ -239,7 +203,7 @@ export class Consumer {
     }
     const { seq, did } = event
     if (verify === false) {
-      const trusted = this.trust(event)
+      const trusted = this.reader.trust(event)
       if (trusted === undefined) finish()
       else await this.deliver(trusted, finish)
       return
@@ -368,17 +332,6 @@ export class Consumer {
     return true
   }
 
-  private trust(event: CommitEvent | SyncEvent): StreamEvent | undefined {
-    const { source, filter, onIssue } = this.options
-    try {
-      return trustedEvent(event, source, filter)
-    } catch (error) {
-      this.counts.invalid++
-      onIssue({ kind: 'invalid-frame', source, seq: event.seq, error: asError(error) })
-      return undefined
-    }
-  }
-
   private finishAfter(settled: void | Promise<void>, finish: () => void): void {
     if (settled instanceof Promise) {
       void settled.then(finish, (error: unknown) => {
@@ -390,58 +343,6 @@ export class Consumer {
   private async deliver(event: StreamEvent, finish: () => void): Promise<void> {
     await this.options.deliver({ event, finish })
     this.counts.delivered++
-  }
-
-  private decode(frame: Uint8Array, seq: number): RepoEvent | undefined {
-    const { source, onIssue } = this.options
-    try {
-      const event = decodeEvent(frame)
-      if (event.type === 'info') throw new InvalidFrameError('info with a seq', { part: 'body' })
-      return event
-    } catch (error) {
-      if (error instanceof UnknownFrameError) {
-        this.counts.unknown++
-        const { op, type } = error
-        onIssue({ kind: 'unknown-frame', source, op, seq, ...(type === undefined ? {} : { type }) })
-        return undefined
-      }
-      this.counts.invalid++
-      onIssue({ kind: 'invalid-frame', source, seq, error: asError(error) })
-      return undefined
-    }
-  }
-
-  private acceptInfo(frame: Uint8Array): void {
-    const { source, onIssue } = this.options
-    try {
-      const event = decodeEvent(frame)
-      if (event.type !== 'info')
-        throw new InvalidFrameError('message without seq', { part: 'body' })
-      this.counts.info++
-      const message = event.message === undefined ? {} : { message: event.message }
-      if (event.name === 'OutdatedCursor') {
-        onIssue({ kind: 'outdated-cursor', source, cursor: this.lowWater.value, ...message })
-      } else onIssue({ kind: 'info', source, name: event.name, ...message })
-    } catch (error) {
-      if (error instanceof UnknownFrameError) {
-        this.counts.unknown++
-        const { op, type } = error
-        onIssue({ kind: 'unknown-frame', source, op, ...(type === undefined ? {} : { type }) })
-        return
-      }
-      this.counts.invalid++
-      onIssue({ kind: 'invalid-frame', source, error: asError(error) })
-    }
-  }
-
-  private checkLag(event: RepoEvent): void {
-    const { clock, lagMs, source, onIssue } = this.options
-    const nowMs = clock.now()
-    if (nowMs - this.laggedAtMs < LAG_REPORT_MS) return
-    const behindMs = nowMs - Date.parse(event.time)
-    if (!(behindMs >= lagMs)) return
-    this.laggedAtMs = nowMs
-    onIssue({ kind: 'lag', source, lagMs: behindMs, seq: event.seq })
   }
 
   /** Stores the cursor a moment later, one write at a time, without holding up the stream. */

@@ -1,5 +1,6 @@
 import { backoffMs } from './backoff.ts'
-import { Consumer, emptyCounts, type ConsumerCounts, type Delivery } from './consume.ts'
+import { Consumer, type Delivery } from './consume.ts'
+import { emptyCounts, type ConsumerCounts } from './consumer-counts.ts'
 import { DisconnectedError } from './errors.ts'
 import { findCursor, type FoundCursor } from './find-cursor.ts'
 import { followFrames } from './follow.ts'

@@ -139,6 +139,8 @@ describe.skipIf(!installed)('the stream of the reference PDS', () => {
         service: pds.url,
         cursor: createMemoryCursorStore(from === undefined ? {} : { [pds.url]: from }),
         open: openWebSocket,
+        // In the order of the stream: the last write comes last.
+        concurrency: 1,
         signal: stop.signal,
         verify: createEventVerifier({ identity, chain: createMemoryChainStore() }),
         resync: {
