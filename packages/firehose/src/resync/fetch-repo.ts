@@ -136,20 +136,26 @@ async function confirmGone(
   return new RepoUnavailableError(error.did, known)
 }
 
+/** How a `fetch` for repositories is made. */
+export interface RepoFetchOptions {
+  /** Base URL of a service the caller named: it is asked wherever it is. */
+  readonly trusted: string | undefined
+  readonly maxBytes?: number | undefined
+  readonly timeoutMs?: number | undefined
+}
+
 /**
- * What asks hosts when no `fetch` was handed in: the upstream, which the caller named, and otherwise only public hosts,
- * also where the upstream points elsewhere.
+ * What asks hosts when no `fetch` was handed in: the service that was named, and otherwise only public hosts, also where
+ * that service points elsewhere.
  */
-function fetchOf({
-  fetch,
-  upstream,
+export function createRepoFetch({
+  trusted,
   maxBytes = DEFAULT_MAX_REPO_BYTES,
   timeoutMs = DEFAULT_TIMEOUT_MS,
-}: FetchRepoOptions): FetchLike {
-  if (fetch !== undefined) return fetch
+}: RepoFetchOptions): FetchLike {
   const guarded = createGuardedFetch({ maxBytes, timeoutMs })
   return async (url, init) => {
-    if (upstream === undefined || new URL(url).origin !== new URL(upstream).origin)
+    if (trusted === undefined || new URL(url).origin !== new URL(trusted).origin)
       return await guarded(url, init)
     const response = await globalThis.fetch(url, { ...init, redirect: 'manual' })
     const location = response.headers.get('location')
@@ -157,6 +163,10 @@ function fetchOf({
     await response.body?.cancel()
     return await guarded(new URL(location, url).href, init)
   }
+}
+
+function fetchOf({ fetch, upstream, maxBytes, timeoutMs }: FetchRepoOptions): FetchLike {
+  return fetch ?? createRepoFetch({ trusted: upstream, maxBytes, timeoutMs })
 }
 
 async function fetchFrom(

@@ -62,8 +62,9 @@ export class HostSlots {
 
   private next(name: string, host: Host): void {
     if (host.paused) return
-    const wake = host.waiting.shift()
-    if (wake !== undefined) wake()
-    else if (host.used === 0) this.hosts.delete(name)
+    // With nobody under way there is no release to come: should this one change its mind, all have to know.
+    const woken = host.waiting.splice(0, host.used === 0 ? host.waiting.length : 1)
+    if (host.used === 0) this.hosts.delete(name)
+    for (const wake of woken) wake()
   }
 }

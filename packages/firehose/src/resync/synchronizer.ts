@@ -7,8 +7,9 @@ import type { VerifiedRepo } from '@skywright/repo'
 import type { IdentitySource } from '../verify/identity.ts'
 import type { EventVerifier } from '../verify/verifier.ts'
 import { diffRepo } from './diff-repo.ts'
-import { fetchRepo, resolveAccount, type FetchRepoOptions } from './fetch-repo.ts'
+import { createRepoFetch, fetchRepo, resolveAccount, type FetchRepoOptions } from './fetch-repo.ts'
 import { HostSlots } from './host-slots.ts'
+import type { FetchLike } from './request.ts'
 import { untilAborted } from '../until-aborted.ts'
 import type { ListedPage } from './list-repos.ts'
 import type { SyncStore } from './sync-store.ts'
@@ -97,6 +98,8 @@ interface Job {
 export class Synchronizer {
   private readonly options: SynchronizerOptions
   private readonly slots: HostSlots
+  private readonly upstream: string
+  private readonly fetchLike: FetchLike
   private readonly jobs = new Map<string, Job>()
   private readonly line: Job[] = []
   private readonly sleeping = new Set<Promise<void>>()
@@ -108,6 +111,9 @@ export class Synchronizer {
 
   constructor(options: SynchronizerOptions) {
     this.options = options
+    this.upstream = options.upstream ?? httpUrl(options.source)
+    const { fetch, maxRepoBytes: maxBytes } = options
+    this.fetchLike = fetch ?? createRepoFetch({ trusted: this.upstream, maxBytes })
     this.slots = new HostSlots(options.perHost ?? 2, options.clock, options.signal)
     options.signal.addEventListener('abort', () => this.wake(), { once: true })
   }
@@ -193,8 +199,7 @@ export class Synchronizer {
     if (this.jobs.has(did)) return
     const job: Job = { did, parked: [], overflowed: false, attempts: 0, minRev: '', direct }
     this.jobs.set(did, job)
-    this.line.push(job)
-    this.startWork()
+    this.lineUp(job)
   }
 
   /** Waits until not too many are in line. */
@@ -269,6 +274,10 @@ export class Synchronizer {
     } catch {
       return
     }
+    this.lineUp(job)
+  }
+
+  private lineUp(job: Job): void {
     this.line.push(job)
     this.startWork()
   }
@@ -285,11 +294,7 @@ export class Synchronizer {
       const host = URL.canParse(pds) ? new URL(pds).host : ''
       const release = this.slots.take(host)
       if (release === undefined) {
-        const again = (): void => {
-          this.line.push(job)
-          this.startWork()
-        }
-        if (!this.slots.wait(host, again)) this.leave(job)
+        if (!this.slots.wait(host, () => this.lineUp(job))) this.leave(job)
         return 'waiting'
       }
       try {
@@ -304,13 +309,13 @@ export class Synchronizer {
 
   /** The repository, or the status for which there is none. */
   private async fetch({ did, direct, minRev }: Job, host: string): Promise<RepoResult> {
-    const { identity, verifier, signal, source } = this.options
+    const { identity, verifier, signal } = this.options
     const known = (await verifier.state(did))?.rev ?? ''
     try {
       const { repo } = await fetchRepo(did, {
         identity,
-        upstream: direct ? undefined : (this.options.upstream ?? httpUrl(source)),
-        fetch: this.options.fetch,
+        upstream: direct ? undefined : this.upstream,
+        fetch: this.fetchLike,
         maxBytes: this.options.maxRepoBytes,
         minRev: known > minRev ? known : minRev,
         signal,

@@ -144,17 +144,18 @@ export async function killMirror(rounds: number): Promise<void> {
   for (let epoch = 0; killed < rounds; epoch++) {
     const file = join(folder, `${String(epoch)}.sqlite`)
     const from = String(log.bounds().last)
+    let reached = log.bounds().last
     const run = () => {
-      const progress = { seq: 0, handled: 0 }
+      const progress = { handled: 0 }
       const child = new Victim('mirror.ts', [server.service, file, from], (news: MirrorNews) => {
         progress.handled++
         if (!news.live) fetched++
-        progress.seq = Math.max(progress.seq, news.seq)
+        reached = Math.max(reached, news.seq)
       })
       return { child, progress }
     }
-    const churn = async (progress: { readonly seq: number }): Promise<void> => {
-      if (log.bounds().last - Math.max(progress.seq, Number(from)) > MAX_BACKLOG) return
+    const churn = async (): Promise<void> => {
+      if (log.bounds().last - reached > MAX_BACKLOG) return
       if (random.chance(LOST)) await network.write(random.pick(network.accounts))
       else await network.step(random.pick(network.accounts))
     }
@@ -164,7 +165,7 @@ export async function killMirror(rounds: number): Promise<void> {
       using _victim = child
       const wanted = random.integer(60)
       while (progress.handled < wanted) {
-        await churn(progress)
+        await churn()
         await child.turn()
       }
       // Any moment after that.
