@@ -39,7 +39,7 @@ function proveAll(
 ): Contender {
   return {
     async run() {
-      await Promise.all(tasks.map(({ event, key, frame }) => prove(event, key, frame)))
+      await Promise.all(tasks.map(async ({ event, key, frame }) => await prove(event, key, frame)))
       return tasks.length
     },
   }

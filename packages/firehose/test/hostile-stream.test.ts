@@ -27,7 +27,7 @@ const spoil: readonly ((frame: Uint8Array, random: Random) => Uint8Array)[] = [
   // Lengths that lie: a map, an array, a byte string and a text of 2^63 and more.
   (frame, random) => {
     const head = random.pick([0xbb, 0x9b, 0x5b, 0x7b])
-    return Buffer.concat([Uint8Array.of(head, ...new Array<number>(8).fill(0xff)), frame])
+    return Buffer.concat([Uint8Array.of(head, 255, 255, 255, 255, 255, 255, 255, 255), frame])
   },
   // A CAR whose section is longer than everything, by a number of ten bytes.
   (frame, random) => {
