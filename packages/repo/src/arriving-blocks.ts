@@ -1,4 +1,5 @@
-import { byteSource, type ByteSource, CarStream } from './car/stream.ts'
+import type { ByteSource } from './car/chunk-reader.ts'
+import { CarStream } from './car/stream.ts'
 import type { CarLimits } from './car/decode.ts'
 import { cidFromKey, type CidKey, formatCidKey } from './cid.ts'
 import { MissingBlockError } from './errors.ts'
@@ -48,10 +49,11 @@ export class ArrivingBlocks implements WalkedBlocks {
       maxBytes,
       maxBlocks,
       ...(maxBlockBytes === undefined ? {} : { maxBlockBytes }),
+      signal: options.signal,
     }
     // What the caller holds in one piece anyway needs no second place.
     const inMemory = car instanceof Uint8Array
-    const stream = new CarStream(byteSource(car), limits)
+    const stream = new CarStream(car, limits)
     const pauseWhenDue = createPauser(options.signal)
     try {
       const [root = ''] = await stream.readHeader()

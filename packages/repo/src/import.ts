@@ -1,9 +1,10 @@
 import { isValidDid } from '@atproto/syntax'
 
+import { untilAborted } from './abort.ts'
 import { ArrivingBlocks } from './arriving-blocks.ts'
 import { collectBlobs } from './blobs.ts'
 import { formatCar } from './car/encode.ts'
-import { type ByteSource } from './car/stream.ts'
+import type { ByteSource } from './car/chunk-reader.ts'
 import { decodeCbor } from './cbor.ts'
 import { cidFromKey, cidKey, cidKeyForCbor, equalCids } from './cid.ts'
 import { type Commit, type ParsedCommit, signCommit } from './commit.ts'
@@ -177,7 +178,7 @@ async function tryCommit(
   stage: RepoStage,
   source: ParsedCommit,
   { nodes, records, count: recordCount }: Batch,
-  { did, signer, clock = createTidClock(), events }: ImportRepoOptions,
+  { did, signer, clock = createTidClock(), events, signal }: ImportRepoOptions,
 ): Promise<ImportRepoResult> {
   const data = cidFromKey(source.data)
   const current = await store.getHead(did)
@@ -186,7 +187,7 @@ async function tryCommit(
   }
   const after = current !== undefined && current.rev > source.rev ? current.rev : source.rev
   const rev = clock.next(after)
-  const bytes = await signCommit({ did, rev, data: cidKey(data) }, signer)
+  const bytes = await untilAborted(signCommit({ did, rev, data: cidKey(data) }, signer), signal)
   const key = cidKeyForCbor(bytes)
   const head: RepoHead = { did, rev, commit: cidFromKey(key), data, bytes }
   const commit: Commit = {

@@ -1,4 +1,5 @@
-import { byteSource, type ByteSource, type CarSection, CarStream } from './car/stream.ts'
+import type { ByteSource } from './car/chunk-reader.ts'
+import { type CarSection, CarStream, releasing } from './car/stream.ts'
 import { cidFromKey, type Cid, type CidKey, formatCidKey } from './cid.ts'
 import { type CommitObject, commitObject } from './commit.ts'
 import { LimitExceededError, MissingBlockError, StaleRevError } from './errors.ts'
@@ -25,7 +26,7 @@ export interface RepoReader {
   readonly commit: CommitObject
   /**
    * Records in path order, each proven to be part of the signed tree when it is given. That none is left out is proven when
-   * the loop ends by itself. Leaving the loop releases the source.
+   * the loop ends by itself. Leaving the loop releases the source; whoever does not loop calls `records.return()`.
    */
   readonly records: AsyncGenerator<RepoRecord, void, void>
 }
@@ -50,7 +51,7 @@ export async function readRepo(
   options: ReadRepoOptions = {},
 ): Promise<RepoReader> {
   const { did, key, minRev, maxPendingBytes = MAX_PENDING_BYTES, signal } = options
-  const stream = new CarStream(byteSource(source), options)
+  const stream = new CarStream(source, options)
   try {
     const roots = await stream.readHeader()
     const blocks = new BlockFinder(stream, maxPendingBytes, signal)
@@ -69,7 +70,7 @@ export async function readRepo(
       cid: cidFromKey(root),
       data: cidFromKey(parsed.data),
       commit: commitObject(parsed),
-      records: walkBlocks(blocks, parsed.data, options),
+      records: releasing(walkBlocks(blocks, parsed.data, options), stream),
     }
   } catch (error) {
     await stream.close()

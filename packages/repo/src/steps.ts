@@ -14,6 +14,7 @@ export function runSteps<T>(steps: Steps<T>): T {
 
 /** Runs the steps, giving the event loop a turn every few milliseconds. */
 export async function runStepsPausing<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
+  signal?.throwIfAborted()
   let started = performance.now()
   for (;;) {
     const { done, value } = steps.next()

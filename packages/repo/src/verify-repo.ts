@@ -1,5 +1,6 @@
 import { openCar, readSection, type CarLimits, type ParsedCar } from './car/decode.ts'
-import { byteSource, type ByteSource, gatherBytes } from './car/stream.ts'
+import type { ByteSource } from './car/chunk-reader.ts'
+import { gatherBytes } from './car/stream.ts'
 import type { Cursor } from './car/varint.ts'
 import { type Cid, cidFromKey, type CidKey, formatCidKey } from './cid.ts'
 import { type CommitObject, commitObject } from './commit.ts'
@@ -77,7 +78,7 @@ export async function verifyRepo(
 ): Promise<VerifiedRepo> {
   const { maxBytes = MAX_CAR_BYTES, signal } = options
   const bytes =
-    source instanceof Uint8Array ? source : await gatherBytes(byteSource(source), maxBytes)
+    source instanceof Uint8Array ? source : await gatherBytes(source, maxBytes, signal)
   return runStepsPausing(verifySteps(bytes, options), signal)
 }
 

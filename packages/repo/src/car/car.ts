@@ -3,7 +3,8 @@ import { type Cid, cidFromKey, cidKey, type CidKey } from '../cid.ts'
 import type { Block } from '../repo-store.ts'
 import { type CarLimits, parseCar } from './decode.ts'
 import { formatCar, formatCarHead, sectionBytes, writeSection } from './encode.ts'
-import { byteSource, type ByteSource, CarStream } from './stream.ts'
+import type { ByteSource } from './chunk-reader.ts'
+import { CarStream, type ReadCarOptions, releasing } from './stream.ts'
 
 /** A CAR in memory. */
 export interface Car {
@@ -36,7 +37,7 @@ export function encodeCar(roots: readonly Cid[], blocks: Iterable<Block>): Uint8
 /** A CAR being read. */
 export interface CarReader {
   readonly roots: readonly Cid[]
-  /** Blocks as they come, every hash checked, duplicates included; bytes may be views of the chunks. Leaving the loop releases the source. */
+  /** Blocks as they come, every hash checked, duplicates included; bytes may be views of the chunks. Leaving the loop releases the source; whoever does not loop calls `blocks.return()`. */
   readonly blocks: AsyncGenerator<Block, void, void>
 }
 
@@ -48,12 +49,12 @@ export interface CarReader {
  */
 export async function readCar(
   source: Uint8Array | ByteSource,
-  limits: CarLimits = {},
+  options: ReadCarOptions = {},
 ): Promise<CarReader> {
-  const stream = new CarStream(byteSource(source), limits)
+  const stream = new CarStream(source, options)
   try {
     const roots = await stream.readHeader()
-    return { roots: roots.map((root) => cidFromKey(root)), blocks: readBlocks(stream) }
+    return { roots: roots.map((root) => cidFromKey(root)), blocks: releasing(readBlocks(stream), stream) }
   } catch (error) {
     await stream.close()
     throw error

@@ -3,18 +3,11 @@ import { sliceByteString } from '../byte-string.ts'
 import { BLESSED_CID_BYTES, type CidKey } from '../cid.ts'
 import { InvalidCarError, LimitExceededError } from '../errors.ts'
 import { MAX_CAR_BLOCK_BYTES, MAX_CAR_HEADER_BYTES } from '../limits.ts'
+import { type ByteSource, ChunkReader } from './chunk-reader.ts'
 import type { CarLimits } from './decode.ts'
 import { decodeCarHeader } from './header.ts'
 import { blockMatches, cidLengthAt, isBlessedAt } from './section.ts'
 import { type Cursor, readVarint, varintLength } from './varint.ts'
-
-/** Bytes in pieces: an array of chunks, a `ReadableStream`, a Node stream, a fetch body. */
-export type ByteSource = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
-
-/** Gives a source for bytes in memory or in pieces. */
-export function byteSource(source: Uint8Array | ByteSource): ByteSource {
-  return source instanceof Uint8Array ? [source] : source
-}
 
 /** A block read from a stream; the bytes may be a view of the chunk they came in. */
 export interface CarSection {
@@ -22,9 +15,14 @@ export interface CarSection {
   readonly bytes: Uint8Array
 }
 
+/** Options of {@link readCar}. */
+export interface ReadCarOptions extends CarLimits {
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Reads a CAR from a source section by section, holding no more than one section and one chunk. */
 export class CarStream {
-  private readonly iterator: AsyncIterator<Uint8Array> | Iterator<Uint8Array>
+  private readonly chunks: ChunkReader
   private readonly maxBlockBytes: number
   private readonly maxBytes: number
   private readonly maxBlocks: number
@@ -36,16 +34,15 @@ export class CarStream {
   private rest: Uint8Array | undefined
   private pulled = 0
   private blocks = 0
-  private ended = false
 
-  constructor(source: ByteSource, limits: CarLimits = {}) {
+  constructor(source: Uint8Array | ByteSource, options: ReadCarOptions = {}) {
     const {
       maxBytes = Infinity,
       maxBlocks = Infinity,
       maxBlockBytes = MAX_CAR_BLOCK_BYTES,
-    } = limits
-    this.iterator =
-      Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+      signal,
+    } = options
+    this.chunks = new ChunkReader(source, signal)
     this.maxBytes = maxBytes
     this.maxBlocks = maxBlocks
     this.maxBlockBytes = maxBlockBytes
@@ -118,9 +115,7 @@ export class CarStream {
 
   /** Releases the source. */
   async close(): Promise<void> {
-    if (this.ended) return
-    this.ended = true
-    await this.iterator.return?.()
+    await this.chunks.close()
   }
 
   private fail(reason: string): never {
@@ -186,19 +181,15 @@ export class CarStream {
       this.rest = undefined
       return rest
     }
-    while (!this.ended) {
-      const { done, value } = await this.iterator.next()
-      if (done === true) {
-        this.ended = true
-        break
-      }
-      this.pulled += value.length
+    for (;;) {
+      const chunk = await this.chunks.next()
+      if (chunk === undefined) return undefined
+      this.pulled += chunk.length
       if (this.pulled > this.maxBytes) {
         throw new LimitExceededError('carBytes', this.maxBytes, this.pulled)
       }
-      if (value.length > 0) return value
+      if (chunk.length > 0) return chunk
     }
-    return undefined
   }
 }
 
@@ -207,14 +198,39 @@ export class CarStream {
  *
  * @throws {LimitExceededError} when it has more than `maxBytes`; nothing more is read then.
  */
-export async function gatherBytes(source: ByteSource, maxBytes: number): Promise<Uint8Array> {
+export async function gatherBytes(
+  source: ByteSource,
+  maxBytes: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const chunks = new ChunkReader(source, signal)
   const parts: Uint8Array[] = []
   let length = 0
-  for await (const part of source) {
-    length += part.length
-    if (length > maxBytes) throw new LimitExceededError('carBytes', maxBytes, length)
-    parts.push(part)
+  try {
+    for (;;) {
+      const part = await chunks.next()
+      if (part === undefined) break
+      length += part.length
+      if (length > maxBytes) throw new LimitExceededError('carBytes', maxBytes, length)
+      parts.push(part)
+    }
+  } finally {
+    await chunks.close()
   }
   const [only] = parts
   return only !== undefined && parts.length === 1 ? only : concat(parts, length)
+}
+
+/** Makes leaving the generator release the stream even when nothing was taken from it. */
+export function releasing<T>(
+  items: AsyncGenerator<T, void, void>,
+  stream: CarStream,
+): AsyncGenerator<T, void, void> {
+  const leave = items.return.bind(items)
+  return Object.assign(items, {
+    async return(): Promise<IteratorResult<T, void>> {
+      await stream.close()
+      return leave()
+    },
+  })
 }
