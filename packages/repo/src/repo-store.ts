@@ -111,7 +111,7 @@ export type EventEncoder = (seq: number) => Uint8Array
 export interface EventSink {
   /** Assigns the next sequence number, encodes and appends; called synchronously inside the store's open transaction. Gives the number. */
   append(did: string, encode: EventEncoder): number
-  /** The transaction that appended is durable: subscribers may be woken. */
+  /** The transaction that appended is durable: subscribers may be woken. Must not throw: it is too late to refuse. */
   committed(): void
   /** The transaction that appended failed: the appended events never existed. */
   rolledBack(): void

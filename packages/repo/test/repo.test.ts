@@ -460,6 +460,30 @@ describe('the SQLite store', () => {
     await store.close()
   })
 
+  it('keeps nobody waiting when a sink breaks its word and throws after the fact', async () => {
+    const events: EventSink = {
+      append: () => 1,
+      committed() {
+        throw new Error('a subscriber failed')
+      },
+      rolledBack() {},
+    }
+    const uncaught = new Promise<unknown>((resolve) => {
+      process.prependOnceListener('uncaughtException', resolve)
+    })
+    const others = process.listeners('uncaughtException').slice(1)
+    for (const other of others) process.off('uncaughtException', other)
+    try {
+      const store = openSqliteRepoStore({ database: ':memory:', events })
+      const { commit } = await Repo.create(store, { did: 'did:web:a.example.com', signer: key })
+      expect(await uncaught).toEqual(new Error('a subscriber failed'))
+      expect((await store.getHead('did:web:a.example.com'))?.rev).toBe(commit.rev)
+      await store.close()
+    } finally {
+      for (const other of others) process.on('uncaughtException', other)
+    }
+  })
+
   it('lets several connections write one repo', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'skywright-shared-'))
     try {

@@ -52,11 +52,16 @@ function iterate(
 ): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {
   if (source instanceof Uint8Array) return [source][Symbol.iterator]()
   if (typeof source === 'object' && source !== null) {
-    if (source instanceof ReadableStream) return iterateStream(source)
+    if (isStream(source)) return iterateStream(source)
     if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]()
     if (Symbol.iterator in source) return source[Symbol.iterator]()
   }
   throw new TypeError('source must be bytes or give them in pieces')
+}
+
+/** By its shape: it may be of another realm or library. */
+function isStream(source: object): source is ReadableStream<Uint8Array> {
+  return 'getReader' in source
 }
 
 /** A stream's own iterator cannot be left while it waits, and some browsers have none. */

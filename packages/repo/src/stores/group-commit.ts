@@ -30,11 +30,7 @@ export class GroupCommit {
 
   /** Gives the result of `write` once the transaction it ran in is durable. */
   run<T>(write: () => T): Promise<T> {
-    if (!this.scheduled) {
-      this.scheduled = true
-      // Behind everything the event loop has ready now, so that concurrent requests meet in one transaction.
-      setImmediate(() => this.flush())
-    }
+    this.schedule()
     return new Promise<T>((resolve, reject) => {
       // Closes over its own result type, so that the queue need not know it.
       this.jobs.push({
@@ -50,10 +46,21 @@ export class GroupCommit {
   /** Runs what is waiting, now. */
   flush(): void {
     this.scheduled = false
-    while (this.jobs.length > 0) {
-      const group = this.jobs.splice(0, MAX_GROUP)
-      if (!this.tryGroup(group)) for (const job of group) this.tryGroup([job])
+    try {
+      while (this.jobs.length > 0) {
+        const group = this.jobs.splice(0, MAX_GROUP)
+        if (!this.tryGroup(group)) for (const job of group) this.tryGroup([job])
+      }
+    } finally {
+      if (this.jobs.length > 0) this.schedule()
     }
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return
+    this.scheduled = true
+    // Behind everything the event loop has ready now, so that concurrent requests meet in one transaction.
+    setImmediate(() => this.flush())
   }
 
   /** Runs a group in one transaction; gives false when a larger group must be run one by one. */
@@ -77,8 +84,9 @@ export class GroupCommit {
       for (const { reject } of group) reject(error)
       return true
     }
-    this.events?.committed()
+    // First those who wait: they are durable, whatever the sink makes of it.
     for (const done of settle) done()
+    this.events?.committed()
     return true
   }
 
