@@ -42,7 +42,7 @@ export const DISALLOWED_TLDS: readonly string[] = [
 
 /** True for `did:plc:` and 24 characters of lower-case base32. */
 export function isPlcDid(text: string): boolean {
-  return PLC_DID.test(text)
+  return typeof text === 'string' && PLC_DID.test(text)
 }
 
 /**
@@ -52,7 +52,7 @@ export function isPlcDid(text: string): boolean {
  * @see {@link https://atproto.com/specs/did#blessed-did-methods}
  */
 export function parseDid(text: string, options: ParseDidOptions = {}): Did {
-  if (PLC_DID.test(text)) return { method: 'plc', did: text }
+  if (isPlcDid(text)) return { method: 'plc', did: text }
   try {
     ensureValidDid(text)
   } catch (cause) {

@@ -18,7 +18,8 @@ export type IdentityErrorCode =
 
 /**
  * Which of the three ways an identity lookup can fail: `NotFound` (a definite answer: it is not there),
- * `CouldNotAsk` (no answer: network, timeout, 5xx), `Invalid` (an answer that breaks the rules).
+ * `CouldNotAsk` (nothing learnt: network, timeout, 5xx, a directory that refuses or is hidden behind another page),
+ * `Invalid` (an answer that breaks the rules).
  */
 export type FailureFamily = 'NotFound' | 'CouldNotAsk' | 'Invalid'
 
@@ -290,6 +291,8 @@ const MAX_ECHO_CHARS = 200
 /** Most foreign values an error repeats. */
 const MAX_ECHO_VALUES = 4
 
-function shorten(text: string): string {
+/** Takes anything: what is reported as malformed may not even be text. */
+function shorten(value: unknown): string {
+  const text = String(value)
   return text.length > MAX_ECHO_CHARS ? `${text.slice(0, MAX_ECHO_CHARS)}…` : text
 }

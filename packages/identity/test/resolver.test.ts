@@ -151,6 +151,60 @@ describe('resolveDid', () => {
     })
   })
 
+  it.each([
+    ['a page of something between', () => new Response('<html>maintenance</html>')],
+    ['half an answer', () => new Response('{"id":"did:plc:')],
+    ['a refusal', () => new Response('blocked', { status: 403 })],
+    ['a redirect', () => new Response(null, { status: 302, headers: { location: '/' } })],
+    ['no end', () => new Response(new Uint8Array(70_000))],
+  ])('keeps a good document while the directory gives %s', async (_, page) => {
+    const { resolver, clock, pages, serve } = setUp()
+    serve(documentOf(DID))
+    await resolver.resolveDid(DID)
+    pages.set(`https://plc.example.com/${DID}`, page())
+    clock.ms += 2 * 3_600_000
+    expect((await resolver.resolveDid(DID)).source).toBe('stale')
+    await settled()
+    clock.ms += 60_000
+    expect((await resolver.resolveDid(DID)).source).toBe('stale')
+    await settled()
+    serve(documentOf(DID, 'alice.example.com'))
+    clock.ms += 10_000
+    await resolver.resolveDid(DID)
+    await settled()
+    expect(await resolver.resolveDid(DID)).toMatchObject({
+      source: 'cache',
+      document: { alsoKnownAs: ['at://alice.example.com'] },
+    })
+    pages.set(`https://plc.example.com/${OTHER}`, page())
+    await expect(resolver.resolveDid(OTHER)).rejects.toMatchObject({
+      code: 'ResolutionFailed',
+      family: 'CouldNotAsk',
+      step: 'plc',
+    })
+  })
+
+  it('says that asking again helps when one of the directories could not be asked', async () => {
+    const plcUrl = ['https://one.example.com', 'https://two.example.com']
+    for (const down of plcUrl) {
+      const { resolver, pages } = setUp({ plcUrl })
+      for (const url of plcUrl) pages.set(`${url}/${DID}`, new Response('<html>'))
+      pages.set(`${down}/${DID}`, new Error('down'))
+      await expect(resolver.resolveDid(DID)).rejects.toMatchObject({ retryable: true })
+    }
+  })
+
+  it('calls what is no text malformed, as fields of foreign JSON may be', async () => {
+    const { resolver, requests } = setUp()
+    for (const value of [undefined, null, 7, true, {}, [], ['did:plc:aaaaaaaaaaaaaaaaaaaaaaaa']]) {
+      const text = value as unknown as string
+      await expect(resolver.resolveDid(text)).rejects.toThrow(InvalidSyntaxError)
+      await expect(resolver.resolveHandle(text)).rejects.toThrow(InvalidSyntaxError)
+      await expect(resolver.resolveIdentity(text)).rejects.toThrow(InvalidSyntaxError)
+    }
+    expect(requests).toEqual([])
+  })
+
   it('remembers "not found" for a minute and a failure to ask for ten seconds', async () => {
     const { resolver, clock, pages, requests, serve } = setUp()
     await expect(resolver.resolveDid(DID)).rejects.toThrow(DidNotFoundError)
@@ -232,14 +286,15 @@ describe('resolveDid', () => {
     await expect(resolver.resolveDid(did('c'))).rejects.toThrow(DidDeactivatedError)
     await expect(resolver.resolveDid(did('d'))).rejects.toThrow(InvalidDidDocumentError)
     await expect(resolver.resolveDid(did('e'))).rejects.toMatchObject({
-      family: 'Invalid',
+      family: 'CouldNotAsk',
+      retryable: false,
       step: 'plc',
     })
     await expect(resolver.resolveDid(did('f'))).rejects.toThrow(InvalidDidDocumentError)
     await expect(resolver.resolveDid(did('g'))).rejects.toMatchObject({ retryable: false })
     await expect(resolver.resolveDid(did('h'))).rejects.toMatchObject({
       code: 'ResolutionFailed',
-      family: 'Invalid',
+      family: 'CouldNotAsk',
       step: 'plc',
       cause: { code: 'ResponseTooLarge' },
     })

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { createPlcStreamSockets } from './plc-stream-sockets.ts'
 import type { UpgradeServer } from './plc-stream-sockets.ts'
+import { requestBody } from './request-body.ts'
 import type { PlcDirectory } from '../plc-directory/directory.ts'
 
 /** Options of {@link servePlcDirectory}. */
@@ -85,16 +86,20 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   const { method = 'GET', url = '/' } = message
-  const hasBody = method !== 'GET' && method !== 'HEAD'
   // Only the path counts; what the client calls this host is its own affair.
-  const request = new Request(new URL(url, 'http://localhost'), {
+  const target = URL.parse(url, 'http://localhost')
+  if (target === null || method === 'TRACE') {
+    message.resume()
+    response.writeHead(target === null ? 400 : 405).end()
+    return
+  }
+  const hasBody = method !== 'GET' && method !== 'HEAD'
+  const request = new Request(target, {
     method,
-    // Node and the Web describe the same stream with two type declarations.
-    ...(hasBody
-      ? { body: Readable.toWeb(message) as ReadableStream<Uint8Array>, duplex: 'half' }
-      : {}),
+    ...(hasBody ? { body: requestBody(message), duplex: 'half' } : {}),
   })
   const { status, headers: answered, body } = await directory.fetch(request)
+  if (!request.bodyUsed) await request.body?.cancel()
   response.writeHead(status, Object.fromEntries(answered))
   if (body === null || method === 'HEAD') {
     response.end()

@@ -6,7 +6,7 @@ const MAX_BODY_BYTES = 102_400
 /**
  * The JSON body of a request, read within bounds.
  * @throws {ResponseTooLargeError} when it is longer than 100 kB
- * @throws {InvalidPlcOperationError} when it is not JSON
+ * @throws {InvalidPlcOperationError} when it is not JSON, or ends before its end
  */
 export async function readRequestJson(request: Request): Promise<unknown> {
   const chunks: string[] = []
@@ -16,7 +16,9 @@ export async function readRequestJson(request: Request): Promise<unknown> {
     const reader = request.body.getReader()
     try {
       for (;;) {
-        const { done, value } = await reader.read()
+        const { done, value } = await reader.read().catch((cause: unknown) => {
+          throw new InvalidPlcOperationError('body cut off', { cause })
+        })
         if (done) break
         length += value.length
         if (length > MAX_BODY_BYTES) throw new ResponseTooLargeError(request.url, MAX_BODY_BYTES)

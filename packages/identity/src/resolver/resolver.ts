@@ -154,7 +154,8 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
         // A mirror may lag behind: its "no" proves nothing while the one before it could not be asked.
         const isDefinite = error instanceof IdentityError && error.family === 'NotFound'
         if (isDefinite && first === undefined) throw error
-        first ??= error
+        // That one could not be asked says more than that another answered nonsense.
+        if (first === undefined || (isCouldNotAsk(error) && !isCouldNotAsk(first))) first = error
       }
     }
     throw toResolutionError(did, first)
@@ -252,7 +253,8 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     resolveDid,
     resolveHandle,
     resolveIdentity: (didOrHandle, resolveOptions = {}) =>
-      didOrHandle.startsWith('did:')
+      // Often a field of somebody's JSON: what is no text is no handle.
+      typeof didOrHandle === 'string' && didOrHandle.startsWith('did:')
         ? identityOfDid(didOrHandle, resolveOptions)
         : identityOfHandle(didOrHandle, resolveOptions),
     purge(did) {
@@ -295,9 +297,17 @@ function toIdentity(
   }
 }
 
-/** A failure of the request itself as one of the lookup; what the answer said keeps its own class. */
+function isCouldNotAsk(error: unknown): boolean {
+  return error instanceof IdentityError && error.family === 'CouldNotAsk'
+}
+
+/**
+ * A failure of the request itself as one of the lookup; what the answer said about the DID keeps its own class. A directory
+ * that refuses, or sends a page of something between, has said nothing about the DID: what is known of it stays.
+ */
 function toResolutionError(did: string, error: unknown): unknown {
   if (!(error instanceof IdentityError) || 'step' in error) return error
   const { message, retryable } = error
-  return new ResolutionFailedError(did, 'plc', message, { retryable, cause: error })
+  const family = 'CouldNotAsk'
+  return new ResolutionFailedError(did, 'plc', message, { retryable, family, cause: error })
 }
