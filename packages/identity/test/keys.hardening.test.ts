@@ -163,6 +163,22 @@ describe.each(curves)('%s keys', (curve) => {
     }
   })
 
+  it('takes what is no bytes and no text for a bad key or signature, as fields of foreign JSON may be', () => {
+    const message = new Uint8Array(5)
+    for (const value of [undefined, null, 7, {}, [], 'x'.repeat(64), Array(64).fill(1)]) {
+      const foreign = value as unknown as Uint8Array & string
+      expect(key.publicKey.verify(message, foreign)).toBe(false)
+      expect(key.publicKey.verify(message, foreign, { allowHighS: true })).toBe(false)
+      expect(() => parsePublicKey(foreign)).toThrow(InvalidKeyError)
+      expect(() => importPrivateKey(curve, foreign)).toThrow(InvalidKeyError)
+    }
+    for (const other of ['ed25519', 'toString', undefined]) {
+      const foreign = other as unknown as typeof curve
+      expect(() => generatePrivateKey(foreign)).toThrow(InvalidKeyError)
+      expect(() => importPrivateKey(foreign, key.export())).toThrow(InvalidKeyError)
+    }
+  })
+
   it('keeps the secret out of printing and JSON, and out of reach of its exporter', () => {
     const hex = Buffer.from(key.export()).toString('hex')
     expect(JSON.stringify(key)).toBe(JSON.stringify({ didKey: key.didKey }))

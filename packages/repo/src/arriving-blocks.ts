@@ -2,6 +2,7 @@ import type { ByteSource } from './car/chunk-reader.ts'
 import { CarStream } from './car/stream.ts'
 import type { CarLimits } from './car/decode.ts'
 import { cidFromKey, type CidKey, formatCidKey } from './cid.ts'
+import { copyBytes } from './copy-bytes.ts'
 import { MissingBlockError } from './errors.ts'
 import { MAX_CAR_BLOCKS, MAX_CAR_BYTES } from './limits.ts'
 import type { Block, RepoStage } from './repo-store.ts'
@@ -66,7 +67,7 @@ export class ArrivingBlocks implements WalkedBlocks {
           options.root(root, bytes)
           rootSeen = true
         }
-        this.hold(key, inMemory ? bytes : bytes.slice())
+        this.hold(key, inMemory ? bytes : copyBytes(bytes))
         if (!inMemory && (this.heldBytes > HELD_BYTES || this.held.size > HELD_BLOCKS)) {
           await this.putHeld()
         }

@@ -4,6 +4,7 @@ import { Digest } from 'multiformats/hashes/digest'
 import { equals } from 'uint8arrays/equals'
 
 import { fromByteString, toByteString } from './byte-string.ts'
+import { copyBytes } from './copy-bytes.ts'
 import { InvalidCidError } from './errors.ts'
 import { MAX_CID_BYTES } from './limits.ts'
 import { sha256, sha256ByteString } from './sha256.ts'
@@ -74,7 +75,7 @@ export function parseCid(text: string): Cid {
 export function cidFromBytes(bytes: Uint8Array): Cid {
   const problem = describeUnblessed(bytes)
   if (problem !== undefined) throw new InvalidCidError(problem)
-  return blessedCid(bytes.slice())
+  return blessedCid(copyBytes(bytes))
 }
 
 /**
@@ -83,11 +84,11 @@ export function cidFromBytes(bytes: Uint8Array): Cid {
  * @throws {InvalidCidError} when the bytes are not exactly one CIDv1.
  */
 export function cidFromForeignBytes(bytes: Uint8Array): Cid {
-  if (describeUnblessed(bytes) === undefined) return blessedCid(bytes.slice())
+  if (describeUnblessed(bytes) === undefined) return blessedCid(copyBytes(bytes))
   if (bytes.length > MAX_CID_BYTES) throw new InvalidCidError('too long')
   if (bytes[0] !== 1) throw new InvalidCidError('not version 1')
   try {
-    return CID.decode(bytes.slice())
+    return CID.decode(copyBytes(bytes))
   } catch (cause) {
     throw new InvalidCidError('not a binary cid', { cause })
   }

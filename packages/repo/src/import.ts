@@ -8,6 +8,7 @@ import type { ByteSource } from './car/chunk-reader.ts'
 import { decodeCbor } from './cbor.ts'
 import { cidFromKey, cidKey, cidKeyForCbor, equalCids } from './cid.ts'
 import { type Commit, type ParsedCommit, signCommit } from './commit.ts'
+import { copyBytes } from './copy-bytes.ts'
 import {
   HeadMovedError,
   InvalidCborError,
@@ -89,7 +90,7 @@ export async function importRepo(
     const walk = walkBlocks(blocks, source.data, {
       mode,
       signal,
-      node: (key, bytes) => batch.addNode({ cid: cidFromKey(key), bytes: bytes.slice() }),
+      node: (key, bytes) => batch.addNode({ cid: cidFromKey(key), bytes: copyBytes(bytes) }),
     })
     for await (const record of walk) {
       batch.addRecord(record)
@@ -154,7 +155,7 @@ class Batch {
   addRecord({ path, cid, bytes }: RepoRecord): void {
     try {
       const blobs = collectBlobs(decodeCbor(bytes, { mode: this.mode }))
-      this.records.push({ ...parsePath(path), cid, bytes: bytes.slice(), blobs })
+      this.records.push({ ...parsePath(path), cid, bytes: copyBytes(bytes), blobs })
     } catch (cause) {
       if (cause instanceof InvalidDataError || cause instanceof InvalidCborError)
         throw new InvalidRecordError(path, cause.reason, { cause })

@@ -2,6 +2,7 @@ import type { ByteSource } from './car/chunk-reader.ts'
 import { type CarSection, CarStream, releasing } from './car/stream.ts'
 import { cidFromKey, type Cid, type CidKey, formatCidKey } from './cid.ts'
 import { type CommitObject, commitObject } from './commit.ts'
+import { copyBytes } from './copy-bytes.ts'
 import { LimitExceededError, MissingBlockError, StaleRevError } from './errors.ts'
 import { createPauser } from './steps.ts'
 import { verifyCommitBlock } from './verify-commit.ts'
@@ -128,7 +129,7 @@ class BlockFinder implements WalkedBlocks {
     if (known !== undefined) {
       // Anew at the end of the line; copied, so as not to hold its chunk for long.
       this.recent.delete(cid)
-      const copy = known.slice()
+      const copy = copyBytes(known)
       this.recent.set(cid, copy)
       return copy
     }
@@ -160,7 +161,7 @@ class BlockFinder implements WalkedBlocks {
       throw new LimitExceededError('carPendingBytes', this.maxPendingBytes, this.pendingBytes)
     }
     // A copy: a view would keep the whole chunk it came in.
-    this.pending.set(key, bytes.slice())
+    this.pending.set(key, copyBytes(bytes))
   }
 
   private remember(cid: CidKey, bytes: Uint8Array): void {

@@ -9,6 +9,7 @@ import {
   verifyRepo,
 } from '../src/index.ts'
 import { createTestKey } from '../src/testing/index.ts'
+import { gather } from './support/gather.ts'
 
 const did = 'did:web:alice.example.com'
 const key = createTestKey()
@@ -24,7 +25,7 @@ async function buildCar(): Promise<Uint8Array> {
       record: { $type: collection, n },
     })),
   )
-  return new Uint8Array(Buffer.concat(await Array.fromAsync(repo.export())))
+  return new Uint8Array(Buffer.concat(await gather(repo.export())))
 }
 
 /** A source that gives `bytes` and then nothing, without end. */
@@ -56,11 +57,11 @@ const readers: Record<
   verifyRepo: (source, signal) => verifyRepo(source, { did, key, signal }),
   async readRepo(source, signal) {
     const { records } = await readRepo(source, { did, key, signal })
-    return Array.fromAsync(records)
+    return gather(records)
   },
   async readCar(source, signal) {
     const { blocks } = await readCar(source, { signal })
-    return Array.fromAsync(blocks)
+    return gather(blocks)
   },
   importRepo: (source, signal) =>
     importRepo(createMemoryRepoStore(), source, { did, key, signer: key, signal }),

@@ -37,6 +37,8 @@ export function decodeMultikey(text: string): {
   readonly curve: Curve
   readonly bytes: Uint8Array
 } {
+  // Often a field of somebody's JSON.
+  if (typeof text !== 'string') throw new InvalidKeyError('not text')
   if (text.length > MAX_MULTIKEY_CHARS) throw new InvalidKeyError('text too long')
   const multibase = multibaseOf(text)
   if (!multibase.startsWith('z')) throw new InvalidKeyError('not base58btc multibase')

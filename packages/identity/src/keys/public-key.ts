@@ -2,6 +2,7 @@ import { InvalidKeyError } from '../errors.ts'
 import { defaultBackend } from './backends.ts'
 import type { VerifyBackend, VerifySignature } from './backend.ts'
 import { isCompressedPoint, isUncompressedPoint } from './curve-point.ts'
+import { copyBytes } from './copy-bytes.ts'
 import type { Curve, JwtAlg, PublicKey, VerifyOptions } from './key.ts'
 import {
   COMPRESSED_POINT_BYTES,
@@ -44,7 +45,7 @@ export function publicKeyFromBytes(
   bytes: Uint8Array,
   options: PublicKeyOptions = {},
 ): PublicKey {
-  const point = bytes[0] === 4 ? compress(curve, bytes) : bytes.slice()
+  const point = bytes[0] === 4 ? compress(curve, bytes) : copyBytes(bytes)
   return createPublicKey(curve, point, options)
 }
 
@@ -104,7 +105,7 @@ function compress(curve: Curve, uncompressed: Uint8Array): Uint8Array {
   if (!isUncompressedPoint(curve, uncompressed)) {
     throw new InvalidKeyError('not an uncompressed point of the curve')
   }
-  const compressed = uncompressed.slice(0, COMPRESSED_POINT_BYTES)
+  const compressed = copyBytes(uncompressed.subarray(0, COMPRESSED_POINT_BYTES))
   compressed[0] = 2 + ((uncompressed.at(-1) ?? 0) & 1)
   return compressed
 }

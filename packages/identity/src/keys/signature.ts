@@ -1,4 +1,5 @@
 import { fromString } from 'uint8arrays/from-string'
+import { copyBytes } from './copy-bytes.ts'
 import type { Curve } from './key.ts'
 
 /** Bytes of a compact signature: r and s, 32 each, big-endian. */
@@ -16,11 +17,11 @@ const HALF_ORDER: Readonly<Record<Curve, Uint8Array>> = {
 }
 
 /**
- * What kind of 64 bytes these are: `low` and `high` are in range, `invalid` has the wrong length or an r or s that is
- * zero or not below the order.
+ * What kind of 64 bytes these are: `low` and `high` are in range, `invalid` is no bytes at all (a field that is
+ * missing), has the wrong length or an r or s that is zero or not below the order.
  */
 export function classifySignature(curve: Curve, signature: Uint8Array): 'low' | 'high' | 'invalid' {
-  if (signature.length !== SIGNATURE_BYTES) return 'invalid'
+  if (!ArrayBuffer.isView(signature) || signature.length !== SIGNATURE_BYTES) return 'invalid'
   const order = ORDER[curve]
   if (isZero(signature, 0) || compare(signature, 0, order) >= 0) return 'invalid'
   if (isZero(signature, NUMBER_BYTES)) return 'invalid'
@@ -35,7 +36,7 @@ export function classifySignature(curve: Curve, signature: Uint8Array): 'low' | 
 export function toLowS(curve: Curve, signature: Uint8Array): Uint8Array {
   const kind = classifySignature(curve, signature)
   if (kind === 'invalid') throw new RangeError('signature must be 64 bytes with r and s in range')
-  const normalised = signature.slice()
+  const normalised = copyBytes(signature)
   if (kind === 'high') {
     const order = ORDER[curve]
     let borrow = 0
