@@ -210,7 +210,8 @@ function readEndpoint(service: DidService, options: EndpointOptions): string | u
 
 const MAX_ENDPOINT_CHARS = 2048
 
-function readOrigin(endpoint: unknown, allowHttp: boolean): string | undefined {
+/** The origin an endpoint is, or `undefined` when it is more, less or something else. */
+export function readOrigin(endpoint: unknown, allowHttp: boolean): string | undefined {
   if (typeof endpoint !== 'string' || endpoint.length > MAX_ENDPOINT_CHARS) return undefined
   if (!URL.canParse(endpoint)) return undefined
   const url = new URL(endpoint)

@@ -45,6 +45,30 @@ function clientOf(directory: PlcDirectory): PlcClient {
   return createPlcClient({ url: 'https://plc.test/', fetch })
 }
 
+describe('an operation', () => {
+  it.each([
+    [{ handle: 'alice' }, 'handle is not a handle'],
+    [{ handle: 'at://alice.test' }, 'handle is not a handle'],
+    [{ pds: 'pds.test' }, 'pds is not an http(s) origin'],
+    [{ pds: '' }, 'pds is not an http(s) origin'],
+    [{ pds: 'https://pds.test/path' }, 'pds is not an http(s) origin'],
+    [{ signingKey: 'did:key:zabc' }, 'signing key is not a k256 or p256 did:key'],
+    [{ signingKey: 'zQ3shok' }, 'signing key is not a k256 or p256 did:key'],
+  ])('is not made of %j', async (wrong, reason) => {
+    const { create, powerful, rotation, signing } = setUp(createMemoryPlcStore())
+    const { operation } = await create()
+    const right = { signingKey: signing.didKey, handle: 'alice.test', pds: 'http://localhost:2583' }
+    const rotationKeys = [powerful.didKey, rotation.didKey]
+    await createPlcIdentity({ ...right, rotationKeys, signer: rotation })
+    for (const making of [
+      createPlcIdentity({ ...right, ...wrong, rotationKeys, signer: rotation }),
+      updatePlcOperation(operation, wrong, rotation),
+    ]) {
+      await expect(making).rejects.toMatchObject({ code: 'InvalidPlcOperation', reason })
+    }
+  })
+})
+
 describe.each([
   ['memory', () => createMemoryPlcStore()],
   ['sqlite', () => openSqlitePlcStore({ database: ':memory:' })],
@@ -353,15 +377,16 @@ describe('PLC directory', () => {
     const { client, create, rotation } = setUp(createMemoryPlcStore())
     const { did, operation } = await create()
     await client.submit(did, operation)
-    const signingKey =
+    const atproto =
       'did:key:zUC7K4ndUaGZgV7Cp2yJy6JtMoUHY6u7tkcSYUvPrEidqBmLCTLmi6d5WvwnUqejscAkERJ3bfjEiSYtdPkRSE8kSa11hFBr4sTgnbZ95SJj19PN2jdvJjyzpSZgxkyyxNnBNnY'
-    await client.submit(did, await updatePlcOperation(operation, { signingKey }, rotation))
+    const change = { verificationMethods: { atproto } }
+    await client.submit(did, await updatePlcOperation(operation, change, rotation))
     expect((await client.resolve(did)).verificationMethod).toEqual([
       {
         id: `${did}#atproto`,
         type: 'Multikey',
         controller: did,
-        publicKeyMultibase: signingKey.slice(8),
+        publicKeyMultibase: atproto.slice(8),
       },
     ])
   })

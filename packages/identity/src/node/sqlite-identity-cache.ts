@@ -71,7 +71,7 @@ export function openSqliteIdentityCache(
       remove.run(key)
     },
     [Symbol.dispose]() {
-      if (own) database.close()
+      if (own && database.isOpen) database.close()
     },
   }
 }

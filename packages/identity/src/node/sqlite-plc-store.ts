@@ -86,7 +86,7 @@ export function openSqlitePlcStore(options: SqlitePlcStoreOptions): PlcStore & D
     },
     lastSeq: () => number(last.get(), 'n'),
     [Symbol.dispose]() {
-      if (own) database.close()
+      if (own && database.isOpen) database.close()
     },
   }
 }

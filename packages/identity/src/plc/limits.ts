@@ -1,6 +1,6 @@
 import { parsePublicKey } from '../keys/public-key.ts'
 import { isDidKeySyntax } from '../keys/multikey.ts'
-import { InvalidPlcOperationError } from '../errors.ts'
+import { InvalidKeyError, InvalidPlcOperationError } from '../errors.ts'
 import { encodePlcOperation } from './encoding.ts'
 import { MAX_PLC_OPERATION_BYTES } from './operation.ts'
 import type { PlcData, UnsignedPlcOperation, UnsignedPlcTombstone } from './operation.ts'
@@ -70,7 +70,7 @@ function checkData(data: PlcData, limits: PlcLimits): void {
     throw new InvalidPlcOperationError('rotationKeys is empty')
   }
   if (!limits.allowDuplicateRotationKeys) unique(data.rotationKeys, 'rotationKeys')
-  data.rotationKeys.forEach(checkRotationKey)
+  for (const key of data.rotationKeys) checkDidKey(key, 'rotation key')
 
   const services = Object.entries(data.services)
   atMost(services.length, MAX_SERVICES, 'services')
@@ -89,13 +89,13 @@ function checkData(data: PlcData, limits: PlcLimits): void {
   }
 }
 
-function checkRotationKey(key: string): void {
+/** @throws {InvalidPlcOperationError} when the text is no key that signatures can be checked with */
+export function checkDidKey(key: string, what: string): void {
   try {
-    if (!key.startsWith('did:key:'))
-      throw new InvalidPlcOperationError('rotation key is not a did:key')
+    if (!key.startsWith('did:key:')) throw new InvalidKeyError('not a did:key')
     parsePublicKey(key)
   } catch (cause) {
-    throw new InvalidPlcOperationError('rotation key is not a k256 or p256 did:key', { cause })
+    throw new InvalidPlcOperationError(`${what} is not a k256 or p256 did:key`, { cause })
   }
 }
 

@@ -1,8 +1,10 @@
+import { isValidHandle } from '@atproto/syntax'
+import { readOrigin } from '../did-document-access.ts'
 import { InvalidPlcOperationError } from '../errors.ts'
 import type { SigningKey } from '../keys/key.ts'
 import { classifySignature } from '../keys/signature.ts'
 import { formatPlcSignature, plcGenesisDid, plcOperationCid, plcSigningBytes } from './encoding.ts'
-import { PLC_PRODUCER_LIMITS, checkPlcLimits } from './limits.ts'
+import { PLC_PRODUCER_LIMITS, checkDidKey, checkPlcLimits } from './limits.ts'
 import { handleAlias, plcOperationData } from './operation.ts'
 import type {
   AnyPlcOperation,
@@ -35,10 +37,11 @@ export interface CreatePlcIdentityOptions {
 
 /**
  * Makes an account's DID and its genesis operation. Nothing is sent: submit it with a {@link PlcClient}.
- * @throws {InvalidPlcOperationError} when the result breaks a limit for new operations, or the signer is no rotation key
+ * @throws {InvalidPlcOperationError} when handle, PDS or key are not what they should be, the result breaks a limit for new operations, or the signer is no rotation key
  */
 export async function createPlcIdentity(options: CreatePlcIdentityOptions): Promise<PlcGenesis> {
   const { signingKey, handle, pds, rotationKeys, signer } = options
+  checkParts({ signingKey, handle, pds })
   const unsigned = createPlcOperation(
     {
       rotationKeys,
@@ -99,7 +102,7 @@ export interface PlcChange extends Partial<PlcData> {
 /**
  * The operation after `last` with some things changed, signed. To recover from an operation by a stolen key, give the
  * operation before it as `last` and sign with a more powerful rotation key within 72 hours.
- * @throws {InvalidPlcOperationError} when `last` is a tombstone, the result breaks a limit for new operations, or the signer is no rotation key of `last`
+ * @throws {InvalidPlcOperationError} when `last` is a tombstone, handle, PDS or key are not what they should be, the result breaks a limit for new operations, or the signer is no rotation key of `last`
  */
 export async function updatePlcOperation(
   last: AnyPlcOperation,
@@ -109,6 +112,7 @@ export async function updatePlcOperation(
   const data = plcOperationData(last)
   if (data === undefined) throw new InvalidPlcOperationError('nothing can follow a tombstone')
   requireRotationKey(data.rotationKeys, signer)
+  checkParts(change)
   const unsigned = createPlcOperation(applyChange(data, change), plcOperationCid(last))
   return signPlcOperation(unsigned, signer)
 }
@@ -125,6 +129,16 @@ export async function createPlcTombstone(
   if (data === undefined) throw new InvalidPlcOperationError('nothing can follow a tombstone')
   requireRotationKey(data.rotationKeys, signer)
   return signPlcOperation({ type: 'plc_tombstone', prev: plcOperationCid(last) }, signer)
+}
+
+/** A directory takes any text for these; a DID made of such text would lead nowhere. */
+function checkParts(parts: Pick<PlcChange, 'signingKey' | 'handle' | 'pds'>): void {
+  const { signingKey, handle, pds } = parts
+  if (signingKey !== undefined) checkDidKey(signingKey, 'signing key')
+  if (handle !== undefined && !isValidHandle(handle))
+    throw new InvalidPlcOperationError('handle is not a handle')
+  if (pds !== undefined && readOrigin(pds, true) === undefined)
+    throw new InvalidPlcOperationError('pds is not an http(s) origin')
 }
 
 function applyChange(data: PlcData, change: PlcChange): PlcData {

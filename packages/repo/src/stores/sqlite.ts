@@ -53,7 +53,7 @@ const ABANDONED_MS = 3_600_000
  * Opens a store. Tables are created where they are absent. What imports of killed processes left is removed: by the next
  * import of the same account, or, an hour later, by whoever opens the database.
  */
-export function openSqliteRepoStore(options: SqliteRepoStoreOptions): RepoStore {
+export function openSqliteRepoStore(options: SqliteRepoStoreOptions): RepoStore & AsyncDisposable {
   const { database } = options
   if (typeof database !== 'string') return new SqliteRepoStore(database, undefined, options)
   const opened = new DatabaseSync(database)
@@ -66,7 +66,7 @@ export function openSqliteRepoStore(options: SqliteRepoStoreOptions): RepoStore 
   }
 }
 
-class SqliteRepoStore implements RepoStore {
+class SqliteRepoStore implements RepoStore, AsyncDisposable {
   private readonly database: DatabaseSync
   private readonly owned: boolean
   private readonly file: string | undefined
@@ -189,6 +189,10 @@ class SqliteRepoStore implements RepoStore {
     this.closed = true
     this.group.flush()
     if (this.owned && this.database.isOpen) this.database.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
   }
 }
 
