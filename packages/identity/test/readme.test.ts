@@ -3,6 +3,12 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import * as root from '../src/index.ts'
+import * as keys from '../src/keys/index.ts'
+import * as plc from '../src/plc/index.ts'
+import * as plcDirectory from '../src/plc-directory/index.ts'
+import * as node from '../src/node/index.ts'
+import * as testing from '../src/testing/index.ts'
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(packageFolder, '.cache', 'readme')
@@ -37,6 +43,26 @@ describe('the README', () => {
   it('is short, and has the snippets this test expects', () => {
     expect(readme.split('\n').length).toBeLessThanOrEqual(250)
     expect(snippets).toHaveLength(7)
+  })
+
+  it('names every export in its API table, whose errors it names together, and every error in the other', () => {
+    const exported = new Set(
+      [root, keys, plc, plcDirectory, node, testing].flatMap((entry) => Object.keys(entry)),
+    )
+    const names = (from: string, to: string) => {
+      const section = readme.slice(readme.indexOf(from), readme.indexOf(to))
+      return new Set([...section.matchAll(/`([A-Za-z_]\w*)/g)].map(([, name]) => name ?? ''))
+    }
+    const api = names('## API', '## Guarantees')
+    const listed = [...exported].filter((name) => !name.endsWith('Error'))
+    expect(listed.length).toBeGreaterThan(30)
+    expect(listed.filter((name) => !api.has(name))).toEqual([])
+    const told = names('## Errors', '## Conformance')
+    const errors = [...exported].filter((name) => name.endsWith('Error') && /^[A-Z]/.test(name))
+    expect(errors.length).toBeGreaterThan(10)
+    expect(
+      errors.filter((name) => !told.has(name) && !told.has(name.replace(/Error$/, ''))),
+    ).toEqual([])
   })
 
   it('has snippets that compile', () => {

@@ -5,6 +5,11 @@ import { fileURLToPath } from 'node:url'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import * as root from '../src/index.ts'
+import * as cbor from '../src/cbor.ts'
+import * as sqlite from '../src/stores/sqlite.ts'
+import * as testing from '../src/testing/index.ts'
+
 const packageFolder = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(packageFolder, '.cache', 'readme')
 const readme = readFileSync(join(packageFolder, 'README.md'), 'utf8')
@@ -34,6 +39,26 @@ describe('the README', () => {
   it('has at most 250 lines and the snippets this test expects', () => {
     expect(readme.split('\n').length).toBeLessThanOrEqual(250)
     expect(blocks.length).toBe(5)
+  })
+
+  it('names every export in its API table, whose limits and errors it names together, and every error in the other', () => {
+    const exported = new Set([root, cbor, sqlite, testing].flatMap((entry) => Object.keys(entry)))
+    const names = (from: string, to: string) => {
+      const section = readme.slice(readme.indexOf(from), readme.indexOf(to))
+      return new Set([...section.matchAll(/`([A-Za-z_]\w*)/g)].map(([, name]) => name ?? ''))
+    }
+    const api = names('## API', '## Guarantees')
+    const listed = [...exported].filter(
+      (name) => !/^[A-Z_]+$/.test(name) && !name.endsWith('Error'),
+    )
+    expect(listed.length).toBeGreaterThan(30)
+    expect(listed.filter((name) => !api.has(name))).toEqual([])
+    const told = names('## Errors', '## Conformance')
+    const errors = [...exported].filter((name) => name.endsWith('Error') && /^[A-Z]/.test(name))
+    expect(errors.length).toBeGreaterThan(10)
+    expect(
+      errors.filter((name) => !told.has(name) && !told.has(name.replace(/Error$/, ''))),
+    ).toEqual([])
   })
 
   it('has snippets that compile', () => {
