@@ -63,9 +63,10 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): typeof gl
   } = options
 
   return async (input, init = {}) => {
+    // Before a Request is made of it, which throws its own errors for what is no URL or has a user.
+    checkUrl(input instanceof Request ? input.url : String(input), dev)
     const asked = new Request(input, init)
     const policy = init.redirect ?? asked.redirect
-    checkUrl(asked.url, dev)
     const deadline = createDeadline(asked.signal, timeoutMs)
     try {
       const response = await followHops(asked, policy, deadline.signal)
@@ -170,6 +171,7 @@ function nextRequest(
 
 /** @throws {ForbiddenAddressError} when the URL itself says that it must not be fetched */
 function checkUrl(text: string, dev: boolean): void {
+  if (!URL.canParse(text)) throw new ForbiddenAddressError(text, 'not a URL')
   const url = new URL(text)
   if (text.length > MAX_URL_CHARS) throw new ForbiddenAddressError(text, 'URL too long')
   if (url.protocol !== 'https:' && !(dev && url.protocol === 'http:')) {

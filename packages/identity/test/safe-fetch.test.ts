@@ -141,10 +141,12 @@ describe('createGuardedFetch', () => {
     await expect(never(url)).rejects.toThrow(ForbiddenAddressError)
   })
 
-  it('refuses a user in the URL', async () => {
-    // Request itself refuses credentials, with a TypeError.
-    await expect(never('https://user:pass@example.org/')).rejects.toThrow(Error)
-  })
+  it.each(['https://user:pass@example.org/', 'https://user@example.org/', 'nonsense', '', '/path'])(
+    'refuses %j, of which no Request can be made, by type too',
+    async (url) => {
+      await expect(never(url)).rejects.toThrow(ForbiddenAddressError)
+    },
+  )
 
   it('checks every hop, and keeps credentials to their origin', async () => {
     const seen: [string, string | null][] = []
@@ -309,9 +311,25 @@ describe('createSafeFetch', () => {
     await expect((await fetch(`${base}/bomb`)).text()).rejects.toThrow(ResponseTooLargeError)
     await expect((await fetch(`${base}/endless`)).text()).rejects.toThrow(ResponseTooLargeError)
     const impatient = createSafeFetch({ dev: true, timeoutMs: 50 })
-    await expect(impatient(`${base}/slow`).then((response) => response.text())).rejects.toThrow(
-      Error,
-    )
+    await expect(
+      impatient(`${base}/slow`).then((response) => response.text()),
+    ).rejects.toMatchObject({ name: 'TimeoutError' })
+  })
+
+  it('ends a body that is aborted with the reason it was aborted for', async () => {
+    const base = await listen((request, response) => {
+      if (request.url === '/gzip') response.setHeader('content-encoding', 'gzip')
+      response.writeHead(200)
+      response.write(request.url === '/gzip' ? gzipSync('hello').subarray(0, 12) : 'hello')
+    })
+    const fetch = createSafeFetch({ dev: true })
+    for (const path of ['/', '/gzip']) {
+      const abort = new AbortController()
+      const response = await fetch(base + path, { signal: abort.signal })
+      const reading = response.text()
+      abort.abort(new Error('enough'))
+      await expect(reading).rejects.toThrow('enough')
+    }
   })
 
   it('fails when a server switches protocols unasked', async () => {

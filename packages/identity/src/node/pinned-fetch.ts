@@ -53,6 +53,8 @@ export function createPinnedFetch(options: PinnedFetchOptions): typeof globalThi
 
   return async (input, init) => {
     const request = new Request(input, init)
+    // Not the request's own signal, where there is the caller's: that one dies with the request.
+    const signal = init?.signal ?? request.signal
     const url = new URL(request.url)
     const secure = url.protocol === 'https:'
     const message = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -60,16 +62,24 @@ export function createPinnedFetch(options: PinnedFetchOptions): typeof globalThi
         agent: secure ? httpsAgent : httpAgent,
         lookup,
         method: request.method,
-        signal: request.signal,
         maxHeaderSize: MAX_HEADER_BYTES,
         headers: { 'accept-encoding': 'gzip, deflate, br', ...Object.fromEntries(request.headers) },
       })
-      outgoing.once('response', resolve)
-      outgoing.on('error', (error) => {
-        reject(request.signal.aborted ? request.signal.reason : error)
+      const abort = (): void => {
+        outgoing.destroy()
+        reject(signal.reason)
+      }
+      if (signal.aborted) abort()
+      signal.addEventListener('abort', abort, { once: true })
+      outgoing.once('response', (answer) => {
+        signal.removeEventListener('abort', abort)
+        failOnAbort(answer, signal)
+        resolve(answer)
       })
+      outgoing.on('error', reject)
       // A server that switches protocols unasked gets neither a response nor an error out of Node.
       outgoing.once('close', () => {
+        signal.removeEventListener('abort', abort)
         reject(new Error('connection closed without an answer'))
       })
       if (request.body === null) outgoing.end()
@@ -84,6 +94,19 @@ export function createPinnedFetch(options: PinnedFetchOptions): typeof globalThi
       throw error
     }
   }
+}
+
+/** Makes a body end with the signal's reason when it is aborted, not with that of the connection that is cut off for it. */
+function failOnAbort(message: IncomingMessage, signal: AbortSignal): void {
+  const abort = (): void => {
+    const { reason } = signal
+    message.destroy(reason instanceof Error ? reason : new Error('aborted', { cause: reason }))
+  }
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort, { once: true })
+  message.once('close', () => {
+    signal.removeEventListener('abort', abort)
+  })
 }
 
 function toResponse(message: IncomingMessage): Response {
