@@ -77,8 +77,7 @@ export async function verifyRepo(
   options: VerifyRepoOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<VerifiedRepo> {
   const { maxBytes = MAX_CAR_BYTES, signal } = options
-  const bytes =
-    source instanceof Uint8Array ? source : await gatherBytes(source, maxBytes, signal)
+  const bytes = source instanceof Uint8Array ? source : await gatherBytes(source, maxBytes, signal)
   return runStepsPausing(verifySteps(bytes, options), signal)
 }
 

@@ -54,7 +54,10 @@ export async function readCar(
   const stream = new CarStream(source, options)
   try {
     const roots = await stream.readHeader()
-    return { roots: roots.map((root) => cidFromKey(root)), blocks: releasing(readBlocks(stream), stream) }
+    return {
+      roots: roots.map((root) => cidFromKey(root)),
+      blocks: releasing(readBlocks(stream), stream),
+    }
   } catch (error) {
     await stream.close()
     throw error
