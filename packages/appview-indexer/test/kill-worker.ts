@@ -1,19 +1,26 @@
-/** A process that indexes a fixed history into a file until it is killed. Prints a line after each batch. */
+/**
+ * A process that indexes a fixed history into an index until it is killed. It loads everything, says `ready` and waits
+ * for a line with the address of the index and the mode; it says `done` when the history has ended.
+ */
+import { once } from 'node:events'
+
 import { openIndexer } from '../src/index.ts'
-import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { killHistory } from './kill-history.ts'
+import { openKillStore } from './kill-place.ts'
 import { socialCollections } from './social.ts'
 
-const [path = '', mode = 'live'] = process.argv.slice(2)
 const network = killHistory()
+process.stdout.write('ready\n')
+const [line] = (await once(process.stdin, 'data')) as [Buffer]
+process.stdin.destroy()
+const [address = '', mode = 'live'] = line.toString().trim().split(' ')
 await using index = await openIndexer({
-  store: openSqliteIndexStore(path),
+  store: openKillStore(address),
   collections: socialCollections(),
   now: () => network.now(),
   maxBatchEvents: 7,
   fetchRepo: network.fetchRepo,
 })
-process.stdout.write('open\n')
 const source = network.source('relay')
 if (mode === 'live') await index.run(source)
 else

@@ -1,11 +1,37 @@
-import { expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { placeInDatabase, placeInFile } from './kill-place.ts'
 import { killRepeatedly } from './kill-repeatedly.ts'
+import { startPostgres } from './postgres-server.ts'
+import type { TestServer } from './postgres-server.ts'
 
-it.each(['live', 'backfill'] as const)(
-  'ends in the state of an undisturbed run after 500 times kill -9, %s',
-  async (mode) => {
-    expect(await killRepeatedly(mode, 500)).toBe(500)
-  },
-  3_600_000,
-)
+/** For each store and mode: a thousand on each store. */
+const KILLS = 500
+
+describe('ends in the state of an undisturbed run, with the counters right after every kill', () => {
+  let server: TestServer | undefined
+  beforeAll(async () => {
+    server = await startPostgres()
+  })
+  afterAll(async () => {
+    await server?.[Symbol.asyncDispose]()
+  })
+
+  it.each(['live', 'backfill'] as const)(
+    `SQLite, ${KILLS} times kill -9, %s`,
+    async (mode) => {
+      expect(await killRepeatedly(placeInFile, mode, KILLS)).toBe(KILLS)
+    },
+    3_600_000,
+  )
+
+  it.each(['live', 'backfill'] as const)(
+    `Postgres, ${KILLS} times kill -9, %s`,
+    async (mode) => {
+      const running = server
+      if (running === undefined) throw new TypeError('no server')
+      expect(await killRepeatedly(() => placeInDatabase(running), mode, KILLS)).toBe(KILLS)
+    },
+    3_600_000,
+  )
+})
