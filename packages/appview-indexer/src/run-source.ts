@@ -28,7 +28,7 @@ export interface RunOptions {
  */
 export async function runSource(options: RunOptions): Promise<void> {
   const { source, cursor, cursorOf, maxBatchEvents, signal } = options
-  const queue = new EventQueue<SourcedEvent>(maxBatchEvents * 2)
+  const queue = new EventQueue(maxBatchEvents * 2)
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const reading = (async (): Promise<void> => {
@@ -44,7 +44,7 @@ export async function runSource(options: RunOptions): Promise<void> {
   })()
   try {
     for (;;) {
-      const events = await queue.take(maxBatchEvents)
+      const events = await queue.gather(maxBatchEvents)
       if (events === undefined) break
       await applyStubbornly(options, events)
     }

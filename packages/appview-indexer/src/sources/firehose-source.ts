@@ -70,7 +70,7 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
     name,
     async *events({ cursor, cursorOf, signal }) {
       const stop = new AbortController()
-      const queue = new EventQueue<SourcedEvent>(QUEUED_EVENTS)
+      const queue = new EventQueue(QUEUED_EVENTS)
       const settled = new Map<string, number | undefined>()
       const missed = (reason: string): void => {
         // In line before every event that comes after the hole.
