@@ -59,7 +59,7 @@ export class EventQueue {
     if (!(await this.#some())) return undefined
     let before = 0
     for (let turn = 0; turn < MAX_GATHERING_TURNS; turn++) {
-      if (this.#items.length >= limit || this.#items.length === before) break
+      if (this.#ended || this.#items.length >= limit || this.#items.length === before) break
       before = this.#items.length
       await setImmediate()
     }

@@ -49,7 +49,7 @@ import { REPO_FETCHING, REPO_QUEUED } from './stores/transaction.ts'
 
 /** No sharing. */
 const WHOLE: Shard = { index: 0, count: 1 }
-const DEFAULT_BATCH_EVENTS = 500
+const DEFAULT_BATCH_EVENTS = 1_000
 const DEFAULT_CONCURRENCY = 8
 const NO_LABELS: LabelOutcome = { stored: 0, failures: [], touched: new Set() }
 /** Repos of one reconcile. */

@@ -29,8 +29,8 @@ function posts(count: number, text: string): FakeNetwork {
 }
 
 it('writes what is ready to be read in one transaction, though the store works on the same thread', async () => {
-  const network = posts(1_000, 'x')
-  expect(await batchesOf(network, network.source())).toEqual([500, 500])
+  const network = posts(2_000, 'x')
+  expect(await batchesOf(network, network.source())).toEqual([1_000, 1_000])
 })
 
 it('writes an event at once when nothing more is ready', async () => {

@@ -13,6 +13,7 @@ import { readRows } from './row-reader.ts'
 import { searchExpression } from './search-expression.ts'
 import type { Comparison } from './select.ts'
 import { parseRecordUri } from '../target.ts'
+import { BOUND_LIMIT } from '../stores/bound-limit.ts'
 
 /** Most rows of one page. */
 export const MAX_PAGE_ROWS = 1_000
@@ -141,7 +142,7 @@ export class CompiledSelect {
     const rows = await this.#context.store.query(
       `SELECT * FROM ${quoted(this.#collection.name)} WHERE ${compiled.where} AND ${quoted(column)} IS NOT NULL${after} ORDER BY ${keys
         .map((key) => `${quoted(key)} ${direction}`)
-        .join(', ')} LIMIT ?`,
+        .join(', ')} ${BOUND_LIMIT}`,
       [...parameters, limit + 1],
     )
     const kept = rows.slice(0, limit)

@@ -18,6 +18,7 @@ import { readRelations } from './relations.ts'
 import type { RelationKind } from './relations.ts'
 import { readTimeline } from './timeline.ts'
 import type { TimelineRequest } from './timeline.ts'
+import { BOUND_LIMIT } from '../stores/bound-limit.ts'
 
 /** Most subjects of one bulk read. */
 export const MAX_BULK = 1_000
@@ -93,7 +94,7 @@ export class Reader {
     const rows = await this.#store.query(
       `SELECT repo, rkey FROM ix_link WHERE ${links.where}${
         position === undefined ? '' : ' AND repo >= ? AND (repo, rkey) > (?, ?)'
-      } ORDER BY repo, rkey LIMIT ?`,
+      } ORDER BY repo, rkey ${BOUND_LIMIT}`,
       [
         ...links.parameters,
         ...(position === undefined ? [] : [position[0] ?? 0, ...position]),
@@ -171,7 +172,7 @@ export class Reader {
            ? ''
            : ' AND n."sortAt" <= ? AND (n."sortAt", n.repo, n.nsid, n.rkey, n.reason) < (?, ?, ?, ?, ?)'
        }${reasons === undefined ? '' : ` AND r.name IN (${marks(reasons.length)})`}
-       ORDER BY n."sortAt" DESC, n.repo DESC, n.nsid DESC, n.rkey DESC, n.reason DESC LIMIT ?`,
+       ORDER BY n."sortAt" DESC, n.repo DESC, n.nsid DESC, n.rkey DESC, n.reason DESC ${BOUND_LIMIT}`,
       [
         repo,
         ...(position === undefined ? [] : [position[0] ?? 0, ...position]),
@@ -217,7 +218,7 @@ export class Reader {
     const repo = (await this.#identities.repos([recipient])).get(recipient)
     if (repo === undefined) return 0
     const rows = await this.#store.query(
-      'SELECT count(*) AS n FROM (SELECT 1 AS one FROM ix_notification WHERE recipient = ? AND "sortAt" > ? LIMIT ?) AS newest',
+      `SELECT count(*) AS n FROM (SELECT 1 AS one FROM ix_notification WHERE recipient = ? AND "sortAt" > ? ${BOUND_LIMIT}) AS newest`,
       [repo, after, limit],
     )
     return Number(rows[0]?.['n'] ?? 0)

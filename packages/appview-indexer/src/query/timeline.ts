@@ -8,6 +8,7 @@ import { decodeCursor, encodeCursor } from './keyset-cursor.ts'
 import type { Page, PageOptions } from './page.ts'
 import { readRows } from './row-reader.ts'
 import type { SqlRow } from './row-reader.ts'
+import { BOUND_LIMIT } from '../stores/bound-limit.ts'
 
 /** Most authors of one time line. */
 export const MAX_TIMELINE_AUTHORS = 20_000
@@ -122,7 +123,7 @@ async function readNear(
   limit: number,
 ): Promise<SqlRow[]> {
   const rows: SqlRow[] = []
-  const sql = `SELECT * FROM "${collection.name}" WHERE repo = ? AND state = 0 AND "sortAt" >= ?${beforeSql(after)} ORDER BY "sortAt" DESC, rkey DESC LIMIT ?`
+  const sql = `SELECT * FROM "${collection.name}" WHERE repo = ? AND state = 0 AND "sortAt" >= ?${beforeSql(after)} ORDER BY "sortAt" DESC, rkey DESC ${BOUND_LIMIT}`
   for (const repo of repos)
     rows.push(...(await store.query(sql, [repo, oldest, ...beforeParameters(after, index), limit])))
   return rows
@@ -185,7 +186,7 @@ async function authorsOf(
   const viewer = (await identities.repos([authors.of])).get(authors.of)
   if (viewer === undefined) return []
   const rows = await store.query(
-    `SELECT "${column.name}" AS target FROM "${collection.name}" WHERE repo = ? AND state = 0 AND "${column.name}" IS NOT NULL LIMIT ?`,
+    `SELECT "${column.name}" AS target FROM "${collection.name}" WHERE repo = ? AND state = 0 AND "${column.name}" IS NOT NULL ${BOUND_LIMIT}`,
     [viewer, MAX_TIMELINE_AUTHORS],
   )
   const repos = new Set(rows.map((row) => (Number(row['target']) - 1) / 2))

@@ -9,7 +9,7 @@ import type { CursorStore, FirehoseIssue, OpenStream } from '@skywright/firehose
 import type { IdentityResolver } from '@skywright/identity'
 
 import { EventQueue } from '../event-queue.ts'
-import type { EventSource, SourcedEvent } from '../event.ts'
+import type { EventSource } from '../event.ts'
 import { indexEvent, repairEvent } from './index-event.ts'
 
 /** Options of {@link firehoseSource}. */

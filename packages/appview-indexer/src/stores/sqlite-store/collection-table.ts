@@ -5,6 +5,7 @@ import { decodeRow } from '../stored-row.ts'
 import type { StoredValues } from '../stored-row.ts'
 import { quote, searchTable, storedColumns, uniqueByLink, uniqueColumns } from '../table-names.ts'
 import type { RowKey, StoredKey, StoredRow, StoredValue } from '../transaction.ts'
+import { BOUND_LIMIT } from '../bound-limit.ts'
 
 /** The prepared statements of one declared collection. */
 export class CollectionTable {
@@ -37,7 +38,7 @@ export class CollectionTable {
       this.#delete = prepare(`DELETE FROM ${table} WHERE repo = ? AND rkey = ?`)
       this.#state = prepare(`UPDATE ${table} SET state = ? WHERE repo = ? AND rkey = ?`)
       this.#keys = prepare(
-        `SELECT rkey, cid, state FROM ${table} WHERE repo = ? AND rkey > ? ORDER BY rkey LIMIT ?`,
+        `SELECT rkey, cid, state FROM ${table} WHERE repo = ? AND rkey > ? ORDER BY rkey ${BOUND_LIMIT}`,
       )
     } else {
       const prefixed = columns.map((column) => `d.${quote(column)}`).join(', ')
@@ -46,7 +47,7 @@ export class CollectionTable {
       this.#delete = prepare(`DELETE FROM ${table} WHERE id = ?`)
       this.#state = prepare(`UPDATE ${table} SET state = ? WHERE id = ?`)
       this.#keys = prepare(
-        `SELECT u.rkey, d.cid, d.state ${join} AND u.rkey > ? ORDER BY u.rkey LIMIT ?`,
+        `SELECT u.rkey, d.cid, d.state ${join} AND u.rkey > ? ORDER BY u.rkey ${BOUND_LIMIT}`,
       )
     }
     this.#put = prepare(
@@ -54,12 +55,12 @@ export class CollectionTable {
     )
     this.#candidates = uniqueByLink(collection)
       ? prepare(
-          'SELECT rkey FROM ix_link WHERE target = ? AND path IN (?, ?) AND repo = ? ORDER BY rkey LIMIT ?',
+          `SELECT rkey FROM ix_link WHERE target = ? AND path = ? AND repo = ? ORDER BY rkey ${BOUND_LIMIT}`,
         )
       : prepare(
           `SELECT rkey FROM ${table} WHERE repo = ?${uniqueColumns(collection)
             .map((column) => ` AND ${quote(column)} = ?`)
-            .join('')} ORDER BY rkey LIMIT ?`,
+            .join('')} ORDER BY rkey ${BOUND_LIMIT}`,
         )
     this.#expired = prepare(
       `SELECT repo, rkey FROM ${table} WHERE "sortAt" < ? ORDER BY "sortAt" LIMIT ?`,
@@ -113,12 +114,17 @@ export class CollectionTable {
     limit: number,
     path: (column: string) => number,
   ): string[] {
-    let rows: readonly unknown[]
-    if (uniqueByLink(this.collection)) {
-      const stored = path(uniqueColumns(this.collection)[0] ?? '') * 2
-      rows = this.#candidates.all(values[0] ?? null, stored, stored + 1, repo, limit)
-    } else rows = this.#candidates.all(repo, ...values, limit)
-    return rows.map(valuesOf).map(([rkey]) => String(rkey))
+    const read = (...parameters: readonly StoredValue[]): string[] =>
+      this.#candidates.all(...parameters).map((row) => String(valuesOf(row)[0]))
+    if (!uniqueByLink(this.collection)) return read(repo, ...values, limit)
+    const stored = path(uniqueColumns(this.collection)[0] ?? '') * 2
+    const target = values[0] ?? null
+    const counting = read(target, stored, repo, limit)
+    const others = read(target, stored + 1, repo, limit)
+    // One seek each: asked for both at once, SQLite sorts.
+    if (others.length === 0) return counting
+    if (counting.length === 0) return others
+    return [...counting, ...others].toSorted().slice(0, limit)
   }
 
   expired(before: number, limit: number): RowKey[] {

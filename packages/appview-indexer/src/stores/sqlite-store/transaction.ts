@@ -18,8 +18,10 @@ import type {
   StoredValue,
   UnfilledRow,
 } from '../transaction.ts'
-import { decodeActor, decodeLabelRow, newActor } from '../stored-row.ts'
+import { BOUND_LIMIT } from '../bound-limit.ts'
+import { decodeLabelRow } from '../stored-row.ts'
 import { fillKey, quote, setAsideTable } from '../table-names.ts'
+import { ActorTable } from './actor-table.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
 import { createIndexes, setAside } from './layout.ts'
@@ -27,6 +29,7 @@ import { createIndexes, setAside } from './layout.ts'
 /** Every statement of the write side, prepared once. Valid inside an open transaction only. */
 export class SqliteTransaction implements IndexTransaction {
   readonly #tables = new Map<CollectionSchema, CollectionTable>()
+  readonly #actors: ActorTable
   readonly #names: Interner
   readonly #statements: Readonly<Record<keyof typeof STATEMENTS, StatementSync>>
   readonly #database: DatabaseSync
@@ -35,6 +38,7 @@ export class SqliteTransaction implements IndexTransaction {
 
   constructor(database: DatabaseSync, schema: Schema) {
     this.#database = database
+    this.#actors = new ActorTable(database)
     this.#names = new Interner(database)
     const entries = Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)])
     // Object.entries forgets the literal keys; the record has exactly those of STATEMENTS.
@@ -49,63 +53,37 @@ export class SqliteTransaction implements IndexTransaction {
 
   /** Drops what was remembered from a transaction that did not happen. */
   reset(): void {
+    this.#actors.forget()
     this.#names.forget()
     this.#deadLetters = Number(this.#statements.countDead.get()?.['n'] ?? 0)
   }
 
   actors(dids: readonly string[], create: boolean): (ActorState | undefined)[] {
     return dids.map((did) => {
-      const row = this.#statements.actorByDid.get(did)
-      if (row !== undefined) return decodeActor(row)
-      if (!create) return undefined
-      const id = Number(this.#statements.addActor.run(did).lastInsertRowid)
-      this.#names.rememberDid(did, id)
-      return newActor(id, did)
+      const actor = this.#actors.find(did) ?? (create ? this.#actors.add(did) : undefined)
+      if (actor !== undefined) this.#names.rememberDid(did, actor.id)
+      return actor
     })
   }
 
   actorsById(ids: readonly number[]): ActorState[] {
-    return ids.flatMap((id) => {
-      const row = this.#statements.actorById.get(id)
-      return row === undefined ? [] : [decodeActor(row)]
-    })
+    return ids.flatMap((id) => this.#actors.byId(id) ?? [])
   }
 
   putActors(actors: readonly ActorState[]): void {
-    for (const actor of actors) {
-      this.#statements.putActor.run(
-        actor.rev ?? null,
-        actor.sync,
-        Number(actor.active),
-        actor.status ?? null,
-        actor.handleDue,
-        actor.sweep,
-        actor.sweepAt,
-        actor.parked,
-        actor.attempts,
-        actor.dueAt,
-        actor.id,
-      )
-    }
+    for (const actor of actors) this.#actors.put(actor)
   }
 
   setHandle(actor: ActorState, handle: string | undefined): void {
-    if (handle !== undefined) this.#statements.clearHandle.run(handle, actor.id)
-    this.#statements.setHandle.run(handle ?? null, actor.id)
+    this.#actors.setHandle(actor, handle)
   }
 
   dueActors(what: 'fetch' | 'sweep' | 'handle', now: number, limit: number): ActorState[] {
-    const rows =
-      what === 'fetch'
-        ? this.#statements.dueFetch.all(now, limit)
-        : what === 'sweep'
-          ? this.#statements.dueSweep.all(limit)
-          : this.#statements.dueHandle.all(now, limit)
-    return rows.map(decodeActor)
+    return this.#actors.due(what, now, limit)
   }
 
   requeueFetching(from: number, to: number): void {
-    this.#statements.requeue.run(to, from)
+    this.#actors.requeueFetching(from, to)
   }
 
   targets(refs: readonly string[]): number[] {
@@ -216,7 +194,7 @@ export class SqliteTransaction implements IndexTransaction {
     const key = fillKey(collection)
     const after = Number(this.#statements.recall.get(key)?.['value'] ?? 0)
     const rows = this.#database
-      .prepare(`SELECT id, bytes FROM ${quote(collection.name)} WHERE id > ? ORDER BY id LIMIT ?`)
+      .prepare(`SELECT id, bytes FROM ${quote(collection.name)} WHERE id > ? ORDER BY id ${BOUND_LIMIT}`)
       .all(after, limit)
     const last = rows.at(-1)
     this.remember(key, String(last?.['id'] ?? 0))
@@ -247,7 +225,9 @@ export class SqliteTransaction implements IndexTransaction {
 
   takeSetAside(collection: CollectionSchema, limit: number): SetAsideRow[] {
     const table = quote(setAsideTable(collection))
-    const rows = this.#database.prepare(`SELECT * FROM ${table} ORDER BY id LIMIT ?`).all(limit)
+    const rows = this.#database
+      .prepare(`SELECT * FROM ${table} ORDER BY id ${BOUND_LIMIT}`)
+      .all(limit)
     const last = rows.at(-1)
     if (last === undefined) {
       this.#database.exec(`DROP TABLE ${table}`)
@@ -362,18 +342,6 @@ export class SqliteTransaction implements IndexTransaction {
 const MAX_OWN_STATEMENTS = 64
 
 const STATEMENTS = {
-  actorByDid: 'SELECT * FROM ix_actor WHERE did = ?',
-  actorById: 'SELECT * FROM ix_actor WHERE id = ?',
-  addActor: 'INSERT INTO ix_actor (did) VALUES (?)',
-  clearHandle: 'UPDATE ix_actor SET handle = NULL WHERE handle = ? AND id <> ?',
-  setHandle: 'UPDATE ix_actor SET handle = ? WHERE id = ?',
-  putActor:
-    'UPDATE ix_actor SET rev = ?, sync = ?, active = ?, status = ?, handleDue = ?, sweep = ?, sweepAt = ?, parked = ?, attempts = ?, dueAt = ? WHERE id = ?',
-  dueFetch: 'SELECT * FROM ix_actor WHERE sync IN (1, 2) AND dueAt <= ? ORDER BY dueAt LIMIT ?',
-  dueSweep: 'SELECT * FROM ix_actor WHERE sweep <> 0 ORDER BY id LIMIT ?',
-  dueHandle:
-    'SELECT * FROM ix_actor WHERE handleDue <> 0 AND handleDue <= ? ORDER BY handleDue LIMIT ?',
-  requeue: 'UPDATE ix_actor SET sync = ?, dueAt = 0 WHERE sync = ?',
   deleteLink: 'DELETE FROM ix_link WHERE target = ? AND path = ? AND repo = ? AND rkey = ?',
   putLink: 'INSERT OR REPLACE INTO ix_link VALUES (?, ?, ?, ?)',
   putCounter:
@@ -390,7 +358,7 @@ const STATEMENTS = {
   recall: 'SELECT value FROM ix_meta WHERE key = ?',
   setAside: 'SELECT nsid FROM ix_collection WHERE setAside = 1 ORDER BY nsid',
   endSetAside: 'UPDATE ix_collection SET setAside = 0 WHERE nsid = ?',
-  dueGates: 'SELECT nsid, repo, rkey FROM ix_gate_due ORDER BY nsid, repo, rkey LIMIT ?',
+  dueGates: `SELECT nsid, repo, rkey FROM ix_gate_due ORDER BY nsid, repo, rkey ${BOUND_LIMIT}`,
   gateDone: 'DELETE FROM ix_gate_due WHERE nsid = ? AND repo = ? AND rkey = ?',
   gateDue: 'INSERT OR IGNORE INTO ix_gate_due VALUES (?, ?, ?)',
   triggerGates:
