@@ -1,6 +1,7 @@
 import { openIndexer } from '@skywright/appview-indexer'
 import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
-import { collections, HandWrittenIndex, RecordStream, timeOnFile } from '../index-load.ts'
+import { collections, RecordStream, timeOnFile } from '../index-load.ts'
+import { HandWrittenIndex } from '../index-rivals.ts'
 import { median, type Row } from '../row.ts'
 
 const REPOS = 1000
