@@ -9,6 +9,7 @@ import {
   uri,
   type EventSource,
   type IndexEvent,
+  type RepoSnapshot,
   type SnapshotRecord,
   type SourcedEvent,
 } from '@skywright/appview-indexer'
@@ -175,6 +176,20 @@ export function recordOf(event: IndexEvent & { readonly type: 'commit' }): Snaps
   if (collection === undefined || rkey === undefined || cid === undefined || record === undefined)
     throw new TypeError('one created record was expected')
   return { collection, rkey, cid, record }
+}
+
+/** Repos of `count` records each, by DID. */
+export function snapshotsOf(
+  stream: RecordStream,
+  dids: readonly string[],
+  count: number,
+): Map<string, RepoSnapshot & { readonly records: readonly SnapshotRecord[] }> {
+  return new Map(
+    dids.map((did) => [
+      did,
+      { did, rev: stream.tid(), records: Array.from({ length: count }, () => stream.record(did)) },
+    ]),
+  )
 }
 
 /** Events at hand as a source that ends. */

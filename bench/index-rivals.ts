@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3'
+import { Client } from 'pg'
 import type { SnapshotRecord } from '@skywright/appview-indexer'
 import { cidFromBytes, decodeCbor } from '@skywright/repo'
 import { FOLLOW, LIKE, POST } from './index-load.ts'
@@ -152,5 +153,48 @@ export class HandWrittenLinkedIndex implements Disposable {
 
   [Symbol.dispose](): void {
     this.#rows[Symbol.dispose]()
+  }
+}
+
+/** The same on Postgres: one upsert a record and one of the cursor, each awaited and its own transaction. */
+export class HandWrittenPostgres implements AsyncDisposable {
+  readonly #client: Client
+
+  private constructor(client: Client) {
+    this.#client = client
+  }
+
+  static async open(connectionString: string): Promise<HandWrittenPostgres> {
+    const client = new Client({ connectionString })
+    await client.connect()
+    await client.query(HAND_WRITTEN_TABLES.replaceAll('create table', 'create table if not exists').replaceAll('create index', 'create index if not exists'))
+    return new HandWrittenPostgres(client)
+  }
+
+  async put(author: string, made: SnapshotRecord): Promise<void> {
+    const row = handWrittenRow(author, made)
+    const { table, uri, did, cid, subject, text, createdAt, indexedAt } = row
+    const values =
+      table === 'post'
+        ? [uri, did, cid, text, null, null, createdAt, indexedAt]
+        : [uri, did, cid, subject, createdAt, indexedAt]
+    await this.#client.query({
+      name: table,
+      text: `insert into "${table}" values (${values.map((_, at) => `$${at + 1}`).join(', ')}) on conflict (uri) do update set cid = excluded.cid`,
+      values,
+    })
+  }
+
+  async write(author: string, made: SnapshotRecord, seq: number): Promise<void> {
+    await this.put(author, made)
+    await this.#client.query({
+      name: 'cursor',
+      text: 'insert into cursor values (1, $1) on conflict (id) do update set seq = excluded.seq',
+      values: [seq],
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client.end()
   }
 }

@@ -14,8 +14,8 @@ export interface RowResult {
 export interface Row {
   /** What is measured, in one line. */
   readonly work: string
-  /** `per second` counts up, `ms` and `MB` count down. */
-  readonly unit: '/s' | 'ms' | 'MB'
+  /** `/s` counts up, the others count down. */
+  readonly unit: '/s' | 'ms' | 'MB' | 'bytes'
   readonly rivalName: string
   measure(): Promise<{ readonly ours: number; readonly rival: number; readonly note: string }>
 }
@@ -25,6 +25,12 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? Number.NaN
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+/** The value that a share of all values does not exceed. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
 export interface Contender {

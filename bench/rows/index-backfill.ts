@@ -1,6 +1,6 @@
 import { openIndexer } from '@skywright/appview-indexer'
 import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
-import { collections, RecordStream, timeOnFile } from '../index-load.ts'
+import { collections, RecordStream, snapshotsOf, timeOnFile } from '../index-load.ts'
 import { HandWrittenIndex } from '../index-rivals.ts'
 import { median, type Row } from '../row.ts'
 
@@ -14,16 +14,7 @@ export const row: Row = {
   rivalName: 'hand-written better-sqlite3 upserts',
   async measure() {
     const stream = new RecordStream()
-    const repos = new Map(
-      stream.accounts.slice(0, REPOS).map((did) => [
-        did,
-        {
-          did,
-          rev: stream.tid(),
-          records: Array.from({ length: RECORDS }, () => stream.record(did)),
-        },
-      ]),
-    )
+    const repos = snapshotsOf(stream, stream.accounts.slice(0, REPOS), RECORDS)
     const ours: number[] = []
     const rival: number[] = []
     for (let round = 0; round < ROUNDS; round++) {
