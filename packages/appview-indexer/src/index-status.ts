@@ -2,8 +2,8 @@ import type { IndexerStatus } from './indexer.ts'
 import { missedSource } from './missed-events.ts'
 import type { IndexStore } from './stores/port.ts'
 
-/** What a process did since it opened the index. */
-export type Totals = Pick<IndexerStatus, 'batches' | 'events' | 'records'>
+/** What a process did since it opened the index, and whether the database refuses it now. */
+export type Totals = Pick<IndexerStatus, 'batches' | 'events' | 'records' | 'failing'>
 
 /** Reads the figures of an operator's page. */
 export async function readStatus(store: IndexStore, totals: Totals): Promise<IndexerStatus> {

@@ -211,6 +211,9 @@ export interface IndexerStatus {
   readonly deadLetters: number
   /** Sources that missed events at some time, a first start included, and whether the listing of repos is still to be done. */
   readonly missed: readonly { readonly source: string; readonly pending: boolean }[]
+  /** Set while the database refuses the batch at hand: why, since when (Unix milliseconds), and how often it was tried. */
+  readonly failing:
+    { readonly reason: string; readonly since: number; readonly attempts: number } | undefined
   readonly batches: number
   readonly events: number
   readonly records: number

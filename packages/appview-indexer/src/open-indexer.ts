@@ -89,6 +89,7 @@ class DefaultIndexer extends Reader {
   readonly #running = new Set<Promise<unknown>>()
   readonly #stop = new AbortController()
   readonly #totals = { batches: 0, events: 0, records: 0 }
+  #failing: IndexerStatus['failing']
 
   constructor(options: IndexerOptions<Declarations>, schema: Schema) {
     const context = (): EngineContext => this.#context()
@@ -261,8 +262,15 @@ class DefaultIndexer extends Reader {
           cursorOf: (upstream) => this.cursor(upstream),
           maxBatchEvents: this.#options.maxBatchEvents ?? DEFAULT_BATCH_EVENTS,
           signal,
-          apply: (events) => this.apply(events, { source: source.name }),
-          onIssue: this.#onIssue,
+          apply: async (events) => {
+            const result = await this.apply(events, { source: source.name })
+            this.#failing = undefined
+            return result
+          },
+          onIssue: (issue) => {
+            if (issue.kind === 'store-failed') this.#noteFailure(issue.error, issue.attempt)
+            this.#onIssue(issue)
+          },
           delay: this.#delay,
         })
       } finally {
@@ -394,7 +402,7 @@ class DefaultIndexer extends Reader {
   }
 
   status(): Promise<IndexerStatus> {
-    return readStatus(this.#options.store, this.#totals)
+    return readStatus(this.#options.store, { ...this.#totals, failing: this.#failing })
   }
 
   changed(options: { readonly signal?: AbortSignal } = {}): Promise<ReadonlySet<string>> {
@@ -406,6 +414,11 @@ class DefaultIndexer extends Reader {
     await Promise.allSettled(this.#running)
     await this.#writer.close()
     await this.#options.store[Symbol.asyncDispose]()
+  }
+
+  #noteFailure(error: unknown, attempts: number): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#failing = { reason, since: this.#failing?.since ?? this.#now(), attempts }
   }
 
   #signal(signal: AbortSignal | undefined): AbortSignal {

@@ -14,11 +14,14 @@ export interface TestServer extends AsyncDisposable {
   /** A connection string with an empty schema of its own. */
   create(): Promise<{ readonly connectionString: string; readonly drop: () => Promise<void> }>
   database(): Promise<TestDatabase>
+  /** Stops the server, with everything stored, and starts it again; undefined for a server that is not the test's own. */
+  readonly power:
+    { readonly off: () => Promise<void>; readonly on: () => Promise<void> } | undefined
 }
 
 export async function startPostgres(): Promise<TestServer> {
   const given = process.env['DATABASE_URL']
-  if (given !== undefined) return serverAt(given, () => Promise.resolve())
+  if (given !== undefined) return serverAt(given, () => Promise.resolve(), undefined)
   const folder = mkdtempSync(join(tmpdir(), 'index-postgres-'))
   // The server's own user must get in.
   chmodSync(folder, 0o755)
@@ -28,7 +31,8 @@ export async function startPostgres(): Promise<TestServer> {
     port,
     user: 'postgres',
     password: 'test',
-    persistent: false,
+    // Kept while it is off; removed at the end below.
+    persistent: true,
     // Postgres refuses to run as root; containers often are.
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
@@ -38,13 +42,15 @@ export async function startPostgres(): Promise<TestServer> {
   })
   await server.initialise()
   await server.start()
-  return serverAt(`postgres://postgres:test@127.0.0.1:${port}/postgres`, async () => {
+  const power = { off: () => server.stop(), on: () => server.start() }
+  const stop = async (): Promise<void> => {
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
-  })
+  }
+  return serverAt(`postgres://postgres:test@127.0.0.1:${port}/postgres`, stop, power)
 }
 
-function serverAt(url: string, stop: () => Promise<void>): TestServer {
+function serverAt(url: string, stop: () => Promise<void>, power: TestServer['power']): TestServer {
   const run = async (sql: string): Promise<void> => {
     const client = new Client({ connectionString: url })
     await client.connect()
@@ -55,6 +61,7 @@ function serverAt(url: string, stop: () => Promise<void>): TestServer {
     }
   }
   const server: TestServer = {
+    power,
     create: async () => {
       const schema = `ix_test_${randomBytes(6).toString('hex')}`
       await run(`CREATE SCHEMA ${schema}`)
