@@ -1,11 +1,14 @@
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import fc from 'fast-check'
 
 import { openIndexer } from '../src/index.ts'
-import type { IndexEvent, Indexer } from '../src/index.ts'
+import type { IndexEvent, Indexer, IndexStore } from '../src/index.ts'
+import { openPostgresIndexStore } from '../src/stores/postgres.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { createFakeNetwork } from '../src/testing/index.ts'
 import type { FakeNetwork } from '../src/testing/index.ts'
+import { startPostgres } from './postgres-server.ts'
+import type { TestServer } from './postgres-server.ts'
 import { NSID, socialCollections, strongRef } from './social.ts'
 import type { SocialCollections } from './social.ts'
 
@@ -79,9 +82,11 @@ function play(steps: readonly Step[]): FakeNetwork {
   return network
 }
 
-async function open(network: FakeNetwork): Promise<Indexer<SocialCollections>> {
+const inMemory = (): IndexStore => openSqliteIndexStore(':memory:')
+
+async function open(network: FakeNetwork, store: IndexStore): Promise<Indexer<SocialCollections>> {
   return openIndexer({
-    store: openSqliteIndexStore(':memory:'),
+    store,
     collections: socialCollections(),
     now: () => network.now(),
     fetchRepo: network.fetchRepo,
@@ -107,19 +112,48 @@ function interleave(events: readonly IndexEvent[], choices: readonly number[]): 
   return mixed
 }
 
+let server: TestServer | undefined
+beforeAll(async () => {
+  server = await startPostgres()
+})
 let histories = 0
 let events = 0
 /** Rows that did not count, by reason: shadows, hidden, gated. */
 const standing: Record<number, number> = {}
-afterAll(() => {
+afterAll(async () => {
+  await server?.[Symbol.asyncDispose]()
   expect(histories).toBeGreaterThanOrEqual(RUNS)
   expect(events).toBeGreaterThan(1_000)
   for (const bit of [1, 2, 4]) expect(standing[bit]).toBeGreaterThan(20)
 })
 
-it(
-  'gives one state for every interleaving, batch size, replay and backfill',
-  async () => {
+/** How to get empty stores, and how many histories to play on them. */
+const STORES: readonly {
+  readonly name: string
+  readonly runs: number
+  readonly withStores: (work: (create: () => Promise<IndexStore>) => Promise<void>) => Promise<void>
+}[] = [
+  { name: 'SQLite', runs: RUNS, withStores: (work) => work(() => Promise.resolve(inMemory())) },
+  {
+    name: 'Postgres',
+    runs: Math.ceil(RUNS / 15),
+    withStores: async (work) => {
+      if (server === undefined) throw new TypeError('no server')
+      const drops: (() => Promise<void>)[] = []
+      const { create } = server
+      await work(async () => {
+        const { connectionString, drop } = await create()
+        drops.push(drop)
+        return openPostgresIndexStore({ connectionString })
+      })
+      for (const drop of drops) await drop()
+    },
+  },
+]
+
+it.each(STORES)(
+  'gives one state for every interleaving, batch size, replay and backfill, on $name',
+  async ({ runs, withStores }) => {
     await fc.assert(
       fc.asyncProperty(
         history,
@@ -129,7 +163,7 @@ it(
           const network = play(steps)
           histories++
           events += network.events.length
-          await using one = await open(network)
+          await using one = await open(network, inMemory())
           await one.apply(network.events)
           const expected = await one.stateHash()
           for (const bit of [1, 2, 4])
@@ -142,29 +176,31 @@ it(
               ).length
           expect(await one.audit()).toEqual([])
 
-          await using mixed = await open(network)
-          const shuffled = interleave(network.events, choices)
-          for (let at = 0; at < shuffled.length; at += size) {
-            await mixed.apply(shuffled.slice(at, at + size))
-            // A crash before the cursor was stored: the batch comes again.
-            if (at % 3 === 0) await mixed.apply(shuffled.slice(Math.max(0, at - size), at + size))
-          }
-          expect(await mixed.stateHash()).toBe(expected)
-          expect(await mixed.audit()).toEqual([])
+          await withStores(async (create) => {
+            await using mixed = await open(network, await create())
+            const shuffled = interleave(network.events, choices)
+            for (let at = 0; at < shuffled.length; at += size) {
+              await mixed.apply(shuffled.slice(at, at + size))
+              // A crash before the cursor was stored: the batch comes again.
+              if (at % 3 === 0) await mixed.apply(shuffled.slice(Math.max(0, at - size), at + size))
+            }
+            expect(await mixed.stateHash()).toBe(expected)
+            expect(await mixed.audit()).toEqual([])
 
-          await using filled = await open(network)
-          const half = Math.floor(shuffled.length / 2)
-          await filled.apply(shuffled.slice(0, half))
-          await Promise.all([
-            filled.backfill({ repos: network.accounts.map(({ did }) => did).toReversed() }),
-            filled.apply(shuffled.slice(half)),
-          ])
-          await filled.backfill({ repos: network.accounts.map(({ did }) => did) })
-          expect(await filled.stateHash()).toBe(expected)
-          expect(await filled.audit()).toEqual([])
+            await using filled = await open(network, await create())
+            const half = Math.floor(shuffled.length / 2)
+            await filled.apply(shuffled.slice(0, half))
+            await Promise.all([
+              filled.backfill({ repos: network.accounts.map(({ did }) => did).toReversed() }),
+              filled.apply(shuffled.slice(half)),
+            ])
+            await filled.backfill({ repos: network.accounts.map(({ did }) => did) })
+            expect(await filled.stateHash()).toBe(expected)
+            expect(await filled.audit()).toEqual([])
+          })
         },
       ),
-      { numRuns: RUNS },
+      { numRuns: runs },
     )
   },
   60_000 + RUNS * 200,
