@@ -27,7 +27,7 @@ describe('the Postgres store', () => {
 
   it('is shared by three processes, two of which are killed and started again', async () => {
     expect(await killShards(running(), 'live', 3, 1)).toBeGreaterThan(0)
-  })
+  }, 120_000)
 
   it('starts a shard that was killed before its first batch from the beginning, not from where its sisters are', async () => {
     const network = killHistory()

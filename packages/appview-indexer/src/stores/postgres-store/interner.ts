@@ -5,6 +5,7 @@ import { shardBucket } from '../../shard.ts'
 import { formatRecordUri, parseRecordUri } from '../../target.ts'
 import type { RecordUri } from '../../target.ts'
 import type { NameKind } from '../transaction.ts'
+import { boundValues } from './array-text.ts'
 
 const NAME_TABLES: Readonly<Record<NameKind, string>> = {
   nsid: 'ix_nsid',
@@ -40,7 +41,7 @@ export class Interner {
     return this.#intern(this.#dids, dids, (missing) =>
       this.#store(
         `SELECT id, did AS key FROM ix_actor WHERE did = ANY($1::text[])`,
-        `INSERT INTO ix_actor (did, bucket) SELECT * FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING`,
+        `INSERT INTO ix_actor (did, bucket) SELECT * FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING RETURNING id, did AS key`,
         missing,
         (dids) => [dids, dids.map(shardBucket)],
       ),
@@ -53,7 +54,7 @@ export class Interner {
     return this.#intern(this.#others, keys, async (missing) => {
       const found = await this.#store(
         `SELECT id, name AS key FROM ${table} WHERE name = ANY($1::text[])`,
-        `INSERT INTO ${table} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`,
+        `INSERT INTO ${table} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, name AS key`,
         missing.map((key) => key.slice(kind.length + 1)),
         (names) => [names],
       )
@@ -67,7 +68,7 @@ export class Interner {
     return this.#intern(this.#others, keys, async (missing) => {
       const found = await this.#store(
         `SELECT id, path AS key FROM ix_path WHERE nsid = ${nsid} AND path = ANY($1::text[])`,
-        `INSERT INTO ix_path (nsid, path) SELECT ${nsid}, unnest($1::text[]) ON CONFLICT DO NOTHING`,
+        `INSERT INTO ix_path (nsid, path) SELECT ${nsid}, unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, path AS key`,
         missing.map((key) => key.slice(prefix.length)),
         (paths) => [paths],
       )
@@ -177,15 +178,18 @@ export class Interner {
     values: (keys: readonly string[]) => readonly unknown[],
   ): Promise<Map<string, number>> {
     const ids = new Map<string, number>()
-    const look = async (wanted: readonly string[]): Promise<void> => {
-      const { rows } = await this.#pool.query<{ id: number; key: string }>(find, [wanted])
+    const take = async (sql: string, parameters: readonly unknown[]): Promise<void> => {
+      const { rows } = await this.#pool.query<{ id: number; key: string }>(
+        sql,
+        boundValues(parameters),
+      )
       for (const { id, key } of rows) ids.set(key, id)
     }
-    await look(keys)
-    const missing = keys.filter((key) => !ids.has(key)).toSorted()
-    if (missing.length === 0) return ids
-    await this.#pool.query(add, [...values(missing)])
-    await look(missing)
+    const missing = (): string[] => keys.filter((key) => !ids.has(key)).toSorted()
+    await take(find, [keys])
+    if (missing().length > 0) await take(add, values(missing()))
+    // What another process stored at the same time was not answered.
+    if (missing().length > 0) await take(find, [missing()])
     return ids
   }
 
@@ -204,33 +208,34 @@ export class Interner {
       keyed.map(({ ref, repo, nsid, rkey }) => [`${repo} ${nsid} ${rkey}`, ref]),
     )
     const ids = new Map<string, number>()
-    const look = async (wanted: typeof keyed): Promise<void> => {
-      const { rows } = await this.#pool.query<{
-        id: number
-        repo: number
-        nsid: number
-        rkey: string
-      }>(
-        `SELECT u.id, u.repo, u.nsid, u.rkey FROM unnest($1::bigint[], $2::bigint[], $3::text[]) k (repo, nsid, rkey)
-         JOIN ix_uri u ON u.repo = k.repo AND u.nsid = k.nsid AND u.rkey = k.rkey`,
-        columnsOf(wanted),
-      )
+    const take = async (sql: string, wanted: typeof keyed): Promise<void> => {
+      const { rows } = await this.#pool.query<StoredUri>(sql, boundValues(columnsOf(wanted)))
       for (const { id, repo, nsid, rkey } of rows)
         ids.set(refOf.get(`${repo} ${nsid} ${rkey}`) ?? '', id)
     }
-    await look(keyed)
-    const absent = keyed
-      .filter(({ ref }) => !ids.has(ref))
-      .toSorted((left, right) => left.repo - right.repo || (left.ref < right.ref ? -1 : 1))
-    if (absent.length === 0) return ids
-    await this.#pool.query(
-      `INSERT INTO ix_uri (repo, nsid, rkey) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[]) ON CONFLICT DO NOTHING`,
-      columnsOf(absent),
-    )
-    await look(absent)
+    const missing = (): typeof keyed =>
+      keyed
+        .filter(({ ref }) => !ids.has(ref))
+        .toSorted((left, right) => left.repo - right.repo || (left.ref < right.ref ? -1 : 1))
+    await take(FIND_URIS, keyed)
+    if (missing().length > 0) await take(ADD_URIS, missing())
+    // What another process stored at the same time was not answered.
+    if (missing().length > 0) await take(FIND_URIS, missing())
     return ids
   }
 }
+
+interface StoredUri {
+  readonly id: number
+  readonly repo: number
+  readonly nsid: number
+  readonly rkey: string
+}
+
+const FIND_URIS = `SELECT u.id, u.repo, u.nsid, u.rkey FROM unnest($1::bigint[], $2::bigint[], $3::text[]) k (repo, nsid, rkey)
+  JOIN ix_uri u ON u.repo = k.repo AND u.nsid = k.nsid AND u.rkey = k.rkey`
+const ADD_URIS = `INSERT INTO ix_uri (repo, nsid, rkey) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])
+  ON CONFLICT DO NOTHING RETURNING id, repo, nsid, rkey`
 
 function columnsOf(
   keys: readonly { readonly repo: number; readonly nsid: number; readonly rkey: string }[],

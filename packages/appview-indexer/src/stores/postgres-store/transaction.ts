@@ -29,6 +29,7 @@ import type {
   StoredValue,
   UnfilledRow,
 } from '../transaction.ts'
+import { boundValues } from './array-text.ts'
 import type { Interner } from './interner.ts'
 import { putLabelRows, readLabelRows } from './label-rows.ts'
 import { createIndexes, setAside } from './layout.ts'
@@ -158,7 +159,7 @@ export class PostgresTransaction implements IndexTransaction {
     const { rows } = await this.#client.query<(string | number | Uint8Array | null)[]>({
       name: `rows ${collection.name}`,
       text: `SELECT ${list} FROM unnest($1::bigint[], $2::text[]) k (repo, rkey) ${join}`,
-      values: [keys.map(({ repo }) => repo), keys.map(({ rkey }) => rkey)],
+      values: boundValues([keys.map(({ repo }) => repo), keys.map(({ rkey }) => rkey)]),
       rowMode: 'array',
     })
     const found = new Map(
@@ -403,7 +404,7 @@ export class PostgresTransaction implements IndexTransaction {
     const { rows } = await this.#client.query<Record<string, unknown>>({
       name,
       text: sql,
-      values: [...parameters],
+      values: boundValues(parameters),
     })
     return rows
   }
