@@ -112,17 +112,17 @@ export class RecordStream {
     const target = kind < 65 ? this.post() : undefined
     if (target !== undefined)
       return { collection: LIKE, rkey, cid, record: this.#like.stamp([target, createdAt]) }
-    if (kind < 80)
-      return {
-        collection: FOLLOW,
-        rkey,
-        cid,
-        record: this.#follow.stamp([this.account(), createdAt]),
-      }
+    if (kind < 80) return this.follow(this.account())
     this.#posts[this.#postCount++ % RECENT_POSTS] = `at://${author}/${POST}/${rkey}`
     const words = Array.from({ length: 15 }, () => WORDS[this.random(WORDS.length)]).join(' ')
     const record = encodeCbor({ $type: POST, text: words, createdAt, langs: ['en'] })
     return { collection: POST, rkey, cid, record }
+  }
+
+  follow(subject: string): SnapshotRecord {
+    const createdAt = new Date(this.#micros / 1000).toISOString()
+    const record = this.#follow.stamp([subject, createdAt])
+    return { collection: FOLLOW, rkey: this.tid(), cid: this.#cid(), record }
   }
 
   /** The next commit, of one record. */

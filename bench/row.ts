@@ -20,6 +20,14 @@ export interface Row {
   measure(): Promise<{ readonly ours: number; readonly rival: number; readonly note: string }>
 }
 
+/** One figure of a suite. */
+export type SuiteResult = Omit<RowResult, 'ratio'> & Pick<Row, 'unit'>
+
+/** Several figures of one long preparation; the ids begin with the name of its file and a slash. */
+export interface Suite {
+  measure(): Promise<readonly SuiteResult[]>
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1

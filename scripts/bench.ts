@@ -2,7 +2,8 @@
 //
 //   pnpm bench [ROW…] [--json FILE] [--list]
 //
-// Rows live in bench/rows/ and run one after the other, each in a process of its own. The rivals are heavy, so
+// Rows live in bench/rows/ and run one after the other, each in a process of its own; those that take many minutes only
+// when they are named. The rivals are heavy, so
 // bench/ is outside the workspace and installed on first use. Rewrites docs/benchmarks.md.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -24,6 +25,9 @@ const known: readonly string[] = readdirSync(join(bench, 'rows'))
   .map((name) => name.slice(0, -3))
   .sort()
 
+/** Rows that run only when they are named. */
+const LONG: ReadonlySet<string> = new Set(['index-10m'])
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'string' }, list: { type: 'boolean' } },
@@ -37,7 +41,7 @@ if (values.list === true) {
     console.error(`no such row: ${unknown.join(', ')}; there are: ${known.join(', ')}`)
     process.exitCode = 2
   } else {
-    runRows(positionals.length > 0 ? positionals : known)
+    runRows(positionals.length > 0 ? positionals : known.filter((id) => !LONG.has(id)))
   }
 }
 
@@ -46,15 +50,14 @@ function runRows(ids: readonly string[]): void {
   checkTypes()
   const results: Recorded[] = []
   for (const id of ids) {
-    const result = runRow(id)
-    if (result === undefined) {
-      process.exitCode = 1
-      continue
+    const measured = runRow(id)
+    if (measured.length === 0) process.exitCode = 1
+    for (const result of measured) {
+      results.push(result)
+      console.log(
+        `${result.id.padEnd(24)} ${format(result.ours, result.unit)}   ${result.rivalName} ${format(result.rival, result.unit)}   ${result.ratio}×   ${result.note}`,
+      )
     }
-    results.push(result)
-    console.log(
-      `${id.padEnd(24)} ${format(result.ours, result.unit)}   ${result.rivalName} ${format(result.rival, result.unit)}   ${result.ratio}×   ${result.note}`,
-    )
   }
   if (values.json !== undefined) {
     const rows = results.map(({ id, ours, unit, rival, rivalName, ratio, note }) => ({
@@ -95,7 +98,8 @@ function checkTypes(): void {
   if (result.status !== 0) throw new Error('the types in bench/ do not fit')
 }
 
-function runRow(id: string): Recorded | undefined {
+/** What a row or suite measured; nothing when it failed. */
+function runRow(id: string): Recorded[] {
   const result = spawnSync(
     process.execPath,
     ['--conditions=@skywright/source', '--expose-gc', join(bench, 'main.ts'), id],
@@ -106,18 +110,15 @@ function runRow(id: string): Recorded | undefined {
       maxBuffer: 64 * 1024 * 1024,
     },
   )
-  const last = result.stdout.trimEnd().split('\n').at(-1) ?? ''
-  if (result.status !== 0 || !last.startsWith('{')) {
+  const lines = result.stdout.split('\n').filter((line) => line.startsWith('{"id":'))
+  if (result.status !== 0 || lines.length === 0) {
     console.error(`${id}: failed (exit ${result.status ?? 'none'})`)
-    return undefined
+    return []
   }
   const machine = `${cpus().length} cores, ${cpus()[0]?.model.trim() ?? process.arch}, Node ${process.versions.node}`
-  // The line is what bench/main.ts has just printed.
-  return {
-    ...(JSON.parse(last) as RowResult),
-    date: new Date().toISOString().slice(0, 10),
-    machine,
-  }
+  const date = new Date().toISOString().slice(0, 10)
+  // The lines are what bench/main.ts has just printed.
+  return lines.map((line) => ({ ...(JSON.parse(line) as RowResult), date, machine }))
 }
 
 function format(value: number, unit: string): string {
@@ -134,7 +135,7 @@ function record(results: readonly Recorded[]): void {
   }
   for (const row of results) rows.set(row.id, row)
   const all = [...rows.values()]
-    .filter((row) => known.includes(row.id))
+    .filter((row) => known.includes(row.id.split('/')[0] ?? ''))
     .sort((a, b) => (a.id < b.id ? -1 : 1))
   writeFileSync(recordFile, `${JSON.stringify(all, null, 2)}\n`)
   const lines = all.map(
