@@ -138,11 +138,11 @@ const STORES: readonly {
     name: 'Postgres',
     runs: Math.ceil(RUNS / 15),
     withStores: async (work) => {
-      if (server === undefined) throw new TypeError('no server')
+      const running = server
+      if (running === undefined) throw new TypeError('no server')
       const drops: (() => Promise<void>)[] = []
-      const { create } = server
       await work(async () => {
-        const { connectionString, drop } = await create()
+        const { connectionString, drop } = await running.create()
         drops.push(drop)
         return openPostgresIndexStore({ connectionString })
       })

@@ -111,18 +111,11 @@ describe('SQLite', () => {
     const network = killHistory()
     const expected = await expectedOf(network)
     // The store's writing connection, for its page limit: to SQLite that is what a full disk is.
-    const connections = new Set<DatabaseSync>()
-    const exec = vi.spyOn(DatabaseSync.prototype, 'exec').mockImplementation(function (
-      this: DatabaseSync,
-      sql: string,
-    ) {
-      connections.add(this)
-      return original.call(this, sql)
-    })
+    const exec = vi.spyOn(DatabaseSync.prototype, 'exec')
     const [path, limit] = [join(folder, 'full.db'), 1_000_000]
     const pages = (count: number): void => {
-      for (const connection of connections)
-        if (connection.isOpen) connection.prepare(`PRAGMA max_page_count = ${count}`).get()
+      for (const connection of new Set(exec.mock.contexts))
+        if (connection instanceof DatabaseSync && connection.isOpen) connection.prepare(`PRAGMA max_page_count = ${count}`).get()
     }
     const watched = await runThrough(
       network,
@@ -173,8 +166,6 @@ describe('SQLite', () => {
     await watched.index[Symbol.asyncDispose]()
   })
 })
-
-const original = DatabaseSync.prototype.exec
 
 describe('Postgres', () => {
   let server: TestServer | undefined
