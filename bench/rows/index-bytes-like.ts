@@ -7,7 +7,7 @@ import { collections, LIKE, recordOf, RecordStream } from '../index-load.ts'
 import { HandWrittenIndex } from '../index-rivals.ts'
 import type { Row } from '../row.ts'
 
-const RECORDS = 500_000
+const RECORDS = 200_000
 const BATCH = 1_000
 
 /** Size of a database file that `work` filled and closed. */

@@ -140,5 +140,5 @@ it.each(Object.keys(stores))(
     expect(await index.select('post').count()).toBeGreaterThan(10)
     expect(await index.select('like').count()).toBeGreaterThan(20)
   },
-  60_000,
+  120_000,
 )

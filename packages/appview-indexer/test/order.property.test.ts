@@ -203,5 +203,5 @@ it.each(STORES)(
       { numRuns: runs },
     )
   },
-  60_000 + RUNS * 200,
+  120_000 + RUNS * 200,
 )

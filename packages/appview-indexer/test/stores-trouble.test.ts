@@ -17,6 +17,8 @@ import { socialCollections } from './social.ts'
 import type { SocialCollections } from './social.ts'
 
 const BATCH = 100
+/** Twelve hundred events with gates, on a busy machine. */
+const TIMEOUT_MS = 120_000
 
 /** What a run through trouble is watched by. */
 interface Watched {
@@ -98,7 +100,7 @@ async function checkWhole({ index, failures, waitedMs }: Watched, expected: stri
   expect((await index.status()).failing).toBeUndefined()
 }
 
-describe('SQLite', () => {
+describe('SQLite', { timeout: TIMEOUT_MS }, () => {
   let folder = ''
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'index-full-'))
@@ -167,7 +169,7 @@ describe('SQLite', () => {
   })
 })
 
-describe('Postgres', () => {
+describe('Postgres', { timeout: TIMEOUT_MS }, () => {
   let server: TestServer | undefined
   beforeAll(async () => {
     server = await startPostgres()
