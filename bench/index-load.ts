@@ -193,7 +193,9 @@ export function snapshotsOf(
 }
 
 /** Events at hand as a source that ends. */
-export function sourceOf(events: Iterable<SourcedEvent> | AsyncIterable<SourcedEvent>): EventSource {
+export function sourceOf(
+  events: Iterable<SourcedEvent> | AsyncIterable<SourcedEvent>,
+): EventSource {
   return {
     name: 'bench',
     async *events() {
@@ -219,7 +221,10 @@ const ROUNDS = 3
 
 /** Commits a second of the indexer and of a rival, each on a new file a round, in turn. */
 export async function raceLive(
-  rivalRun: (path: string, events: readonly (IndexEvent & { readonly type: 'commit' })[]) => unknown,
+  rivalRun: (
+    path: string,
+    events: readonly (IndexEvent & { readonly type: 'commit' })[],
+  ) => unknown,
 ): Promise<{ ours: number; rival: number; note: string }> {
   const events = new RecordStream().commits(COMMITS)
   const ours: number[] = []

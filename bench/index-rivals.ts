@@ -120,7 +120,9 @@ export class HandWrittenLinkedIndex implements Disposable {
       create table repo (did text primary key, rev text) without rowid;
       create virtual table search using fts5 (text, content = '', contentless_delete = 1);
     `)
-    const known = database.prepare('select 1 from link where target = ? and path = ? and source = ?')
+    const known = database.prepare(
+      'select 1 from link where target = ? and path = ? and source = ?',
+    )
     const link = database.prepare('insert into link values (?, ?, ?) on conflict do nothing')
     const count = database.prepare(
       'insert into counter values (?, ?, 1) on conflict (subject, name) do update set n = n + 1',
@@ -167,7 +169,12 @@ export class HandWrittenPostgres implements AsyncDisposable {
   static async open(connectionString: string): Promise<HandWrittenPostgres> {
     const client = new Client({ connectionString })
     await client.connect()
-    await client.query(HAND_WRITTEN_TABLES.replaceAll('create table', 'create table if not exists').replaceAll('create index', 'create index if not exists'))
+    await client.query(
+      HAND_WRITTEN_TABLES.replaceAll('create table', 'create table if not exists').replaceAll(
+        'create index',
+        'create index if not exists',
+      ),
+    )
     return new HandWrittenPostgres(client)
   }
 

@@ -63,7 +63,8 @@ async function fill(index: BenchIndexer, stream: RecordStream, curve: Curve): Pr
     curve.backfill.push((ROWS / STEPS / ms) * 1000)
     const commits = stream.commits(LIVE_COMMITS)
     const started = performance.now()
-    for (let at = 0; at < commits.length; at += 1_000) await index.apply(commits.slice(at, at + 1_000))
+    for (let at = 0; at < commits.length; at += 1_000)
+      await index.apply(commits.slice(at, at + 1_000))
     curve.live.push((LIVE_COMMITS / (performance.now() - started)) * 1000)
   }
 }

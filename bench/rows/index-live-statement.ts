@@ -10,7 +10,7 @@ interface Tables {
 }
 
 export const row: Row = {
-  work: "index a live stream; the rival the way of statusphere and of handlers behind tap: one upsert awaited an event, no cursor",
+  work: 'index a live stream; the rival the way of statusphere and of handlers behind tap: one upsert awaited an event, no cursor',
   unit: '/s',
   rivalName: 'kysely on better-sqlite3',
   measure: () =>

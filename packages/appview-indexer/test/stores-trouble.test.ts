@@ -117,7 +117,8 @@ describe('SQLite', { timeout: TIMEOUT_MS }, () => {
     const [path, limit] = [join(folder, 'full.db'), 1_000_000]
     const pages = (count: number): void => {
       for (const connection of new Set(exec.mock.contexts))
-        if (connection instanceof DatabaseSync && connection.isOpen) connection.prepare(`PRAGMA max_page_count = ${count}`).get()
+        if (connection instanceof DatabaseSync && connection.isOpen)
+          connection.prepare(`PRAGMA max_page_count = ${count}`).get()
     }
     const watched = await runThrough(
       network,
