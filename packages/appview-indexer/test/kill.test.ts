@@ -8,5 +8,5 @@ it.each(['live', 'backfill'] as const)(
   async (mode) => {
     expect(await killRepeatedly(placeInFile, mode, 8)).toBe(8)
   },
-  120_000,
+  240_000,
 )
