@@ -54,7 +54,7 @@ export function jetstreamSource(options: JetstreamSourceOptions): EventSource {
     async *events({ cursor, signal }): AsyncGenerator<SourcedEvent, void, void> {
       const stop = new AbortController()
       const both = AbortSignal.any([signal, stop.signal])
-      const queue = new EventQueue<SourcedEvent>(QUEUED_EVENTS)
+      const queue = new EventQueue(QUEUED_EVENTS)
       let position = cursor ?? (now() - FIRST_REWIND_MS) * 1_000
       /** The position after an event, with the hole before it, if there is one, in line first. */
       const move = async (seq: number): Promise<number> => {

@@ -194,7 +194,9 @@ export class SqliteTransaction implements IndexTransaction {
     const key = fillKey(collection)
     const after = Number(this.#statements.recall.get(key)?.['value'] ?? 0)
     const rows = this.#database
-      .prepare(`SELECT id, bytes FROM ${quote(collection.name)} WHERE id > ? ORDER BY id ${BOUND_LIMIT}`)
+      .prepare(
+        `SELECT id, bytes FROM ${quote(collection.name)} WHERE id > ? ORDER BY id ${BOUND_LIMIT}`,
+      )
       .all(after, limit)
     const last = rows.at(-1)
     this.remember(key, String(last?.['id'] ?? 0))
