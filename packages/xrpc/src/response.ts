@@ -11,6 +11,16 @@ const JSON_HEADERS = { 'content-type': JSON_TYPE }
 /** What every 401 has to say; errors with a better challenge of their own bring it. */
 const CHALLENGE = { 'www-authenticate': 'Bearer' }
 const NO_HEADERS = {}
+/** Statuses that HTTP gives no body. */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+/** How an answer travelled to us: `fetch` has undone it, and what is sent on travels in its own way. */
+const TRAVEL_HEADERS = [
+  'connection',
+  'content-encoding',
+  'content-length',
+  'keep-alive',
+  'transfer-encoding',
+] as const
 
 /** The answer to a failed call. Only an {@link XrpcError} below 500, or one that names itself, tells its message. */
 export function errorResponse(error: unknown): XrpcResponse {
@@ -20,7 +30,9 @@ export function errorResponse(error: unknown): XrpcResponse {
     ? { error: error.error, message: error.message }
     : { error: 'InternalServerError', message: 'internal server error' }
   const challenge = status === 401 ? CHALLENGE : NO_HEADERS
-  const headers = known ? { ...JSON_HEADERS, ...challenge, ...error.headers } : JSON_HEADERS
+  const headers = known
+    ? { ...JSON_HEADERS, ...challenge, ...lowerCase(error.headers) }
+    : JSON_HEADERS
   return { status, headers, body: JSON.stringify(body) }
 }
 
@@ -37,7 +49,8 @@ export function outputResponse(output: unknown, encoding: string | undefined): X
 }
 
 function replyResponse(reply: XrpcReply, encoding: string | undefined): XrpcResponse {
-  const { body, status, headers } = reply
+  const { body, status } = reply
+  const headers = lowerCase(reply.headers)
   if (body === undefined) return { status, headers, body }
   const raw = typeof body === 'string' || isBytes(body)
   const type =
@@ -47,6 +60,13 @@ function replyResponse(reply: XrpcReply, encoding: string | undefined): XrpcResp
       : (concreteType(encoding) ?? 'application/octet-stream'))
   const content = raw ? body : JSON.stringify(toJson(body))
   return { status, headers: { 'content-type': type, ...headers }, body: content }
+}
+
+/** Names in lower case, so that the same header is never there twice. */
+function lowerCase(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const names = Object.keys(headers)
+  if (names.every((name) => name === name.toLowerCase())) return headers
+  return Object.fromEntries(names.map((name) => [name.toLowerCase(), headers[name] ?? '']))
 }
 
 function concreteType(encoding: string | undefined): string | undefined {
@@ -77,23 +97,29 @@ export function discard(body: AsyncIterable<Uint8Array>): void {
 /**
  * Checks what no runtime can send: header values often repeat what users wrote, a file name or the type of a blob.
  *
- * @throws {TypeError} when status or headers cannot be sent
+ * @throws {TypeError} when status or headers cannot be sent, or the status has no body and the answer does
  */
-export function checkSendable({ status, headers }: XrpcResponse): void {
+export function checkSendable({ status, headers, body }: XrpcResponse): void {
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new TypeError(`status cannot be sent; status=${status}`)
   }
+  if (body !== undefined && BODILESS.has(status)) {
+    throw new TypeError(`status has no body; status=${status}`)
+  }
   for (const name in headers) {
-    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(String(headers[name]))) {
+    const value: unknown = headers[name]
+    if (typeof value !== 'string' || !HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) {
       throw new TypeError(`header cannot be sent; name=${JSON.stringify(name)}`)
     }
   }
 }
 
-/** A Web response in the router's own shape. */
+/** A Web response in the router's own shape. One that came from `fetch` is passed on as it reads, not as it travelled. */
 export function fromWebResponse(response: Response): XrpcResponse {
-  const { status, headers, body } = response
-  return { status, headers: Object.fromEntries(headers), body: body ?? undefined }
+  const { status, url, body } = response
+  const headers = Object.fromEntries(response.headers)
+  if (url !== '') for (const name of TRAVEL_HEADERS) delete headers[name]
+  return { status, headers, body: body ?? undefined }
 }
 
 /** The router's answer as a Web response. */

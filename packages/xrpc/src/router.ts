@@ -10,6 +10,7 @@ import { XrpcReply } from './method.ts'
 import { consumeAll } from './rate-limit.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { XrpcRequest, XrpcResponse } from './request.ts'
+import { checkedChunks, releasedOnAbort } from './response-stream.ts'
 import {
   checkSendable,
   discard,
@@ -41,8 +42,11 @@ export type Middleware = (
 /** Options of {@link createRouter}. */
 export interface RouterOptions<R> {
   readonly lexicons: LexiconCatalog<R>
-  /** Told once about each failure whose reason the caller is not told: status 500, and any 5xx that has a cause. */
-  readonly onError?: (error: unknown, call: CallContext) => void
+  /**
+   * Told once about each failure whose reason the caller is not told: status 500, and any 5xx that has a cause. What it
+   * throws itself is dropped, so that a log that fails costs nobody an answer.
+   */
+  readonly onError?: (error: unknown, call: CallContext) => void | Promise<void>
   /** Around every call, the first one outermost. */
   readonly middleware?: readonly Middleware[]
   /** Limits on all calls, proxied ones included, checked before anything else. */
@@ -185,12 +189,18 @@ class XrpcRouter {
     const answer = await this.subscribe(withSignal(call, gone.signal))
     if (!('frames' in answer)) return toWebResponse(answer)
     const { subprotocol } = answer
-    const { socket, response } = upgrade(
-      request,
-      subprotocol === undefined ? {} : { protocol: subprotocol },
-    )
-    void pumpToSocket(socket, answer, gone)
-    return response
+    const options = subprotocol === undefined ? {} : { protocol: subprotocol }
+    let upgraded: ReturnType<UpgradeWebSocket>
+    try {
+      upgraded = upgrade(request, options)
+    } catch (cause) {
+      // Runtimes refuse handshakes that are none by throwing.
+      gone.abort()
+      const refusal = new InvalidRequestError('not a WebSocket handshake', { cause })
+      return toWebResponse(errorResponse(refusal))
+    }
+    void pumpToSocket(upgraded.socket, answer, gone)
+    return upgraded.response
   }
 
   async handle(request: XrpcRequest): Promise<XrpcResponse> {
@@ -315,15 +325,17 @@ class XrpcRouter {
       discard(body)
       return { ...response, body: undefined }
     }
-    return { ...response, body: this.#watch(body, call) }
+    return { ...response, body: this.#watch(body, response.headers['content-length'], call) }
   }
 
   async *#watch(
     body: AsyncIterable<Uint8Array>,
+    declared: string | undefined,
     call: Call,
   ): AsyncGenerator<Uint8Array, void, void> {
+    const lengthLeft = declared === undefined ? undefined : Number(declared)
     try {
-      yield* body
+      yield* checkedChunks(releasedOnAbort(body, call.signal), lengthLeft)
     } catch (error) {
       this.#report(error, call)
       throw error
@@ -345,8 +357,11 @@ class XrpcRouter {
   }
 
   #report(error: unknown, call: Call): void {
-    if (call.request.signal.aborted) return
-    this.#options.onError?.(error, call)
+    const { onError } = this.#options
+    if (onError === undefined || call.request.signal.aborted) return
+    // Dropped, as promised: the caller's answer, and the process, must not depend on it.
+    const tell = async (): Promise<void> => onError(error, call)
+    tell().catch(() => undefined)
   }
 }
 

@@ -7,6 +7,7 @@ import type { RequestHandler } from 'express'
 import type { Router } from '../router.ts'
 import { isXrpcPath } from '../call.ts'
 import { fromNode, pathOf, writeNode } from './node-request.ts'
+import type { WriteOptions } from './node-request.ts'
 
 /**
  * Serves a router as Express middleware: `app.use(createExpressHandler(router))`. Paths outside `/xrpc/` go on to the
@@ -14,7 +15,10 @@ import { fromNode, pathOf, writeNode } from './node-request.ts'
  *
  * Mount it before body parsers: XRPC bodies are read, bounded and checked by the router.
  */
-export function createExpressHandler(router: Pick<Router<unknown>, 'handle'>): RequestHandler {
+export function createExpressHandler(
+  router: Pick<Router<unknown>, 'handle'>,
+  options: WriteOptions = {},
+): RequestHandler {
   return (request, response, next) => {
     const url = pathOf(request.originalUrl)
     if (!isXrpcPath(url)) {
@@ -26,6 +30,6 @@ export function createExpressHandler(router: Pick<Router<unknown>, 'handle'>): R
       return
     }
     const neutral = fromNode(request, response, url, () => request.ip)
-    void router.handle(neutral).then((answer) => writeNode(answer, request, response))
+    void router.handle(neutral).then((answer) => writeNode(answer, request, response, options))
   }
 }

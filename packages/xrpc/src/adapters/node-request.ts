@@ -1,5 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { HeaderReader, XrpcRequest, XrpcResponse } from '../request.ts'
+
+/** A minute in which not one byte was taken. */
+const STALL_TIMEOUT_MS = 60_000
+/** What the network takes at once; the usual short answers are not worth a timer. */
+const UNWATCHED_BYTES = 16_384
 
 /** A Node request in the router's shape; what few handlers need is made when asked for. */
 export class NodeRequest implements XrpcRequest {
@@ -86,12 +92,23 @@ export function fromNode(
   return new NodeRequest(message, closed, url, ip)
 }
 
+/** Options of {@link writeNode}. */
+export interface WriteOptions {
+  /**
+   * How long a caller may take nothing of an answer that waits for it before the connection is cut.
+   * @defaultValue 60,000
+   */
+  readonly stallTimeoutMs?: number
+}
+
 /** Writes an answer out, at the pace the caller reads it. Never rejects. */
 export async function writeNode(
   answer: XrpcResponse,
   message: IncomingMessage,
   response: ServerResponse,
+  options: WriteOptions = {},
 ): Promise<void> {
+  const { stallTimeoutMs = STALL_TIMEOUT_MS } = options
   const { status, headers, body } = answer
   // A body that was refused must not be read to its end only to keep the connection.
   const connection = message.complete || !hasBody(message) ? {} : { connection: 'close' }
@@ -99,18 +116,20 @@ export async function writeNode(
     const length = body === undefined ? 0 : Buffer.byteLength(body)
     // A HEAD answer has no body and must not claim that the GET would have none either.
     const isHead = message.method === 'HEAD'
-    const sized = isHead || status === 204 ? {} : { 'content-length': length }
+    const sized = isHead || status === 204 || status === 304 ? {} : { 'content-length': length }
     response.writeHead(status, { ...headers, ...connection, ...sized })
     response.end(body)
+    if (length > UNWATCHED_BYTES) watchStall(message.socket, response, stallTimeoutMs)
     return
   }
   response.writeHead(status, { ...headers, ...connection })
   try {
     for await (const chunk of body) {
       if (response.destroyed) return
-      if (!response.write(chunk)) await drained(response)
+      if (!response.write(chunk)) await drained(message.socket, response, stallTimeoutMs)
     }
     response.end()
+    watchStall(message.socket, response, stallTimeoutMs)
   } catch {
     // The status line is out; only a broken connection can still say that the body is not whole.
     response.destroy()
@@ -124,9 +143,24 @@ function hasBody(message: IncomingMessage): boolean {
   )
 }
 
-async function drained(response: ServerResponse): Promise<void> {
+/**
+ * Node starts a socket's timeout anew whenever some of what is written was taken, and cuts the connection when it is over:
+ * slow readers stay, those that take nothing go. Only set while there is something to take, as handlers may take their time.
+ */
+function watchStall(socket: Socket, response: ServerResponse, timeoutMs: number): void {
+  if (response.writableFinished || socket.destroyed) return
+  const before = socket.timeout ?? 0
+  socket.setTimeout(timeoutMs)
+  // In front of Node's own listener, which sets the time that a kept connection may be idle.
+  response.prependOnceListener('finish', () => socket.setTimeout(before))
+}
+
+async function drained(socket: Socket, response: ServerResponse, timeoutMs: number): Promise<void> {
+  const before = socket.timeout ?? 0
+  socket.setTimeout(timeoutMs)
   await new Promise<void>((resolve) => {
     const done = (): void => {
+      socket.setTimeout(before)
       response.off('drain', done)
       response.off('close', done)
       resolve()

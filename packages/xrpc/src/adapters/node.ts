@@ -8,6 +8,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Router } from '../router.ts'
 import { fromNode, pathOf, writeNode } from './node-request.ts'
+import type { WriteOptions } from './node-request.ts'
 
 /** How long {@link NodeServer} waits for calls under way before it cuts them off. */
 const CLOSE_TIMEOUT_MS = 5_000
@@ -15,7 +16,7 @@ const CLOSE_TIMEOUT_MS = 5_000
 const IDLE_SWEEP_MS = 20
 
 /** Options of {@link createNodeHandler}. */
-export interface NodeHandlerOptions {
+export interface NodeHandlerOptions extends WriteOptions {
   /** Address of the caller. @defaultValue the peer of the socket */
   readonly ip?: (request: IncomingMessage) => string | undefined
 }
@@ -28,7 +29,7 @@ export function createNodeHandler(
   const { ip = (request) => request.socket.remoteAddress } = options
   return (message, response) => {
     const request = fromNode(message, response, pathOf(message.url), () => ip(message))
-    void router.handle(request).then((answer) => writeNode(answer, message, response))
+    void router.handle(request).then((answer) => writeNode(answer, message, response, options))
   }
 }
 
