@@ -82,7 +82,10 @@ export async function startAppView(
   const index = started.use(
     await openIndexer({
       store: openSqliteIndexStore(join(config.dataDirectory, 'index.sqlite')),
-      collections: declareCollections((nsid, record) => atproto.validateRecord(nsid, record)),
+      // What others wrote, over years: readers take what the hosts of its time took.
+      collections: declareCollections((nsid, record) =>
+        atproto.validateRecord(nsid, record, { legacyBlobs: true, lenient: true }),
+      ),
       accounts: 'all',
       fetchRepo: createRepoFetcher({ resolver, fetch, maxBytes: MAX_REPO_BYTES }),
       ...(config.backfill && {

@@ -9,6 +9,8 @@ afterAll(() => world[Symbol.asyncDispose]())
 
 const TIMELINE = 'app.bsky.feed.getTimeline'
 const AUTHOR_FEED = 'app.bsky.feed.getAuthorFeed'
+/** Of a blob as records named it before 2023, by its text alone. */
+const LEGACY_CID = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
 
 async function allPages(
   read: (cursor: string | undefined) => Promise<{
@@ -274,6 +276,30 @@ describe('getAuthorFeed', () => {
     expect((await world.get(AUTHOR_FEED, { actor }, viewer)).error).toBe('BlockedByActor')
     await world.delete(author, other)
     expect((await world.get(AUTHOR_FEED, { actor }, viewer)).status).toBe(200)
+  })
+
+  it('shows what hosts of former years let through: datetimes without a zone, blobs of the old form', async () => {
+    const old = await world.account('old', { avatar: { cid: LEGACY_CID, mimeType: 'image/png' } })
+    await world.post(old, 'no zone', { createdAt: '2023-01-02T03:04:05.678' })
+    await world.post(old, 'old blob', {
+      createdAt: '2023-01-02T03:04:06',
+      embed: {
+        $type: 'app.bsky.embed.images',
+        images: [{ alt: 'old', image: { cid: LEGACY_CID, mimeType: 'image/png' } }],
+      },
+    })
+    const { body } = await world.get(AUTHOR_FEED, { actor: old.did })
+    const posts = body.feed.map(({ post }) => post)
+    expect(
+      posts.map(({ record }) => (record as { readonly text: string }).text).toSorted(),
+    ).toEqual(['no zone', 'old blob'])
+    const url = `${world.appView.url}/img/feed_thumbnail/plain/${old.did}/${LEGACY_CID}`
+    expect(posts.find(({ embed }) => embed !== undefined)?.embed).toMatchObject({
+      images: [{ alt: 'old', thumb: url }],
+    })
+    expect(posts[0]?.author.avatar).toBe(
+      `${world.appView.url}/img/avatar/plain/${old.did}/${LEGACY_CID}`,
+    )
   })
 
   it('shows images and videos by URLs of this server', async () => {

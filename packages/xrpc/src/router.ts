@@ -46,7 +46,7 @@ export interface RouterOptions<R> {
    * Told once about each failure whose reason the caller is not told: status 500, and any 5xx that has a cause. What it
    * throws itself is dropped, so that a log that fails costs nobody an answer.
    */
-  readonly onError?: (error: unknown, call: CallContext) => void | Promise<void>
+  readonly onError?: (error: unknown, call: CallContext) => unknown
   /** Around every call, the first one outermost. */
   readonly middleware?: readonly Middleware[]
   /** Limits on all calls, proxied ones included, checked before anything else. */
@@ -360,7 +360,7 @@ class XrpcRouter {
     const { onError } = this.#options
     if (onError === undefined || call.request.signal.aborted) return
     // Dropped, as promised: the caller's answer, and the process, must not depend on it.
-    const tell = async (): Promise<void> => onError(error, call)
+    const tell = async (): Promise<unknown> => onError(error, call)
     tell().catch(() => undefined)
   }
 }

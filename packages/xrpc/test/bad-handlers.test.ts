@@ -23,7 +23,7 @@ type Result = Promise<never>
 /** A router whose methods do what the test says. */
 function failing(
   run: () => unknown,
-  onError: (error: unknown) => void = () => undefined,
+  onError: (error: unknown) => unknown = () => undefined,
 ): Router<ExampleDocuments> {
   return createRouter({ lexicons: examples, onError })
     .add('com.example.getThing', { handler: () => run() as Result })
