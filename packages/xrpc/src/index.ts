@@ -46,6 +46,7 @@ export type {
   RecordOf,
   UnknownVariant,
 } from './infer.ts'
+export { isVariant } from './variant.ts'
 export { lexicon } from './lexicon-document.ts'
 export type { LexiconDocument } from './lexicon-document.ts'
 export { createCatalog } from './catalog.ts'

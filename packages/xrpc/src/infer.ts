@@ -228,9 +228,13 @@ export type OutputOf<R, Id extends string, M extends Direction = 'receive'> =
     ? BodyOf<R, Id, B, M, M extends 'provide' ? BinaryOutput : BinaryInput>
     : undefined
 
-/** Message of a subscription: the union of its variants, each with its `$type`. */
+/** Message of a subscription: the union of its variants, each with its `$type`. Others are not delivered to receivers. */
 export type MessageOf<R, Id extends string, M extends Direction = 'receive'> =
-  MainOf<R, Id> extends { message: { schema: infer S } } ? Infer<R, Id, S, M> : never
+  MainOf<R, Id> extends { message: { schema: infer S } }
+    ? [M, S] extends ['receive', { type: 'union'; refs: readonly (infer X)[] }]
+      ? Variant<R, Id, X, M>
+      : Infer<R, Id, S, M>
+    : never
 
 /** Error names that the lexicon of a method declares. */
 export type ErrorOf<R, Id extends string> =

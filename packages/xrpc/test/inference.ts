@@ -1,8 +1,11 @@
 import type { LexiconCatalog } from '../src/catalog.ts'
 import type { AtprotoDocuments } from '../src/lexicons/registry.ts'
+import { isVariant } from '../src/variant.ts'
+import { subscribe } from '../src/subscribe.ts'
 import type { Router } from '../src/router.ts'
 import type { Client } from '../src/client.ts'
 declare const router: Router<AtprotoDocuments>
+declare const lexicons: LexiconCatalog<AtprotoDocuments>
 declare const client: Client<AtprotoDocuments>
 declare const auth: () => Promise<{ did: string }>
 router.add('com.atproto.repo.createRecord', {
@@ -54,6 +57,26 @@ if (t.thread.$type === 'app.bsky.feed.defs#threadViewPost' && 'post' in t.thread
   if (deeper && deeper.$type === 'app.bsky.feed.defs#threadViewPost' && 'post' in deeper) {
     const x: number | undefined = deeper.post.likeCount
     void [h, x]
+  }
+}
+if (isVariant(t.thread, 'app.bsky.feed.defs#threadViewPost')) {
+  const h: string = t.thread.post.author.handle
+  // @ts-expect-error of another variant
+  void [h, t.thread.blocked]
+} else if (isVariant(t.thread, 'app.bsky.feed.defs#blockedPost')) {
+  void t.thread.blocked
+}
+for await (const message of subscribe({
+  service: '',
+  lexicons,
+  nsid: 'com.atproto.label.subscribeLabels',
+})) {
+  if (message.$type === 'com.atproto.label.subscribeLabels#labels') {
+    const n: number = message.seq
+    void n
+  } else {
+    const n: string = message.name
+    void n
   }
 }
 await client.procedure('com.atproto.repo.createRecord', { repo: 'a', collection: 'x', record: {} })

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { request } from 'node:http'
+import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
@@ -29,6 +30,7 @@ async function memory(): Promise<number> {
 
 interface Running extends AsyncDisposable {
   readonly port: number
+  readonly http: Server
   readonly attached: AttachedSubscriptions
 }
 
@@ -58,6 +60,7 @@ async function start(): Promise<Running> {
   return {
     port: Number(new URL(server.url).port),
     attached,
+    http: server.server,
     [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
   }
 }
@@ -134,6 +137,26 @@ Promise.all(Array.from({ length: 100 }, batch)).then(() => console.log('ready'))
 process.stdin.resume().on('end', () => process.exit())
 `
 
+/** Connections that never become a call, of four kinds in turn. */
+const IDLE_SOCKETS = `
+const { connect } = require('node:net')
+const starts = [
+  '',
+  'GET /xrpc/com.example.getThing?name=a HTTP/1.1\\r\\nHost: x\\r\\nX-Slow: ',
+  'POST /xrpc/com.example.upload HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: image/png\\r\\nContent-Length: 50000\\r\\n\\r\\nabc',
+  'POST /xrpc/com.example.putThing HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n5\\r\\n{"nam\\r\\n',
+]
+let open = 0
+const start = (i) => new Promise((resolve, reject) => {
+  const socket = connect(Number(process.argv[1]), '127.0.0.1', () => socket.write(starts[i % 4], resolve))
+  open++
+  socket.on('error', () => undefined).on('close', () => { if (--open === 0) console.log('gone') }).resume()
+})
+const batch = async (at) => { for (let i = 0; i < 100; i++) await start(at + i) }
+Promise.all(Array.from({ length: 100 }, (_, i) => batch(i))).then(() => console.log('ready'))
+process.stdin.resume().on('end', () => process.exit())
+`
+
 describe('a server under calls of every kind', () => {
   it('keeps a flat heap', async () => {
     await using server = await start()
@@ -147,6 +170,32 @@ describe('a server under calls of every kind', () => {
     // A thousand rounds of ten calls: a leak of one kilobyte for each call would show as 10 MB.
     expect(samples.at(-1)).toBeLessThan(4)
     await expect.poll(() => server.attached.size).toBe(0)
+  })
+
+  it('holds ten thousand connections that never become a call, and cuts them off in time', async () => {
+    await using server = await start()
+    const { http } = server
+    const connections = async (): Promise<number> =>
+      new Promise((resolve) => http.getConnections((_error, count) => resolve(count)))
+    const before = await memory()
+    const clients = spawn(process.execPath, ['-e', IDLE_SOCKETS, String(server.port)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    await once(clients.stdout, 'data')
+    await expect.poll(connections, { timeout: 20_000 }).toBe(10_000)
+    const held = (await memory()) - before
+    expect(held).toBeLessThan(200)
+    const response = await fetch(`http://127.0.0.1:${server.port}/xrpc/_health`)
+    expect(response.status).toBe(200)
+    await response.arrayBuffer()
+    // Node's own defaults are a minute for headers and five for a request, looked at every half minute.
+    http.headersTimeout = 1_000
+    http.requestTimeout = 2_000
+    await once(clients.stdout, 'data')
+    await expect.poll(connections, { timeout: 20_000 }).toBe(0)
+    clients.stdin.end()
+    expect((await memory()) - before).toBeLessThan(20)
+    process.stdout.write(`10,000 connections that never become a call: ${Math.round(held)} MB\n`)
   })
 
   it('holds ten thousand idle subscribers, and lets them go', async () => {
