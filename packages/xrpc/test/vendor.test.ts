@@ -92,6 +92,21 @@ describe('renderLexicons', () => {
     expect(() => renderLexicons([JSON.parse(text)])).toThrow(InvalidLexiconError)
   })
 
+  it('gives documents that another catalog takes, and imports for compilers of either kind', async () => {
+    const ref = { type: 'ref', ref: 'com.atproto.repo.strongRef' }
+    const record = { type: 'object', required: ['subject'], properties: { subject: ref } }
+    const main = { type: 'record', key: 'tid', record }
+    const star = { lexicon: 1, id: 'com.example.star', defs: { main } }
+    expect(renderLexicons([star]).get('index.ts')).toContain("from './com.example.star.ts'")
+    const index = renderLexicons([star], { importEnding: '.js' }).get('index.ts') ?? ''
+    expect(index).toContain("from './com.example.star.js'")
+    expect(index).toContain('export const documents: readonly [\n  typeof comExampleStar,\n]')
+    const catalog = atproto.with(star as never)
+    const $type = 'com.example.star'
+    const subject = { uri: 'at://did:web:a.test/a.b.c/d', cid: 'not one' }
+    expect(() => catalog.validateRecord($type, { $type, subject })).toThrow('cid')
+  })
+
   it('refuses a name that is too long for a file', () => {
     const id = `com.${'example.'.repeat(36)}thing`
     expect(() => renderLexicons([{ lexicon: 1, id, defs: { main: { type: 'token' } } }])).toThrow(

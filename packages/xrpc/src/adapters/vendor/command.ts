@@ -3,13 +3,14 @@ import { resolveLexicon } from './resolve-lexicon.ts'
 import type { ResolveLexiconOptions } from './resolve-lexicon.ts'
 import { vendor } from './vendor.ts'
 
-const USAGE = `xrpc vendor SOURCE… [--out FOLDER]
+const USAGE = `xrpc vendor SOURCE… [--out FOLDER] [--js]
 
 Writes TypeScript modules of lexicon documents.
 SOURCE is a JSON file, a folder of them, or the NSID of a published lexicon, which is found by DNS and
 checked against the signature of its publisher.
 
   --out FOLDER  where the modules go (lexicons)
+  --js          imports end in .js, for compilers without allowImportingTsExtensions
 `
 
 /** Where {@link runCommand} writes, and the network it finds published lexicons through. */
@@ -32,11 +33,12 @@ export async function runCommand(
     stdout(USAGE)
     return 0
   }
-  const { sources, out } = parsed
+  const { sources, out, importEnding } = parsed
   try {
     const changed = await vendor({
       sources,
       out,
+      importEnding,
       async resolve(nsid) {
         const found = await resolveLexicon(nsid, network)
         stdout(`${nsid} published by ${found.did} at ${found.rev}\n`)
@@ -54,6 +56,7 @@ export async function runCommand(
 interface Arguments {
   readonly sources: readonly string[]
   readonly out: string
+  readonly importEnding: '.ts' | '.js'
 }
 
 function parse(args: readonly string[]): Arguments | 'help' | undefined {
@@ -61,11 +64,17 @@ function parse(args: readonly string[]): Arguments | 'help' | undefined {
     const { positionals, values } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { out: { type: 'string', default: 'lexicons' }, help: { type: 'boolean' } },
+      options: {
+        out: { type: 'string', default: 'lexicons' },
+        help: { type: 'boolean' },
+        js: { type: 'boolean' },
+      },
     })
     if (values.help === true) return 'help'
     const [command, ...sources] = positionals
-    return command === 'vendor' && sources.length > 0 ? { sources, out: values.out } : undefined
+    const importEnding = values.js === true ? '.js' : '.ts'
+    if (command !== 'vendor' || sources.length === 0) return undefined
+    return { sources, out: values.out, importEnding }
   } catch {
     return undefined
   }

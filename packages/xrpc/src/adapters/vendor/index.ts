@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { renderLexicons } from './render.ts'
+export type { RenderOptions } from './render.ts'
 export { resolveLexicon } from './resolve-lexicon.ts'
 export type { ResolvedLexicon, ResolveLexiconOptions } from './resolve-lexicon.ts'
 export { vendor } from './vendor.ts'

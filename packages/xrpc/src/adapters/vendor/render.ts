@@ -13,16 +13,29 @@ const HEADER = '// Written by `xrpc vendor`. Do not edit.\n'
 /** Names that Windows keeps for devices, whatever follows the first dot. */
 const DEVICE = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/i
 
+/** Options of {@link renderLexicons}. */
+export interface RenderOptions {
+  /**
+   * What imports of the other modules end in: `.ts` for Node, Deno, Bun and compilers with `allowImportingTsExtensions`,
+   * `.js` for others.
+   * @defaultValue '.ts'
+   */
+  readonly importEnding?: '.ts' | '.js'
+}
+
 /**
- * TypeScript modules of lexicon documents, by file name: one a document, and `index.ts` with a catalog of all. The same
- * documents give the same bytes, in any order.
+ * TypeScript modules of lexicon documents, by file name: one a document, and `index.ts` with all of them as `documents` and
+ * a catalog of them. The same documents give the same bytes, in any order.
  *
  * The documents are not trusted: everything in them ends up quoted, names are made of checked NSIDs, and each is
  * checked to be a lexicon document.
  *
  * @throws {InvalidLexiconError} when a document is not one, or two would need the same file
  */
-export function renderLexicons(documents: readonly unknown[]): ReadonlyMap<string, string> {
+export function renderLexicons(
+  documents: readonly unknown[],
+  options: RenderOptions = {},
+): ReadonlyMap<string, string> {
   const checked = documents.map(checkDocument).toSorted((a, b) => (a.id < b.id ? -1 : 1))
   createCatalog(...checked)
   const files = new Map<string, string>()
@@ -46,7 +59,7 @@ export function renderLexicons(documents: readonly unknown[]): ReadonlyMap<strin
       `${HEADER}export const ${constant} = ${literal(document, 0, MAX_DEPTH)} as const\n`,
     )
   }
-  files.set('index.ts', indexOf(names))
+  files.set('index.ts', indexOf(names, options.importEnding ?? '.ts'))
   return files
 }
 
@@ -116,21 +129,25 @@ function propertyName(key: string): string {
   return key === '__proto__' ? '["__proto__"]' : JSON.stringify(key)
 }
 
-function indexOf(names: readonly { readonly module: string; readonly constant: string }[]): string {
+function indexOf(
+  names: readonly { readonly module: string; readonly constant: string }[],
+  ending: string,
+): string {
   const imports = names.map(
-    ({ module, constant }) => `import { ${constant} } from './${module}.ts'\n`,
+    ({ module, constant }) => `import { ${constant} } from './${module}${ending}'\n`,
   )
-  const types = names.map(({ constant }) => `    typeof ${constant},\n`)
+  const types = names.map(({ constant }) => `  typeof ${constant},\n`)
   const values = names.map(({ constant }) => `  ${constant},\n`)
   return [
     HEADER,
     "import { createCatalog } from '@skywright/xrpc'\n",
     "import type { LexiconCatalog, RegistryOf } from '@skywright/xrpc'\n",
     ...imports,
-    '\nexport type Lexicons = RegistryOf<\n  readonly [\n',
+    '\nexport const documents: readonly [\n',
     ...types,
-    '  ]\n>\n\nexport const lexicons: LexiconCatalog<Lexicons> = createCatalog(\n',
+    '] = [\n',
     ...values,
-    ')\n',
+    ']\n\nexport type Lexicons = RegistryOf<typeof documents>\n\n',
+    'export const lexicons: LexiconCatalog<Lexicons> = createCatalog(...documents)\n',
   ].join('')
 }

@@ -2,12 +2,13 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { InvalidLexiconError } from '../../errors.ts'
 import { isNsid, MAX_LEXICON_BYTES, renderLexicons } from './render.ts'
+import type { RenderOptions } from './render.ts'
 
 /** More documents than any namespace has. */
 const MAX_DOCUMENTS = 10_000
 
 /** Options of {@link vendor}. */
-export interface VendorOptions {
+export interface VendorOptions extends RenderOptions {
   /** JSON files, folders of them (searched to the bottom), or NSIDs of published documents. */
   readonly sources: readonly string[]
   /** Folder for the modules; made when absent. */
@@ -32,7 +33,7 @@ export async function vendor(options: VendorOptions): Promise<readonly string[]>
     else documents.push(...readDocuments(source))
     if (documents.length > MAX_DOCUMENTS) throw new RangeError('too many documents')
   }
-  const modules = renderLexicons(documents)
+  const modules = renderLexicons(documents, options)
   mkdirSync(options.out, { recursive: true })
   const changed: string[] = []
   for (const [name, text] of modules) {
