@@ -9,7 +9,6 @@ import {
   uri,
   type EventSource,
   type IndexEvent,
-  type RepoSnapshot,
   type SnapshotRecord,
   type SourcedEvent,
 } from '@skywright/appview-indexer'
@@ -21,6 +20,9 @@ import { median } from './row.ts'
 export const POST = 'app.bsky.feed.post'
 export const LIKE = 'app.bsky.feed.like'
 export const FOLLOW = 'app.bsky.graph.follow'
+
+/** An event of the stream: one commit. */
+export type CommitEvent = Extract<IndexEvent, { readonly type: 'commit' }>
 
 /** Rows, backlinks, counters and full-text search over the three collections that make up most of the network. */
 export const collections = {
@@ -126,7 +128,7 @@ export class RecordStream {
   }
 
   /** The next commit, of one record. */
-  commit(seq: number): IndexEvent & { readonly type: 'commit' } {
+  commit(seq: number): CommitEvent {
     const did = this.account()
     const made = this.record(did)
     const rev = this.tid()
@@ -135,7 +137,7 @@ export class RecordStream {
     return { type: 'commit', seq, did, rev, since, ops: [{ action: 'create', ...made }] }
   }
 
-  commits(count: number): (IndexEvent & { readonly type: 'commit' })[] {
+  commits(count: number): CommitEvent[] {
     return Array.from({ length: count }, (_, n) => this.commit(n + 1))
   }
 
@@ -171,7 +173,7 @@ class RecordTemplate {
 }
 
 /** The one record of a commit of {@link RecordStream}. */
-export function recordOf(event: IndexEvent & { readonly type: 'commit' }): SnapshotRecord {
+export function recordOf(event: CommitEvent): SnapshotRecord {
   const { collection, rkey, cid, record } = event.ops[0] ?? {}
   if (collection === undefined || rkey === undefined || cid === undefined || record === undefined)
     throw new TypeError('one created record was expected')
@@ -183,7 +185,10 @@ export function snapshotsOf(
   stream: RecordStream,
   dids: readonly string[],
   count: number,
-): Map<string, RepoSnapshot & { readonly records: readonly SnapshotRecord[] }> {
+): Map<
+  string,
+  { readonly did: string; readonly rev: string; readonly records: readonly SnapshotRecord[] }
+> {
   return new Map(
     dids.map((did) => [
       did,
@@ -221,10 +226,7 @@ const ROUNDS = 3
 
 /** Commits a second of the indexer and of a rival, each on a new file a round, in turn. */
 export async function raceLive(
-  rivalRun: (
-    path: string,
-    events: readonly (IndexEvent & { readonly type: 'commit' })[],
-  ) => unknown,
+  rivalRun: (path: string, events: readonly CommitEvent[]) => unknown,
 ): Promise<{ ours: number; rival: number; note: string }> {
   const events = new RecordStream().commits(COMMITS)
   const ours: number[] = []

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openIndexer, type IndexEvent } from '@skywright/appview-indexer'
+import { openIndexer } from '@skywright/appview-indexer'
 import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
-import { collections, LIKE, recordOf, RecordStream } from '../index-load.ts'
+import { collections, type CommitEvent, LIKE, recordOf, RecordStream } from '../index-load.ts'
 import { HandWrittenIndex } from '../index-rivals.ts'
 import type { Row } from '../row.ts'
 
@@ -23,7 +23,7 @@ async function sizeAfter(work: (path: string) => unknown): Promise<number> {
 }
 
 /** Commits of the stream, all or without likes, in batches. */
-function* batches(likes: boolean): Generator<(IndexEvent & { readonly type: 'commit' })[]> {
+function* batches(likes: boolean): Generator<CommitEvent[]> {
   const stream = new RecordStream()
   let batch = []
   for (let seq = 1; seq <= RECORDS; seq++) {

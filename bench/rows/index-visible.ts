@@ -1,17 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { openIndexer, type IndexEvent } from '@skywright/appview-indexer'
+import { openIndexer } from '@skywright/appview-indexer'
 import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
-import { collections, recordOf, RecordStream, sourceOf, timeOnFile } from '../index-load.ts'
+import {
+  collections,
+  type CommitEvent,
+  recordOf,
+  RecordStream,
+  sourceOf,
+  timeOnFile,
+} from '../index-load.ts'
 import { HandWrittenIndex } from '../index-rivals.ts'
 import { percentile, type Row } from '../row.ts'
 
 const EVENTS = 10_000
 const EVENTS_A_SECOND = 1_000
 
-type Commit = IndexEvent & { readonly type: 'commit' }
-
 /** Hands events out when they are due, and when that was: a consumer that holds it up is measured, not spared. */
-async function* paced(events: readonly Commit[], due: number[]): AsyncGenerator<Commit> {
+async function* paced(events: readonly CommitEvent[], due: number[]): AsyncGenerator<CommitEvent> {
   const started = performance.now()
   for (const [n, event] of events.entries()) {
     const at = started + (n * 1000) / EVENTS_A_SECOND

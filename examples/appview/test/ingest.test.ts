@@ -197,7 +197,11 @@ it('gives figures to Prometheus', async () => {
   const appView = await start()
   const [alice] = await populate()
   await pds.create(alice, POST, { text: 5 })
-  await until(appView.index, () => caughtUp(appView))
+  // The position follows the events it covers.
+  await until(appView.index, async () => {
+    const { cursors } = await appView.index.status()
+    return (await caughtUp(appView)) && cursors.some(({ cursor }) => cursor === pds.seq)
+  })
   await appView.index.reconcile({ repos: [alice.did] })
   const response = await fetch(new URL('/metrics', appView.url))
   expect(response.headers.get('content-type')).toContain('version=0.0.4')
