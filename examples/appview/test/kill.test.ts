@@ -13,7 +13,7 @@ import { type Resident, SmallPds } from './small-pds.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const INSPECT = fileURLToPath(new URL('support/inspect.ts', import.meta.url))
-const KILLS = 8
+const KILLS = 5
 const POSTS_PER_LIFE = 25
 const FANS = 5
 const POST = 'app.bsky.feed.post'

@@ -63,10 +63,19 @@ describe('encodeCbor and decodeCbor', () => {
       fc.property(value, (input) => {
         const theirs = dagCbor.encode(input)
         expect(hex(encodeCbor(input))).toBe(hex(theirs))
+        // Their decoder drops a byte order mark that begins a text, so its answer is another value there.
+        fc.pre(!hex(theirs).includes('efbbbf'))
         expect(hex(encodeCbor(dagCbor.decode(theirs)))).toBe(hex(theirs))
       }),
       { numRuns: 500 },
     )
+  })
+
+  it('keep a byte order mark, which @ipld/dag-cbor loses', () => {
+    const encoded = dagCbor.encode({ '\ufefftext': '\ufeff' })
+    expect(decodeCbor(encoded)).toEqual({ '\ufefftext': '\ufeff' })
+    expect(hex(encodeCbor(decodeCbor(encoded)))).toBe(hex(encoded))
+    expect(dagCbor.decode(encoded)).not.toEqual({ '\ufefftext': '\ufeff' })
   })
 
   it('throw nothing but their own errors on garbage, and accept only what they would write', () => {

@@ -24,6 +24,9 @@ import type { MirrorNews } from './mirror.ts'
 /** Events a consumer may be behind before more are made. */
 const MAX_BACKLOG = 300
 
+/** How long a look into a consumer's database waits for it to recover or to fold its log. */
+const BUSY_MILLISECONDS = 10_000
+
 /** A moment for the other process, which shares this one's cores. */
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
 
@@ -189,7 +192,7 @@ export async function killMirror(rounds: number): Promise<void> {
 }
 
 function pendingIn(file: string): number {
-  const database = new DatabaseSync(file)
+  const database = new DatabaseSync(file, { timeout: BUSY_MILLISECONDS })
   try {
     const row = database.prepare('SELECT count(*) AS count FROM event_resync').get()
     return Number(row?.['count'])
@@ -202,7 +205,7 @@ function pendingIn(file: string): number {
 }
 
 async function isSame(accounts: readonly SimulatedAccount[], file: string): Promise<boolean> {
-  const database = new DatabaseSync(file)
+  const database = new DatabaseSync(file, { timeout: BUSY_MILLISECONDS })
   try {
     if (Number(database.prepare('SELECT count(*) AS n FROM event_resync').get()?.['n']) > 0) {
       return false

@@ -25,9 +25,9 @@ const HURRY = 100
 const [service = '', file = '', startAfter = '0'] = process.argv.slice(2)
 // Who is killed never gets to it later.
 flushCompileCache()
-const database = new DatabaseSync(file)
+const database = new DatabaseSync(file, { timeout: 10_000 })
 database.exec(`
-  PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;
+  PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
   CREATE TABLE IF NOT EXISTS mirror (did TEXT, path TEXT, cid TEXT, PRIMARY KEY (did, path)) WITHOUT ROWID;
 `)
 const select = database.prepare('SELECT path, cid FROM mirror WHERE did = ?')
