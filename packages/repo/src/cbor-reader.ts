@@ -12,7 +12,9 @@ export const MAJOR_MAP = 5
 export const MAJOR_TAG = 6
 export const MAJOR_SIMPLE = 7
 
-/** The one-byte item null. */
+/** The one-byte items false, true and null. */
+export const CBOR_FALSE = 0xf4
+export const CBOR_TRUE = 0xf5
 export const CBOR_NULL = 0xf6
 
 const TWO_32 = 0x1_0000_0000

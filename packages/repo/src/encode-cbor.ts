@@ -1,8 +1,18 @@
-import { encode as encodeItem, Token, Type } from 'cborg'
+import { compare } from 'uint8arrays/compare'
 
-import { asCid, checkLinkable } from './cid.ts'
+import {
+  CBOR_FALSE,
+  CBOR_NULL,
+  CBOR_TRUE,
+  MAJOR_ARRAY,
+  MAJOR_BYTES,
+  MAJOR_MAP,
+  MAJOR_TAG,
+} from './cbor-reader.ts'
+import { CborWriter } from './cbor-writer.ts'
+import { asCid, checkLinkable, type Cid } from './cid.ts'
 import { InvalidCborError, InvalidCidError, LimitExceededError } from './errors.ts'
-import { MAX_CBOR_BYTES, MAX_CONTAINER_ITEMS, MAX_NESTING, MAX_OBJECT_KEY_BYTES } from './limits.ts'
+import { MAX_CONTAINER_ITEMS, MAX_NESTING, MAX_OBJECT_KEY_BYTES } from './limits.ts'
 
 /**
  * Gives the canonical encoding of a value.
@@ -12,23 +22,25 @@ import { MAX_CBOR_BYTES, MAX_CONTAINER_ITEMS, MAX_NESTING, MAX_OBJECT_KEY_BYTES 
  * @throws {LimitExceededError} when the encoding passes {@link MAX_CBOR_BYTES}.
  */
 export function encodeCbor(value: unknown): Uint8Array {
-  let bytes: Uint8Array
+  const writer = new CborWriter()
   try {
-    bytes = encodeItem(value, ENCODE_OPTIONS)
+    writeValue(writer, value, 0)
   } catch (cause) {
-    if (cause instanceof InvalidCborError) throw cause
+    if (cause instanceof InvalidCborError || cause instanceof LimitExceededError) throw cause
     if (cause instanceof InvalidCidError) refuse(`link: ${cause.reason}`)
+    // A getter of the value threw.
     throw new InvalidCborError('value cannot be encoded', -1, { cause })
   }
-  if (bytes.length > MAX_CBOR_BYTES)
-    throw new LimitExceededError('cborBytes', MAX_CBOR_BYTES, bytes.length)
-  // On Node cborg gives a Buffer, whose methods differ; callers get the plain kind.
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  return writer.finish()
 }
 
-const LONE_SURROGATE = /\p{Surrogate}/u
+/** The tag of a link, and the byte before its binary CID. */
+const TAG_LINK = 42
+const LINK_PREFIX = 0
 /** Most bytes of one UTF-16 code unit in UTF-8. */
 const MAX_BYTES_A_UNIT = 3
+// eslint-disable-next-line no-control-regex -- ASCII begins with them
+const ASCII = /^[\0-\x7f]*$/
 const utf8 = new TextEncoder()
 
 /** Tells whether an object key is longer than {@link MAX_OBJECT_KEY_BYTES} in UTF-8. */
@@ -41,93 +53,110 @@ function refuse(reason: string): never {
   throw new InvalidCborError(reason, -1)
 }
 
-interface Parents {
-  readonly parent: Parents | undefined
-}
-
-function checkNesting(parents: Parents | undefined): void {
-  let depth = 0
-  for (let at = parents; at !== undefined; at = at.parent) depth++
-  if (depth >= MAX_NESTING) refuse('nested too deeply')
-}
-
-function encodeNumber(value: number): Token | null {
-  if (!Number.isSafeInteger(value)) {
-    refuse(Number.isInteger(value) ? 'integer beyond 53 bits' : 'float not allowed')
+function writeValue(writer: CborWriter, value: unknown, depth: number): void {
+  switch (typeof value) {
+    case 'string':
+      writeText(writer, value)
+      return
+    case 'number':
+      if (!Number.isSafeInteger(value)) {
+        refuse(Number.isInteger(value) ? 'integer beyond 53 bits' : 'float not allowed')
+      }
+      writer.writeInteger(value)
+      return
+    case 'boolean':
+      writer.writeByte(value ? CBOR_TRUE : CBOR_FALSE)
+      return
+    case 'bigint':
+      if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) {
+        refuse('integer beyond 53 bits')
+      }
+      writer.writeInteger(Number(value))
+      return
+    case 'object':
+      if (value === null) writer.writeByte(CBOR_NULL)
+      else writeObject(writer, value, depth)
+      return
+    default:
+      refuse(`${typeof value} not allowed`)
   }
-  return Object.is(value, -0) ? new Token(Type.uint, 0) : null
 }
 
-function encodeBigint(value: bigint): Token {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) {
-    refuse('integer beyond 53 bits')
+function writeText(writer: CborWriter, text: string): void {
+  if (!writer.writeText(text)) refuse('lone surrogate in text')
+}
+
+function writeObject(writer: CborWriter, value: object, depth: number): void {
+  if (Array.isArray(value)) {
+    writeArray(writer, value, depth)
+    return
   }
-  return value < 0n ? new Token(Type.negint, Number(value)) : new Token(Type.uint, Number(value))
-}
-
-function encodeText(value: string): null {
-  if (LONE_SURROGATE.test(value)) refuse('lone surrogate in text')
-  return null
-}
-
-function encodeArray(
-  value: readonly unknown[],
-  _type: string,
-  _options: unknown,
-  parents?: Parents,
-): null {
-  checkNesting(parents)
-  if (value.length > MAX_CONTAINER_ITEMS) refuse('too many items')
-  return null
-}
-
-function encodeObject(
-  value: object,
-  _type: string,
-  _options: unknown,
-  parents?: Parents,
-): Token[] | null {
+  if (ArrayBuffer.isView(value)) {
+    if (!isBytes(value)) refuse('bytes must be a Uint8Array')
+    writer.writeHead(MAJOR_BYTES, value.length)
+    writer.writeRaw(value)
+    return
+  }
   const cid = asCid(value)
-  if (cid !== undefined) {
-    checkLinkable(cid)
-    const link = new Uint8Array(cid.bytes.length + 1)
-    link.set(cid.bytes, 1)
-    return [new Token(Type.tag, 42), new Token(Type.bytes, link)]
-  }
+  if (cid === undefined) writeMap(writer, value, depth)
+  else writeLink(writer, cid)
+}
+
+/** Also of another realm, where `instanceof` does not tell. */
+function isBytes(view: ArrayBufferView): view is Uint8Array {
+  return (
+    view instanceof Uint8Array || Object.prototype.toString.call(view) === '[object Uint8Array]'
+  )
+}
+
+function writeLink(writer: CborWriter, cid: Cid): void {
+  checkLinkable(cid)
+  writer.writeHead(MAJOR_TAG, TAG_LINK)
+  writer.writeHead(MAJOR_BYTES, cid.bytes.length + 1)
+  writer.writeByte(LINK_PREFIX)
+  writer.writeRaw(cid.bytes)
+}
+
+function writeArray(writer: CborWriter, value: readonly unknown[], depth: number): void {
+  if (depth >= MAX_NESTING) refuse('nested too deeply')
+  if (value.length > MAX_CONTAINER_ITEMS) refuse('too many items')
+  const { length } = value
+  writer.writeHead(MAJOR_ARRAY, length)
+  // Holes are `undefined` here, and refused.
+  for (let i = 0; i < length; i++) writeValue(writer, value[i], depth + 1)
+}
+
+function writeMap(writer: CborWriter, value: object, depth: number): void {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) refuse('not a plain object')
-  checkNesting(parents)
+  if (depth >= MAX_NESTING) refuse('nested too deeply')
   const keys = Object.keys(value)
   if (keys.length > MAX_CONTAINER_ITEMS) refuse('too many items')
-  for (const key of keys) {
+  writer.writeHead(MAJOR_MAP, keys.length)
+  for (const key of sortKeys(keys)) {
     if (key.length === 0) refuse('empty map key')
     if (isKeyTooLong(key)) refuse('map key too long')
+    writeText(writer, key)
+    // Checked above: a plain object, whose own keys these are.
+    writeValue(writer, (value as Readonly<Record<string, unknown>>)[key], depth + 1)
   }
-  return null
 }
 
-const ENCODE_OPTIONS = {
-  float64: true,
-  typeEncoders: {
-    number: encodeNumber,
-    bigint: encodeBigint,
-    string: encodeText,
-    Array: encodeArray,
-    Object: encodeObject,
-    undefined: () => refuse('undefined not allowed'),
-    Map: () => refuse('not a plain object'),
-    Tagged: () => refuse('not a plain object'),
-    ArrayBuffer: () => refuse('bytes must be a Uint8Array'),
-    DataView: () => refuse('bytes must be a Uint8Array'),
-    Uint8ClampedArray: () => refuse('bytes must be a Uint8Array'),
-    Int8Array: () => refuse('bytes must be a Uint8Array'),
-    Uint16Array: () => refuse('bytes must be a Uint8Array'),
-    Int16Array: () => refuse('bytes must be a Uint8Array'),
-    Uint32Array: () => refuse('bytes must be a Uint8Array'),
-    Int32Array: () => refuse('bytes must be a Uint8Array'),
-    Float32Array: () => refuse('bytes must be a Uint8Array'),
-    Float64Array: () => refuse('bytes must be a Uint8Array'),
-    BigInt64Array: () => refuse('bytes must be a Uint8Array'),
-    BigUint64Array: () => refuse('bytes must be a Uint8Array'),
-  },
+/** Orders keys as canonical CBOR does: by length in UTF-8, then by bytes. */
+function sortKeys(keys: string[]): readonly string[] {
+  const order = keys.every((key) => ASCII.test(key)) ? compareAscii : compareUtf8
+  for (let i = 1; i < keys.length; i++) {
+    if (order(keys[i - 1] ?? '', keys[i] ?? '') > 0) return keys.sort(order)
+  }
+  return keys
+}
+
+function compareAscii(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : 1)
+}
+
+function compareUtf8(a: string, b: string): number {
+  const left = utf8.encode(a)
+  const right = utf8.encode(b)
+  return left.length - right.length || compare(left, right)
 }

@@ -1,7 +1,8 @@
 import { sliceByteString, writeByteString } from '../byte-string.ts'
 import { BLESSED_CID_BYTES, CBOR_CID_PREFIX, CODEC_CBOR, type CidKey, HASH_SHA256 } from '../cid.ts'
 import { cidLengthAt } from '../car/section.ts'
-import { CBOR_NULL, CborReader } from '../cbor-reader.ts'
+import { CBOR_NULL, CborReader, MAJOR_ARRAY, MAJOR_BYTES, MAJOR_UNSIGNED } from '../cbor-reader.ts'
+import { putHead } from '../cbor-writer.ts'
 import {
   InvalidCarError,
   InvalidCborError,
@@ -194,7 +195,7 @@ export class NodeEncoder {
     scratch[0] = 0xa2
     scratch[1] = 0x61
     scratch[2] = 0x65
-    let at = writeHead(scratch, 3, 0x80, keys.length)
+    let at = putHead(scratch, 3, MAJOR_ARRAY, keys.length)
     let previous = ''
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i] ?? ''
@@ -207,11 +208,11 @@ export class NodeEncoder {
       scratch[at++] = 0xa4
       scratch[at++] = 0x61
       scratch[at++] = 0x6b
-      at = writeHead(scratch, at, 0x40, key.length - prefixLength)
+      at = putHead(scratch, at, MAJOR_BYTES, key.length - prefixLength)
       for (let j = prefixLength; j < key.length; j++) scratch[at++] = key.charCodeAt(j)
       scratch[at++] = 0x61
       scratch[at++] = 0x70
-      at = writeHead(scratch, at, 0, prefixLength)
+      at = putHead(scratch, at, MAJOR_UNSIGNED, prefixLength)
       scratch[at++] = 0x61
       scratch[at++] = 0x74
       at = writeLink(scratch, at, tree)
@@ -238,22 +239,6 @@ export class NodeEncoder {
   }
 }
 
-function writeHead(bytes: Uint8Array, offset: number, major: number, value: number): number {
-  if (value < 24) {
-    bytes[offset] = major | value
-    return offset + 1
-  }
-  if (value < 0x100) {
-    bytes[offset] = major | 24
-    bytes[offset + 1] = value
-    return offset + 2
-  }
-  bytes[offset] = major | 25
-  bytes[offset + 1] = value >> 8
-  bytes[offset + 2] = value & 0xff
-  return offset + 3
-}
-
 function writeLink(bytes: Uint8Array, offset: number, key: CidKey | null): number {
   let at = offset
   if (key === null) {
@@ -262,7 +247,7 @@ function writeLink(bytes: Uint8Array, offset: number, key: CidKey | null): numbe
   }
   bytes[at++] = 0xd8
   bytes[at++] = 42
-  at = writeHead(bytes, at, 0x40, key.length + 1)
+  at = putHead(bytes, at, MAJOR_BYTES, key.length + 1)
   bytes[at++] = 0
   return at + writeByteString(bytes, key, at)
 }
