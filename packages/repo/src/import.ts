@@ -73,7 +73,7 @@ const BATCH_BYTES = 256 * 1024
  * @throws what {@link verifyRepo} throws.
  * @throws {InvalidCommitError} also when no legal rev is above the CAR's.
  * @throws {InvalidRecordError} also when a record holds a malformed blob, or (tolerant mode) cannot be decoded at all.
- * @throws {HeadMovedError} when other writers kept being faster, or another import of the account began.
+ * @throws {HeadMovedError} when other writers kept being faster, another import of the account began, or the repo was deleted meanwhile.
  */
 export async function importRepo(
   store: RepoStore,
@@ -82,6 +82,7 @@ export async function importRepo(
 ): Promise<ImportRepoResult> {
   const { did, signal, mode = 'strict' } = options
   if (!isValidDid(did)) throw new InvalidSyntaxError('did', did, 'not a did')
+  const existed = (await store.getHead(did)) !== undefined
   const stage = store.stage(did)
   try {
     const blocks = new ArrivingBlocks(stage)
@@ -98,7 +99,9 @@ export async function importRepo(
     }
     for (let attempts = 1; ; attempts++) {
       try {
-        return await tryCommit(store, stage, source, batch, options)
+        const current = await store.getHead(did)
+        if (existed && current === undefined) throw new HeadMovedError(did)
+        return await tryCommit(current, stage, source, batch, options)
       } catch (error) {
         if (!(error instanceof HeadMovedError) || attempts >= MAX_ATTEMPTS) throw error
       }
@@ -175,14 +178,13 @@ class Batch {
 }
 
 async function tryCommit(
-  store: RepoStore,
+  current: RepoHead | undefined,
   stage: RepoStage,
   source: ParsedCommit,
   { nodes, records, count: recordCount }: Batch,
   { did, signer, clock = createTidClock(), events, signal }: ImportRepoOptions,
 ): Promise<ImportRepoResult> {
   const data = cidFromKey(source.data)
-  const current = await store.getHead(did)
   if (current !== undefined && equalCids(current.data, data)) {
     return { commit: undefined, head: current, recordCount }
   }

@@ -17,6 +17,7 @@ import {
   decodeCar,
   encodeCar,
   formatTid,
+  HeadMovedError,
   importRepo,
   InvalidCommitError,
   Repo,
@@ -279,6 +280,29 @@ describe('an import', () => {
     expect(rows['repo_record']).toBe(RECORDS)
     expect(rows['repo_blob']).toBe(0)
     database.close()
+  })
+
+  it.each([
+    ['memory', () => createMemoryRepoStore()],
+    ['SQLite', () => openSqliteRepoStore({ database: new DatabaseSync(newFile()) })],
+  ])('does not bring back an account deleted meanwhile (%s)', async (_name, open) => {
+    const small = await buildRepoCar({ did, signer: key, records: recordsOf(3) })
+    const store = open()
+    await importRepo(store, small.car, { did, key, signer: key })
+    const next = await buildRepoCar({ did, signer: key, records: recordsOf(5) })
+    async function* deletedMidway(): AsyncGenerator<Uint8Array, void, void> {
+      yield next.car.subarray(0, 500)
+      await store.deleteRepo(did)
+      yield next.car.subarray(500)
+    }
+    await expect(importRepo(store, deletedMidway(), { did, key, signer: key })).rejects.toThrow(
+      HeadMovedError,
+    )
+    expect(await store.getHead(did)).toBe(undefined)
+    // Asked again, it is a new account.
+    await importRepo(store, next.car, { did, key, signer: key })
+    expect(await store.countRecords(did)).toBe(5)
+    await store.close()
   })
 
   it('refuses a CAR whose rev leaves none above it, with a typed error', async () => {
