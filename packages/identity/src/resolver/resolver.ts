@@ -52,7 +52,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     (dohUrl === undefined ? undefined : createDohResolveTxt({ url: dohUrl, fetch, timeoutMs }))
   const dnsMethod = options.resolveTxt === undefined ? 'doh' : 'dns'
   const directories = (typeof plcUrl === 'string' ? [plcUrl] : plcUrl).map((url) =>
-    createPlcClient({ url, fetch, timeoutMs }),
+    createPlcClient({ url, fetch, timeoutMs, now }),
   )
   const report = (kind: ResolverEvent['kind']) =>
     onEvent === undefined
