@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { DidNotFoundError, createResolver } from '../src/index.ts'
+import {
+  DidNotFoundError,
+  HandleAmbiguousError,
+  HandleNotFoundError,
+  createResolver,
+} from '../src/index.ts'
 import { generatePrivateKey } from '../src/keys/index.ts'
 import { createPlcClient, createPlcIdentity } from '../src/plc/index.ts'
 import { createPlcDirectory } from '../src/plc-directory/index.ts'
@@ -56,6 +61,47 @@ describe('memory network', () => {
       'dns:a.example.com',
       'dns:a.example.com',
     ])
+  })
+})
+
+describe('TXT records of a memory network', () => {
+  const other = DID.replaceAll('a', 'b')
+  const name = '_atproto.alice.bsky.social'
+  const setUp = () => {
+    const network = createMemoryNetwork()
+    const { fetch, resolveTxt, now } = network
+    return { ...network, resolver: createResolver({ fetch, resolveTxt, now }) }
+  }
+
+  it('come as the chunks they were set as, and are joined', async () => {
+    const { resolver, resolveTxt, setTxt } = setUp()
+    const chunks = ['did=', DID.slice(0, 9), '', DID.slice(9)]
+    setTxt(name, ['v=spf1 -all', chunks])
+    chunks[0] = 'changed after it was set'
+    expect(await resolveTxt(name)).toEqual([
+      ['v=spf1 -all'],
+      ['did=', DID.slice(0, 9), '', DID.slice(9)],
+    ])
+    expect((await resolver.resolveHandle('alice.bsky.social')).did).toBe(DID)
+  })
+
+  it('are ambiguous when they name two DIDs, however they are cut', async () => {
+    const { resolver, setTxt } = setUp()
+    setTxt(name, [[`did=${DID.slice(0, 20)}`, DID.slice(20)], `did=${other}`])
+    const error: unknown = await resolver
+      .resolveHandle('alice.bsky.social')
+      .catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(HandleAmbiguousError)
+    expect(error).toMatchObject({ dids: [DID, other] })
+  })
+
+  it('are one when two of them say the same, and none when they are empty', async () => {
+    const { resolver, resolveTxt, setTxt } = setUp()
+    setTxt(name, [[`did=${DID}`], ['di', `d=${DID}`], []])
+    expect((await resolver.resolveHandle('alice.bsky.social')).did).toBe(DID)
+    setTxt('_atproto.bob.bsky.social', [[]])
+    expect(await resolveTxt('_atproto.bob.bsky.social')).toEqual([[]])
+    await expect(resolver.resolveHandle('bob.bsky.social')).rejects.toThrow(HandleNotFoundError)
   })
 })
 

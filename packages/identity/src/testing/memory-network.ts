@@ -20,8 +20,11 @@ export interface MemoryNetwork {
     origin: string,
     answer: (request: Request) => Response | Promise<Response>,
   ) => void
-  /** Sets the TXT records of a name, or the error its lookup fails with. */
-  readonly setTxt: (name: string, records: readonly string[] | Error) => void
+  /**
+   * Sets the TXT records of a name, or the error its lookup fails with. A record is its text, or the chunks that DNS
+   * splits a long one into.
+   */
+  readonly setTxt: (name: string, records: readonly (string | readonly string[])[] | Error) => void
   /** Removes a page or TXT records. */
   readonly remove: (urlOrName: string) => void
   /** Moves the clock. */
@@ -41,7 +44,7 @@ export function createMemoryNetwork(options: { readonly startMs?: number } = {})
   let nowMs = options.startMs ?? DEFAULT_START_MS
   const pages = new Map<string, ScriptedPage>()
   const servers = new Map<string, (request: Request) => Response | Promise<Response>>()
-  const txt = new Map<string, readonly string[] | Error>()
+  const txt = new Map<string, readonly (readonly string[])[] | Error>()
   const requests: string[] = []
 
   return {
@@ -64,11 +67,15 @@ export function createMemoryNetwork(options: { readonly startMs?: number } = {})
       const records = txt.get(name)
       if (records === undefined) throw dnsError('ENOTFOUND')
       if (records instanceof Error) throw records
-      return records.map((record) => [record])
+      return records
     },
     setPage: (url, page) => void pages.set(url, page),
     setServer: (origin, answer) => void servers.set(origin.replace(/\/+$/, ''), answer),
-    setTxt: (name, records) => void txt.set(name, records),
+    setTxt(name, records) {
+      const chunked = (record: string | readonly string[]): readonly string[] =>
+        typeof record === 'string' ? [record] : [...record]
+      txt.set(name, records instanceof Error ? records : records.map(chunked))
+    },
     remove(urlOrName) {
       pages.delete(urlOrName)
       txt.delete(urlOrName)
