@@ -1,7 +1,7 @@
 import { Secp256k1PublicKey, parseDidKey as parseAtcuteDidKey } from '@atcute/crypto'
 import { parseDidKey } from '@atproto/crypto'
 import { generatePrivateKey, parsePublicKey } from '@skywright/identity/keys'
-import { formatRate, race, type Contender, type Row } from '../row.ts'
+import { formatRace, race, type Contender, type Row } from '../row.ts'
 
 const KEYS = 100
 const ROUNDS = 3
@@ -32,7 +32,7 @@ export const row: Row = {
     const rates = await race(ours, each(parseDidKey))
     return {
       ...rates,
-      note: `${KEYS} keys in turn; @atcute/crypto ${formatRate(unchecked.rival)} without a look at the point, ${formatRate(checked.rival)} with the key imported, which checks it`,
+      note: `${KEYS} keys in turn; @atcute/crypto ${formatRace(unchecked)} without a look at the point, ${formatRace(checked)} with the key imported, which checks it`,
     }
   },
 }

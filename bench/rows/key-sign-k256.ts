@@ -1,7 +1,7 @@
 import { Secp256k1PrivateKey } from '@atcute/crypto'
 import { Secp256k1Keypair } from '@atproto/crypto'
 import { generatePrivateKey, verifyBackends } from '@skywright/identity/keys'
-import { formatRate, race, type Contender, type Row } from '../row.ts'
+import { formatRace, race, type Contender, type Row } from '../row.ts'
 
 /** As long as a commit without its signature. */
 const MESSAGE = crypto.getRandomValues(new Uint8Array(230))
@@ -30,7 +30,7 @@ export const row: Row = {
     const native = verifyBackends.some(({ name }) => name === 'native')
     return {
       ...rates,
-      note: `on ${native ? 'libsecp256k1' : '@noble/curves'}; same bytes as the rival's; @atcute/crypto (node:crypto, a new nonce each time) ${formatRate(second.rival)}`,
+      note: `on ${native ? 'libsecp256k1' : '@noble/curves'}; same bytes as the rival's; @atcute/crypto (node:crypto, a new nonce each time) ${formatRace(second)}`,
     }
   },
 }

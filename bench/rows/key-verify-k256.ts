@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { P256PublicKey, Secp256k1PublicKey } from '@atcute/crypto'
 import { verifySignature } from '@atproto/crypto'
 import { generatePrivateKey, parsePublicKey, verifyBackends } from '@skywright/identity/keys'
-import { formatRate, race, type Contender, type Row } from '../row.ts'
+import { formatRace, formatRate, race, type Contender, type Row } from '../row.ts'
 
 type Curve = 'k256' | 'p256'
 type Verify = () => boolean | Promise<boolean>
@@ -43,7 +43,7 @@ export function keyVerifyRow(curve: Curve): Row {
       const rates = await run(ours, () => verifySignature(key.didKey, MESSAGE, signature))
       return {
         ...rates,
-        note: `${parts.join(', ')}; @atcute/crypto ${formatRate(second.rival)}; ours here on ${verifyBackends[0]?.name ?? ''}`,
+        note: `${parts.join(', ')}; @atcute/crypto ${formatRace(second)}; ours here on ${verifyBackends[0]?.name ?? ''}`,
       }
     },
   }
