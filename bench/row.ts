@@ -35,6 +35,16 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
+/** A rate as notes tell it: `12,345/s`. */
+export function formatRate(rate: number): string {
+  return `${Math.round(rate).toLocaleString('en-US')}/s`
+}
+
+/** Another rival as notes tell it, by its race with ours: its rate, and how many times that ours is. */
+export function formatRace({ ours, rival }: { ours: number; rival: number }): string {
+  return `${formatRate(rival)} (ours ${(ours / rival).toPrecision(3)}×)`
+}
+
 /** The value that a share of all values does not exceed. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)

@@ -276,11 +276,21 @@ export class PlcRequestFailedError extends IdentityError {
   /** HTTP status, or `undefined` when there was no answer. */
   readonly status: number | undefined
   readonly reason: string
+  /** How long the directory asks to be left alone (`retry-after` of a 429 or 5xx), in milliseconds, at most a day. */
+  readonly retryAfterMs: number | undefined
   override readonly retryable: boolean
-  constructor(status: number | undefined, reason: string, options?: ErrorOptions) {
-    super(`PLC request failed; status=${status ?? 'none'}; reason=${shorten(reason)}`, options)
+  constructor(
+    status: number | undefined,
+    reason: string,
+    options: ErrorOptions & { readonly retryAfterMs?: number | undefined } = {},
+  ) {
+    super(
+      `PLC request failed; status=${status ?? 'none'}; reason=${shorten(reason)}`,
+      'cause' in options ? { cause: options.cause } : undefined,
+    )
     this.status = status
     this.reason = shorten(reason)
+    this.retryAfterMs = options.retryAfterMs
     this.retryable = status === undefined || status === 429 || status >= 500
     this.family = this.retryable ? 'CouldNotAsk' : 'Invalid'
   }

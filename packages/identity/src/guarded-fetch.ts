@@ -1,3 +1,4 @@
+import { untilAborted } from './abort.ts'
 import { isAllowedTld } from './did.ts'
 import { ForbiddenAddressError, ResponseTooLargeError } from './errors.ts'
 import { isIpAddress, isPublicAddress } from './public-address.ts'
@@ -65,13 +66,18 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): typeof gl
   return async (input, init = {}) => {
     // Before a Request is made of it, which throws its own errors for what is no URL or has a user.
     checkUrl(input instanceof Request ? input.url : String(input), dev)
-    const asked = new Request(input, init)
+    const ofRequest = init.signal === undefined && input instanceof Request ? input : undefined
+    const caller = ofRequest ?? { signal: init.signal ?? undefined }
+    // Without the signal: a Request follows one by a link that may be collected while the body is still read.
+    const asked = new Request(input, { ...init, signal: null })
     const policy = init.redirect ?? asked.redirect
-    const deadline = createDeadline(asked.signal, timeoutMs)
+    const deadline = createDeadline(caller, timeoutMs)
     try {
+      deadline.signal.throwIfAborted()
       const response = await followHops(asked, policy, deadline.signal)
-      if (response.body === null) deadline.clear()
-      return response.body === null ? response : boundBody(response, maxBytes, deadline.clear)
+      if (response.body !== null) return boundBody(response, response.body, maxBytes, deadline)
+      deadline.clear()
+      return response
     } catch (error) {
       deadline.clear()
       throw error
@@ -83,14 +89,17 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): typeof gl
     policy: RequestRedirect,
     signal: AbortSignal,
   ): Promise<Response> {
+    // Not every fetch heeds its signal.
+    const send = (url: string, init: RequestInit): Promise<Response> =>
+      untilAborted(fetch(url, init), signal)
     let request = new Request(asked, { redirect: 'manual', signal })
     for (let hops = 0; ; hops++) {
       // A body can be sent once only, so a redirect that keeps it needs its own copy.
       const copy = request.body === null ? undefined : request.clone()
-      const response = await fetch(request.url, requestInit(request, signal))
+      const response = await send(request.url, requestInit(request, signal))
       if (response.type === 'opaqueredirect' && policy === 'follow') {
         // Browsers hide where a redirect leads, follow it themselves, and let no page reach more than its user can.
-        return fetch(request.url, { ...requestInit(copy ?? request, signal), redirect: 'follow' })
+        return send(request.url, { ...requestInit(copy ?? request, signal), redirect: 'follow' })
       }
       if (!REDIRECTS.has(response.status) || policy === 'manual')
         return withUrl(response, request.url)
@@ -102,31 +111,38 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): typeof gl
   }
 }
 
+/** Whoever may give a request up. */
+interface Caller {
+  readonly signal: AbortSignal | undefined
+}
+
 interface Deadline {
   readonly signal: AbortSignal
+  /** Held as long as this: the signal of a Request hears nothing once the Request is collected. */
+  readonly caller: Caller
   /** Call when the time no longer matters. */
   readonly clear: () => void
 }
 
-function createDeadline(outer: AbortSignal, timeoutMs: number): Deadline {
+function createDeadline(caller: Caller, timeoutMs: number): Deadline {
+  const { signal: outer } = caller
   const controller = new AbortController()
   const abort = (): void => {
-    controller.abort(outer.reason)
+    controller.abort(outer?.reason)
+  }
+  const clear = (): void => {
+    clearTimeout(timer as Parameters<typeof clearTimeout>[0])
+    outer?.removeEventListener('abort', abort)
   }
   const timer: unknown = setTimeout(() => {
+    clear()
     controller.abort(new DOMException('the time allowed is over', 'TimeoutError'))
   }, timeoutMs)
   // Where timers hold a process open, this one should not: its request does.
   if (isUnrefable(timer)) timer.unref()
-  if (outer.aborted) abort()
-  outer.addEventListener('abort', abort, { once: true })
-  return {
-    signal: controller.signal,
-    clear() {
-      clearTimeout(timer as Parameters<typeof clearTimeout>[0])
-      outer.removeEventListener('abort', abort)
-    },
-  }
+  if (outer?.aborted === true) abort()
+  outer?.addEventListener('abort', abort, { once: true })
+  return { signal: controller.signal, caller, clear }
 }
 
 function isUnrefable(timer: unknown): timer is { unref(): void } {
@@ -191,24 +207,44 @@ function checkUrl(text: string, dev: boolean): void {
   }
 }
 
-/** The response with a body that fails when it grows too long, and tells when it is over. */
-function boundBody(response: Response, maxBytes: number, done: () => void): Response {
+/** The response with a body that fails when it grows too long or takes too long, and lets the deadline go when it ends. */
+function boundBody(
+  response: Response,
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+  deadline: Deadline,
+): Response {
+  const reader = body.getReader()
   let length = 0
-  const bounded = response.body?.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        length += chunk.length
-        if (length > maxBytes) {
-          done()
-          throw new ResponseTooLargeError(response.url, maxBytes)
+  const bounded = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await untilAborted(reader.read(), deadline.signal)
+          if (done) {
+            deadline.clear()
+            controller.close()
+            return
+          }
+          length += value.length
+          if (length > maxBytes) throw new ResponseTooLargeError(response.url, maxBytes)
+          controller.enqueue(value)
+        } catch (error) {
+          deadline.clear()
+          // Not awaited: a source may take its time to stop. No effect where it failed itself.
+          reader.cancel(error).catch(() => undefined)
+          throw error
         }
-        controller.enqueue(chunk)
       },
-      flush: done,
-    }),
+      async cancel(reason) {
+        deadline.clear()
+        await reader.cancel(reason)
+      },
+    },
+    { highWaterMark: 0 },
   )
   const { status, statusText, headers } = response
-  return withUrl(new Response(bounded ?? null, { status, statusText, headers }), response.url)
+  return withUrl(new Response(bounded, { status, statusText, headers }), response.url)
 }
 
 /** A response knows its URL only when `fetch` made it. */

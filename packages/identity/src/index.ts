@@ -4,7 +4,12 @@
  * @packageDocumentation
  */
 export { parseDidDocument } from './did-document.ts'
-export type { DidDocument, DidService, VerificationMethod } from './did-document.ts'
+export type {
+  DidDocument,
+  DidDocumentOptions,
+  DidService,
+  VerificationMethod,
+} from './did-document.ts'
 export {
   createServiceDidDocument,
   getAppViewEndpoint,

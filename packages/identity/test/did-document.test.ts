@@ -83,6 +83,50 @@ describe('parseDidDocument', () => {
   ])('refuses %s', (_what, value) => {
     expect(() => parseDidDocument(value, DID)).toThrow(InvalidDidDocumentError)
   })
+
+  it.each([
+    ['#shared', '#shared'],
+    ['#shared', `${DID}#shared`],
+    [`${DID}#shared`, '#shared'],
+    [`${DID}#shared`, `${DID}#shared`],
+  ])('refuses a key %s and a service %s only when told to', (keyId, serviceId) => {
+    const document = {
+      id: DID,
+      verificationMethod: [method(), method({ id: keyId })],
+      service: [
+        { id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: 'https://x.com' },
+        { id: serviceId, type: 'Other', serviceEndpoint: 'https://y.com' },
+      ],
+    }
+    expect(parseDidDocument(document, DID)).toBe(document)
+    expect(() => parseDidDocument(document, DID, { refuseSharedIds: true })).toThrow(
+      expect.objectContaining({
+        code: 'InvalidDidDocument',
+        reason: 'a key and a service have the same id',
+      }) as Error,
+    )
+  })
+
+  it('tells ids of other DIDs, and what is no id, from shared ones', () => {
+    const document = {
+      id: DID,
+      verificationMethod: [method(), method({ id: `${OTHER}#x` }), method({ id: undefined })],
+      service: [
+        { id: '#x', type: 'A', serviceEndpoint: '' },
+        { id: '#x', type: 'B', serviceEndpoint: '' },
+        { type: 'C', serviceEndpoint: '' },
+      ],
+    }
+    expect(parseDidDocument(document, DID, { refuseSharedIds: true })).toBe(document)
+    expect(parseDidDocument({ id: DID }, DID, { refuseSharedIds: true })).toEqual({ id: DID })
+  })
+
+  it.skipIf(!haveFixtures)('finds no live document that shares an id', () => {
+    const live = Object.entries(fixtureJson('live-firehose/did-docs.json') as object)
+    expect(live).toHaveLength(148)
+    for (const [did, document] of live)
+      expect(parseDidDocument(document, did, { refuseSharedIds: true })).toBe(document)
+  })
 })
 
 describe('getSigningKey', () => {

@@ -43,6 +43,12 @@ describe('errors', () => {
     expect(new errors.PlcRequestFailedError(400, 'x')).toMatchObject({
       retryable: false,
       family: 'Invalid',
+      retryAfterMs: undefined,
     })
+    expect(new errors.PlcRequestFailedError(503, 'x', { retryAfterMs: 5, cause })).toMatchObject({
+      retryAfterMs: 5,
+      cause,
+    })
+    expect('cause' in new errors.PlcRequestFailedError(503, 'x')).toBe(false)
   })
 })

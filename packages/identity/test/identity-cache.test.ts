@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { DidNotFoundError, createMemoryIdentityCache, createResolver } from '../src/index.ts'
+import {
+  DidNotFoundError,
+  InvalidDidDocumentError,
+  createMemoryIdentityCache,
+  createResolver,
+} from '../src/index.ts'
 import type { DidDocument, IdentityCache } from '../src/index.ts'
 import { generatePrivateKey } from '../src/keys/index.ts'
 import { openSqliteIdentityCache } from '../src/node/index.ts'
@@ -126,6 +131,39 @@ describe.each<[string, () => IdentityCache]>([
     expect(kept).toBeGreaterThanOrEqual(100)
     expect(kept).toBeLessThanOrEqual(201)
     expect(cache.get('did:plc:999')).toEqual({ fetchedAtMs: 999, text: 'x' })
+  })
+})
+
+describe('a document whose key and service share an id', () => {
+  it('is refused when that is asked for, out of a cache too', async () => {
+    const plain = account('alice.bsky.social')
+    const ambiguous: DidDocument = {
+      ...plain,
+      service: [
+        ...plain.service!,
+        { id: '#atproto', type: 'Other', serviceEndpoint: 'https://a.b' },
+      ],
+    }
+    const cache = createMemoryIdentityCache(100)
+    let requests = 0
+    let document = ambiguous
+    const open = (refuseSharedIds: boolean) =>
+      createResolver({
+        cache,
+        refuseSharedIds,
+        fetch: () => {
+          requests++
+          return Promise.resolve(Response.json(document))
+        },
+      })
+    expect((await open(false).resolveDid(DID)).document).toEqual(ambiguous)
+    expect(cache.get(DID)).toBeDefined()
+    await expect(open(true).resolveDid(DID)).rejects.toThrow(InvalidDidDocumentError)
+    expect(cache.get(DID)).toBeUndefined()
+    document = plain
+    expect((await open(true).resolveDid(DID)).document).toEqual(plain)
+    expect((await open(true).resolveDid(DID)).source).toBe('cache')
+    expect(requests).toBe(3)
   })
 })
 

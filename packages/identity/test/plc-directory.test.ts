@@ -166,7 +166,11 @@ describe.each([
     const error: unknown = await update(9).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(PlcRequestFailedError)
     expect(error).toMatchObject({ status: 429, retryable: true })
-    clock.ms += HOUR_MS
+    const { retryAfterMs } = error as PlcRequestFailedError
+    expect(retryAfterMs).toBe(HOUR_MS)
+    clock.ms += retryAfterMs! - 1000
+    await expect(update(9)).rejects.toMatchObject({ status: 429, retryAfterMs: 1000 })
+    clock.ms += 1000
     await update(10)
     clock.ms += 1000
     await client.submit(did, await updatePlcOperation(genesis, { handle: 'back.test' }, powerful))

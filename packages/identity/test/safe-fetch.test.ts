@@ -1,8 +1,10 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
@@ -12,6 +14,10 @@ import {
   isPublicAddress,
 } from '../src/index.ts'
 import { createSafeFetch } from '../src/node/index.ts'
+
+setFlagsFromString('--expose-gc')
+// `gc` of V8, which a new context has from here on.
+const collectGarbage = runInNewContext('gc') as () => void
 
 const servers: Server[] = []
 afterEach(() => {
@@ -215,6 +221,30 @@ describe('createGuardedFetch', () => {
   })
 })
 
+describe('a fetch that does not heed its signal', () => {
+  it('is given up when the time is over, or its caller gives up', async () => {
+    const never = new Promise<never>(() => undefined)
+    const stalled = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        controller.enqueue(Uint8Array.of(1))
+      },
+      pull: () => never,
+    })
+    const deaf = [() => never, () => Promise.resolve(new Response(stalled))]
+    for (const fetch of deaf) {
+      const impatient = createGuardedFetch({ fetch, timeoutMs: 20 })
+      const reading = impatient('https://a.example.org/').then((response) => response.text())
+      await expect(reading).rejects.toMatchObject({ name: 'TimeoutError' })
+      const abort = new AbortController()
+      const asking = createGuardedFetch({ fetch: () => never })('https://a.example.org/', {
+        signal: abort.signal,
+      })
+      abort.abort(new Error('enough'))
+      await expect(asking).rejects.toThrow('enough')
+    }
+  })
+})
+
 describe('createSafeFetch', () => {
   it('refuses names that lead to private addresses, every one of them, and never connects', async () => {
     let connections = 0
@@ -316,6 +346,29 @@ describe('createSafeFetch', () => {
     ).rejects.toMatchObject({ name: 'TimeoutError' })
   })
 
+  it('survives bodies that are dropped with data on the way', async () => {
+    const base = await listen((request, response) => {
+      response.write('hello'.repeat(1000))
+      if (request.url === '/end') response.end()
+    })
+    const fetch = createSafeFetch({ dev: true })
+    const small = createSafeFetch({ dev: true, maxBytes: 10 })
+    for (let turn = 0; turn < 20; turn++) {
+      const url = turn % 2 === 0 ? base : `${base}/end`
+      const abort = new AbortController()
+      const reading = (await fetch(url, { signal: abort.signal })).text()
+      abort.abort(new Error('enough'))
+      await expect(reading).rejects.toThrow('enough')
+      await (await fetch(url)).body?.cancel()
+      const reader = (await fetch(url)).body?.getReader()
+      expect((await reader?.read())?.value?.length).toBeGreaterThan(0)
+      await reader?.cancel()
+      await expect((await small(url)).text()).rejects.toThrow(ResponseTooLargeError)
+    }
+    // What was thrown into the void would fail the run.
+    await new Promise((resolve) => setImmediate(resolve))
+  })
+
   it('ends a body that is aborted with the reason it was aborted for', async () => {
     const base = await listen((request, response) => {
       if (request.url === '/gzip') response.setHeader('content-encoding', 'gzip')
@@ -329,6 +382,68 @@ describe('createSafeFetch', () => {
       const reading = response.text()
       abort.abort(new Error('enough'))
       await expect(reading).rejects.toThrow('enough')
+    }
+  })
+
+  it('heeds a signal aborted long after the answer began, when what was in between is collected', async () => {
+    const base = await listen((_request, response) => {
+      response.writeHead(200)
+      response.write('hello')
+    })
+    const options = { dev: true, timeoutMs: 20_000 }
+    for (const fetch of [createSafeFetch(options), createGuardedFetch(options)]) {
+      for (const ask of [
+        (signal: AbortSignal) => fetch(base, { signal }),
+        (signal: AbortSignal) => fetch(new Request(base, { signal })),
+      ]) {
+        const abort = new AbortController()
+        const reading = (await ask(abort.signal)).text()
+        // A collection of what a turn of the event loop let go of.
+        for (let turn = 0; turn < 3; turn++) {
+          await new Promise((resolve) => setImmediate(resolve))
+          collectGarbage()
+        }
+        abort.abort(new Error('enough'))
+        await expect(reading).rejects.toThrow('enough')
+      }
+    }
+  })
+
+  it('leaves nothing on the signal of its caller, however a request ends', async () => {
+    const base = await listen((request, response) => {
+      if (request.url === '/hang') return
+      if (request.url === '/redirect') response.writeHead(302, { location: 'ftp://x.org/' }).end()
+      else if (request.url === '/none') response.writeHead(204).end()
+      else if (request.url === '/gzip')
+        response.writeHead(200, { 'content-encoding': 'gzip' }).end('not gzip')
+      else if (request.url === '/slow') response.writeHead(200).write('hello')
+      else response.writeHead(200).end('hello')
+    })
+    const { signal } = new AbortController()
+    const left = () => getEventListeners(signal, 'abort').length
+    for (const create of [createSafeFetch, createGuardedFetch]) {
+      const fetch = create({ dev: true, maxBytes: 5 })
+      expect(await (await fetch(base, { signal })).text()).toBe('hello')
+      expect(left()).toBe(0)
+      expect((await fetch(`${base}/none`, { signal })).status).toBe(204)
+      expect(left()).toBe(0)
+      await expect(fetch(`${base}/redirect`, { signal })).rejects.toThrow(ForbiddenAddressError)
+      expect(left()).toBe(0)
+      const broken = await fetch(`${base}/gzip`, { signal })
+      await expect(broken.text()).rejects.toThrow(Error)
+      expect(left()).toBe(0)
+      const unwanted = await fetch(`${base}/slow`, { signal })
+      await unwanted.body?.cancel()
+      expect(left()).toBe(0)
+      const long = await create({ dev: true, maxBytes: 4 })(base, { signal })
+      await expect(long.text()).rejects.toThrow(ResponseTooLargeError)
+      expect(left()).toBe(0)
+      const impatient = create({ dev: true, timeoutMs: 50 })
+      for (const path of ['/hang', '/slow']) {
+        const reading = impatient(base + path, { signal }).then((response) => response.text())
+        await expect(reading).rejects.toMatchObject({ name: 'TimeoutError' })
+        expect(left()).toBe(0)
+      }
     }
   })
 

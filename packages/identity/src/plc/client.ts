@@ -10,6 +10,7 @@ import {
   InvalidSyntaxError,
   PlcRequestFailedError,
 } from '../errors.ts'
+import { readRetryAfterMs } from '../retry-after.ts'
 import { parsePlcData, parsePlcOperation } from './operation.ts'
 import type { AnyPlcOperation, PlcDocumentData, PlcLogEntry } from './operation.ts'
 
@@ -38,6 +39,11 @@ export interface PlcClientOptions {
    * @defaultValue 10000
    */
   readonly timeoutMs?: number
+  /**
+   * The clock that a `retry-after` given as a date is measured by.
+   * @defaultValue `Date.now`
+   */
+  readonly now?: () => number
 }
 
 /** Options of every request. */
@@ -65,7 +71,7 @@ export interface PlcExportEntry {
  *
  * Every method rejects with
  * {@link DidNotFoundError} (404), {@link DidDeactivatedError} (410),
- * {@link PlcRequestFailedError} (refused, or no answer: see `retryable`),
+ * {@link PlcRequestFailedError} (refused, or no answer: see `retryable` and `retryAfterMs`),
  * {@link InvalidSyntaxError} (not a did:plc), or the error of the shape that was wrong.
  */
 export interface PlcClient {
@@ -98,6 +104,7 @@ export function createPlcClient(options: PlcClientOptions = {}): PlcClient {
     url = DEFAULT_PLC_URL,
     fetch = globalThis.fetch,
     timeoutMs = DEFAULT_TIMEOUT_MS,
+    now = Date.now,
   } = options
   const origin = url.replace(/\/+$/, '')
 
@@ -132,7 +139,7 @@ export function createPlcClient(options: PlcClientOptions = {}): PlcClient {
   ): Promise<unknown> {
     if (!isPlcDid(did)) throw new InvalidSyntaxError('did', did, 'not a did:plc')
     const response = await request(`/${did}${path}`, maxBytes, signal)
-    checkStatus(response, did)
+    checkStatus(response, now(), did)
     return parseJson(response)
   }
 
@@ -156,14 +163,15 @@ export function createPlcClient(options: PlcClientOptions = {}): PlcClient {
     },
     async submit(did, operation, { signal } = {}) {
       if (!isPlcDid(did)) throw new InvalidSyntaxError('did', did, 'not a did:plc')
-      checkStatus(await request(`/${did}`, MAX_DOCUMENT_BYTES, signal, operation), did)
+      const response = await request(`/${did}`, MAX_DOCUMENT_BYTES, signal, operation)
+      checkStatus(response, now(), did)
     },
     async exportPage({ after, count, signal } = {}) {
       const query = new URLSearchParams()
       if (after !== undefined) query.set('after', String(after))
       if (count !== undefined) query.set('count', String(count))
       const response = await request(`/export?${query}`, MAX_EXPORT_BYTES, signal)
-      checkStatus(response)
+      checkStatus(response, now())
       const lines = response.text.split('\n').filter((line) => line !== '')
       return lines.map((line) => parseExportEntry(parseJson({ ...response, text: line })))
     },
@@ -178,7 +186,7 @@ export function createPlcClient(options: PlcClientOptions = {}): PlcClient {
   }
 }
 
-function checkStatus(response: BoundedResponse, did?: string): void {
+function checkStatus(response: BoundedResponse, nowMs: number, did?: string): void {
   const { status } = response
   if (status >= 200 && status < 300) return
   const message = serverMessage(response.text)
@@ -189,7 +197,9 @@ function checkStatus(response: BoundedResponse, did?: string): void {
     }
     if (status === 404) throw new DidNotFoundError(did, 'plc')
   }
-  throw new PlcRequestFailedError(status, message)
+  const asks = status === 429 || status >= 500
+  const retryAfterMs = asks ? readRetryAfterMs(response.headers, nowMs) : undefined
+  throw new PlcRequestFailedError(status, message, { retryAfterMs })
 }
 
 function serverMessage(text: string): string {

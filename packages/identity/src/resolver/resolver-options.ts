@@ -76,6 +76,12 @@ export interface ResolverOptions {
   /** @defaultValue {@link DEFAULT_REQUEST_LIMITS}; in development without a limit per second */
   readonly requestLimits?: Partial<RequestLimits>
   /**
+   * Refuse DID documents in which a key and a service have one id (see {@link parseDidDocument}); what a cache kept
+   * of such a document is asked for again.
+   * @defaultValue false
+   */
+  readonly refuseSharedIds?: boolean
+  /**
    * Who verifies with the keys of documents.
    * @defaultValue the fastest present
    */

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { withDeadline } from '../abort.ts'
 import { getHandle } from '../did-document-access.ts'
+import { checkSharedIds } from '../did-document.ts'
 import type { DidDocument } from '../did-document.ts'
 import { resolveDidWeb } from '../did-web.ts'
 import { parseDid } from '../did.ts'
@@ -52,7 +53,7 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
     (dohUrl === undefined ? undefined : createDohResolveTxt({ url: dohUrl, fetch, timeoutMs }))
   const dnsMethod = options.resolveTxt === undefined ? 'doh' : 'dns'
   const directories = (typeof plcUrl === 'string' ? [plcUrl] : plcUrl).map((url) =>
-    createPlcClient({ url, fetch, timeoutMs }),
+    createPlcClient({ url, fetch, timeoutMs, now }),
   )
   const report = (kind: ResolverEvent['kind']) =>
     onEvent === undefined
@@ -87,11 +88,16 @@ export function createResolver(options: ResolverOptions = {}): IdentityResolver 
   const purges = new LRUCache<string, number>({ max: caching.maxHotEntries })
   let purgeCount = 0
 
+  const createRecord = (document: DidDocument): DidRecord => {
+    if (options.refuseSharedIds === true) checkSharedIds(document)
+    return new DidRecord(document, recordOptions)
+  }
+
   const dids = new CachedLookup<DidRecord>({
     check: (did) => void parseDid(did, { dev }),
-    fetch: async (did, signal) => new DidRecord(await fetchDocument(did, signal), recordOptions),
+    fetch: async (did, signal) => createRecord(await fetchDocument(did, signal)),
     pack: ({ document }) => packDocument(document),
-    unpack: (did, text) => new DidRecord(unpackDocument(did, text), recordOptions),
+    unpack: (did, text) => createRecord(unpackDocument(did, text)),
     ttls: { ...DEFAULT_DID_TTLS, ...options.didTtls },
     onOutcome: report('did'),
     ...caching,

@@ -5,6 +5,6 @@
  * @packageDocumentation
  */
 export { createMemoryNetwork, dnsError } from './memory-network.ts'
-export type { MemoryNetwork, ScriptedPage } from './memory-network.ts'
+export type { MemoryNetwork, ScriptedPage, ScriptedTxt, TxtRecords } from './memory-network.ts'
 export { createMemoryResolver } from './memory-resolver.ts'
 export type { MemoryResolver } from './memory-resolver.ts'

@@ -3,6 +3,12 @@ import type { ResolveTxt } from '../handle/dns.ts'
 /** What a page answers: a response, a failure, or something that decides each time. */
 export type ScriptedPage = Response | Error | ((request: Request) => Response | Promise<Response>)
 
+/** TXT records of a name. A record is its text, or the chunks that DNS splits a long one into. */
+export type TxtRecords = readonly (string | readonly string[])[]
+
+/** What a lookup of TXT records answers: records, a failure, or something that decides each time (or never answers). */
+export type ScriptedTxt = TxtRecords | Error | (() => TxtRecords | Promise<TxtRecords>)
+
 /** A web, a DNS and a clock that do what the test tells them, and remember what they were asked. */
 export interface MemoryNetwork {
   /** For the `fetch` option of resolvers and clients. Unknown URLs answer 404. */
@@ -20,8 +26,8 @@ export interface MemoryNetwork {
     origin: string,
     answer: (request: Request) => Response | Promise<Response>,
   ) => void
-  /** Sets the TXT records of a name, or the error its lookup fails with. */
-  readonly setTxt: (name: string, records: readonly string[] | Error) => void
+  /** Sets the TXT records of a name, or how its lookup fails. */
+  readonly setTxt: (name: string, records: ScriptedTxt) => void
   /** Removes a page or TXT records. */
   readonly remove: (urlOrName: string) => void
   /** Moves the clock. */
@@ -41,7 +47,7 @@ export function createMemoryNetwork(options: { readonly startMs?: number } = {})
   let nowMs = options.startMs ?? DEFAULT_START_MS
   const pages = new Map<string, ScriptedPage>()
   const servers = new Map<string, (request: Request) => Response | Promise<Response>>()
-  const txt = new Map<string, readonly string[] | Error>()
+  const txt = new Map<string, ScriptedTxt>()
   const requests: string[] = []
 
   return {
@@ -61,10 +67,11 @@ export function createMemoryNetwork(options: { readonly startMs?: number } = {})
       await Promise.resolve()
       signal?.throwIfAborted()
       requests.push(`dns:${name}`)
-      const records = txt.get(name)
-      if (records === undefined) throw dnsError('ENOTFOUND')
-      if (records instanceof Error) throw records
-      return records.map((record) => [record])
+      const scripted = txt.get(name)
+      if (scripted === undefined) throw dnsError('ENOTFOUND')
+      if (scripted instanceof Error) throw scripted
+      const records = typeof scripted === 'function' ? await scripted() : scripted
+      return records.map((record) => (typeof record === 'string' ? [record] : [...record]))
     },
     setPage: (url, page) => void pages.set(url, page),
     setServer: (origin, answer) => void servers.set(origin.replace(/\/+$/, ''), answer),

@@ -1,6 +1,7 @@
 import { getHandle, getPdsEndpoint, getSigningKey } from '../did-document-access.ts'
 import type { DidDocument } from '../did-document.ts'
 import { DidNotFoundError, HandleMismatchError, HandleNotFoundError } from '../errors.ts'
+import type { IdentityError } from '../errors.ts'
 import { INVALID_HANDLE } from '../handle.ts'
 import type { PublicKey } from '../keys/key.ts'
 import type { DidResolution, IdentityResolver } from '../resolver/identity-resolver.ts'
@@ -17,6 +18,11 @@ export interface MemoryResolver extends IdentityResolver {
     readonly pds?: string
   }): void
   delete(did: string): void
+  /**
+   * Makes lookups of a DID or handle fail with an error, until it is set to `undefined`. An account whose handle fails
+   * is found by its DID, with `handle.invalid`.
+   */
+  setFailure(didOrHandle: string, error: IdentityError | undefined): void
   /** DIDs asked for with `refresh`, in order. */
   readonly refreshed: readonly string[]
   /** DIDs purged, in order. */
@@ -28,8 +34,15 @@ export function createMemoryResolver(documents: readonly DidDocument[] = []): Me
   const byDid = new Map(documents.map((document) => [document.id, document]))
   const refreshed: string[] = []
   const purged: string[] = []
+  const failures = new Map<string, IdentityError>()
+
+  function failAsScripted(didOrHandle: string): void {
+    const failure = failures.get(didOrHandle)
+    if (failure !== undefined) throw failure
+  }
 
   function resolve(did: string): DidResolution {
+    failAsScripted(did)
     const document = byDid.get(did)
     if (document === undefined) throw new DidNotFoundError(did, 'plc')
     return {
@@ -72,6 +85,11 @@ export function createMemoryResolver(documents: readonly DidDocument[] = []): Me
     delete(did) {
       byDid.delete(did)
     },
+    setFailure(didOrHandle, error) {
+      const key = didOrHandle.startsWith('did:') ? didOrHandle : didOrHandle.toLowerCase()
+      if (error === undefined) failures.delete(key)
+      else failures.set(key, error)
+    },
     async resolveDid(did, { signal, refresh = false } = {}) {
       await Promise.resolve()
       signal?.throwIfAborted()
@@ -82,6 +100,7 @@ export function createMemoryResolver(documents: readonly DidDocument[] = []): Me
       await Promise.resolve()
       signal?.throwIfAborted()
       const wanted = handle.toLowerCase()
+      failAsScripted(wanted)
       for (const document of byDid.values()) {
         if (getHandle(document) === wanted) {
           return { handle: wanted, did: document.id, method: 'dns', source: 'network', ageMs: 0 }
@@ -94,18 +113,14 @@ export function createMemoryResolver(documents: readonly DidDocument[] = []): Me
       const did = isDid ? didOrHandle : (await resolver.resolveHandle(didOrHandle, options)).did
       const resolution = await resolver.resolveDid(did, options)
       const handle = getHandle(resolution.document)
+      const handleError =
+        handle === undefined
+          ? new HandleMismatchError(INVALID_HANDLE, did, 'document claims no handle')
+          : failures.get(handle)
       return {
         ...resolution,
-        handle: handle ?? INVALID_HANDLE,
-        ...(handle === undefined
-          ? {
-              handleError: new HandleMismatchError(
-                INVALID_HANDLE,
-                did,
-                'document claims no handle',
-              ),
-            }
-          : {}),
+        handle: handleError === undefined && handle !== undefined ? handle : INVALID_HANDLE,
+        ...(handleError === undefined ? {} : { handleError }),
       }
     },
     purge(did) {
