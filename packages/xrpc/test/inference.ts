@@ -33,7 +33,7 @@ router.add('com.atproto.sync.subscribeRepos', {
   handler: async function* ({ params, signal }) {
     const c: number | undefined = params.cursor
     if (signal.aborted || c) yield new Uint8Array()
-    yield { $type: '#info' as const, name: 'OutdatedCursor' }
+    yield { $type: '#info', name: 'OutdatedCursor' }
   },
 })
 router.add('com.atproto.repo.uploadBlob', {

@@ -48,7 +48,7 @@ describe('router.fetch with upgrade', () => {
   it('sends frames once the socket is open, and closes as the stream ends', async () => {
     const router = createRouter({ lexicons: examples }).add('com.example.listen', {
       handler: async function* ({ params }) {
-        yield { $type: '#tick', seq: params.cursor }
+        yield { $type: '#tick', seq: params.cursor ?? 0 }
         throw new XrpcError(400, 'FutureCursor')
       },
     })
