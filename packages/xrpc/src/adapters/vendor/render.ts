@@ -68,7 +68,13 @@ export function isNsid(text: string): boolean {
   return text.length <= MAX_NSID_LENGTH && NSID.test(text)
 }
 
-function checkDocument(document: unknown): LexiconDocument {
+/**
+ * Checks the frame of a document: an NSID, a version, definitions and a length; and leaves `$type` out of it, which records
+ * have. What is in the definitions is left for a catalog to check.
+ *
+ * @throws {InvalidLexiconError} when it is not one
+ */
+export function checkDocument(document: unknown): LexiconDocument {
   const { id, lexicon, defs } = (document ?? {}) as Readonly<Record<string, unknown>>
   if (typeof id !== 'string' || !isNsid(id)) {
     throw new InvalidLexiconError(String(id).slice(0, MAX_NSID_LENGTH), 'id is not an NSID')
