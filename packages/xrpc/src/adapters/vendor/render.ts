@@ -5,7 +5,8 @@ import type { LexiconDocument } from '../../lexicon-document.ts'
 /** A document, as strangers publish them, may be this long in JSON. */
 export const MAX_LEXICON_BYTES = 1_048_576
 const MAX_DEPTH = 64
-const NSID = /^[a-z][a-z0-9-]*(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+\.[a-zA-Z][a-zA-Z0-9]*$/
+const NSID =
+  /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\.[a-zA-Z][a-zA-Z0-9]{0,62}$/
 const MAX_NSID_LENGTH = 317
 /** With its ending within the 255 bytes that file systems take. */
 const MAX_MODULE_LENGTH = 250
