@@ -13,7 +13,18 @@ const MOST_AT_ONCE = MAX_CBOR_BYTES * MAX_BYTES_A_UNIT + MAX_HEAD_BYTES
 const TWO_32 = 0x1_0000_0000
 const LONE_SURROGATE = /\p{Surrogate}/u
 
+const INITIAL_BYTES = 1024
+const NO_BYTES = new Uint8Array(0)
+/** The largest buffer that is kept: most frames and every record fit. */
+const MAX_SPARE_BYTES = 65_536
+
 const utf8 = new TextEncoder()
+
+/**
+ * A buffer that no writer uses. Allocating one costs more than filling it, so the last writer leaves its own. Whoever takes it
+ * has it alone: a value's getter may encode another value meanwhile.
+ */
+let spare: Uint8Array | undefined
 
 /**
  * Writes the items of one CBOR encoding, each with its shortest head, into a buffer that grows. What is a legitimate value,
@@ -25,15 +36,20 @@ export class CborWriter {
   private bytes: Uint8Array
   private position = 0
 
-  constructor(initialBytes = 1024) {
-    this.bytes = new Uint8Array(initialBytes)
+  constructor() {
+    this.bytes = spare ?? new Uint8Array(INITIAL_BYTES)
+    spare = undefined
   }
 
-  /** Gives a copy of what was written. */
+  /** Gives a copy of what was written. The writer is at its end. */
   finish(): Uint8Array {
     if (this.position > MAX_CBOR_BYTES)
       throw new LimitExceededError('cborBytes', MAX_CBOR_BYTES, this.position)
-    return this.bytes.slice(0, this.position)
+    const written = this.bytes.slice(0, this.position)
+    if (this.bytes.length <= MAX_SPARE_BYTES) spare = this.bytes
+    this.bytes = NO_BYTES
+    this.position = 0
+    return written
   }
 
   /** Writes a byte as it is: a simple value, a short head. */

@@ -27,7 +27,7 @@ import { InvalidCborError, InvalidCidError, LimitExceededError } from './errors.
 import { MAX_CBOR_BYTES, MAX_CONTAINER_ITEMS, MAX_NESTING, MAX_OBJECT_KEY_BYTES } from './limits.ts'
 
 export { CborReader } from './cbor-reader.ts'
-export { encodeCbor } from './encode-cbor.ts'
+export { encodeCbor, encodeCborSequence } from './encode-cbor.ts'
 export { InvalidCborError, LimitExceededError } from './errors.ts'
 
 /** How {@link decodeCbor} treats what is well-formed but not canonical. */

@@ -22,9 +22,20 @@ import { MAX_CONTAINER_ITEMS, MAX_NESTING, MAX_OBJECT_KEY_BYTES } from './limits
  * @throws {LimitExceededError} when the encoding passes {@link MAX_CBOR_BYTES}.
  */
 export function encodeCbor(value: unknown): Uint8Array {
+  return encodeCborSequence([value])
+}
+
+/**
+ * Gives the canonical encodings of several values, one right behind the other, as event frames have two. The limit is on all
+ * of them together.
+ *
+ * @throws what {@link encodeCbor} throws.
+ * @see {@link https://www.rfc-editor.org/rfc/rfc8742.html}
+ */
+export function encodeCborSequence(values: readonly unknown[]): Uint8Array {
   const writer = new CborWriter()
   try {
-    writeValue(writer, value, 0)
+    for (const value of values) writeValue(writer, value, 0)
   } catch (cause) {
     if (cause instanceof InvalidCborError || cause instanceof LimitExceededError) throw cause
     if (cause instanceof InvalidCidError) refuse(`link: ${cause.reason}`)

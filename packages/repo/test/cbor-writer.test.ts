@@ -39,6 +39,34 @@ describe('encodeCbor at the edges of its heads', () => {
   })
 })
 
+describe('encodings one after the other', () => {
+  it('keep their bytes', () => {
+    const values = [['a'.repeat(100)], 1, { b: new Uint8Array(100_000).fill(7) }, 'c', [2, 3]]
+    const encoded = values.map((value) => encodeCbor(value))
+    values.forEach((value, i) => {
+      expect(Buffer.compare(encoded[i] ?? new Uint8Array(), dagCbor.encode(value))).toBe(0)
+    })
+  })
+
+  it('and those made while another is under way', () => {
+    const inner: Uint8Array[] = []
+    const nested = {
+      a: 'before',
+      get b(): string {
+        inner.push(encodeCbor(['x'.repeat(2_000)]), encodeCbor('y'))
+        return 'after'
+      },
+    }
+    expect(encodeCbor(nested)).toEqual(dagCbor.encode({ a: 'before', b: 'after' }))
+    expect(inner).toEqual([dagCbor.encode(['x'.repeat(2_000)]), dagCbor.encode('y')])
+  })
+
+  it('and those after one that failed half way', () => {
+    expect(() => encodeCbor(['z'.repeat(500), 1.5])).toThrow(InvalidCborError)
+    expect(encodeCbor('a')).toEqual(dagCbor.encode('a'))
+  })
+})
+
 describe('encodeCbor, given something hostile', () => {
   it('takes an encoding of exactly the bound, and nothing longer', () => {
     const head = 5

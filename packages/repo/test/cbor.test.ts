@@ -10,6 +10,7 @@ import {
   decodeCbor,
   decodeCborPrefix,
   encodeCbor,
+  encodeCborSequence,
   InvalidCborError,
   isCid,
   LimitExceededError,
@@ -56,6 +57,24 @@ describe('encodeCbor and decodeCbor', () => {
       }),
       { numRuns: 500 },
     )
+  })
+
+  it('write a sequence as its items one behind the other', () => {
+    fc.assert(
+      fc.property(fc.array(value, { maxLength: 4 }), (input) => {
+        const sequence = encodeCborSequence(input)
+        expect(hex(sequence)).toBe(input.map((item) => hex(encodeCbor(item))).join(''))
+        let offset = 0
+        for (const item of input) {
+          const read = decodeCborPrefix(sequence, offset)
+          expect(hex(encodeCbor(read.value))).toBe(hex(encodeCbor(item)))
+          offset = read.end
+        }
+        expect(offset).toBe(sequence.length)
+      }),
+      { numRuns: 200 },
+    )
+    expect(() => encodeCborSequence([1, { a: 1.5 }])).toThrow(InvalidCborError)
   })
 
   it('agree with @ipld/dag-cbor on every value both can write', () => {

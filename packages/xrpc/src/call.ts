@@ -68,14 +68,21 @@ export function checkName(nsid: string): void {
   }
 }
 
-/** @throws {XrpcError} 405 when a method is not called this way, 426 when it is a subscription */
-export function checkVerb(method: CompiledMethod, verb: string): void {
+/**
+ * @throws {XrpcError} 405 when a method is not called this way; when it is a subscription, 426, or 501 when the caller did ask
+ *   for a WebSocket and nothing here makes one
+ */
+export function checkVerb(
+  method: CompiledMethod,
+  { method: verb, headers }: Pick<XrpcRequest, 'method' | 'headers'>,
+): void {
   if (method.type === 'procedure') {
     if (verb !== 'POST') throw wrongVerb('POST')
   } else if (verb !== 'GET' && (verb !== 'HEAD' || method.type === 'subscription')) {
     throw wrongVerb('GET')
   }
   if (method.type === 'subscription') {
+    if (headers.get('upgrade')?.toLowerCase() === 'websocket') throw notImplemented(method.nsid)
     throw new XrpcError(426, 'UpgradeRequired', 'this method is a WebSocket subscription', {
       headers: { upgrade: 'websocket', connection: 'upgrade' },
     })

@@ -4,8 +4,7 @@
  * @see {@link https://atproto.com/specs/event-stream#framing}
  * @packageDocumentation
  */
-import { decodeCborPrefix, encodeCbor } from '@skywright/repo/cbor'
-import { concat } from 'uint8arrays/concat'
+import { decodeCborPrefix, encodeCbor, encodeCborSequence } from '@skywright/repo/cbor'
 import { InvalidFrameError } from './errors.ts'
 
 export { InvalidFrameError } from './errors.ts'
@@ -73,7 +72,7 @@ export function encodeMessageFrame(
   body: Readonly<Record<string, unknown>>,
 ): Uint8Array {
   if ('$type' in body) throw new TypeError('a frame body carries no $type; the header names it')
-  return concat([encodeMessageHeader(type), encodeCbor(body)])
+  return encodeCborSequence([headerOf(type), body])
 }
 
 /**
@@ -82,17 +81,21 @@ export function encodeMessageFrame(
  * @throws {TypeError} when `type` does not start with `#` or is too long
  */
 export function encodeMessageHeader(type: string): Uint8Array {
+  return encodeCbor(headerOf(type))
+}
+
+function headerOf(type: string): { readonly op: 1; readonly t: string } {
   if (!type.startsWith('#') || type.length < 2 || type.length > MAX_TYPE_LENGTH) {
     throw new TypeError(`type must be a fragment such as #commit; type=${type.slice(0, 64)}`)
   }
-  return encodeCbor({ op: 1, t: type })
+  return { op: 1, t: type }
 }
 
 /** Encodes an error frame. The sender closes the connection right after it. */
 export function encodeErrorFrame(error: string, message?: string): Uint8Array {
   if (error === '') throw new TypeError('error must not be empty')
   const body = message === undefined ? { error } : { error, message }
-  return concat([encodeCbor({ op: -1 }), encodeCbor(body)])
+  return encodeCborSequence([{ op: -1 }, body])
 }
 
 /**

@@ -228,12 +228,33 @@ export type OutputOf<R, Id extends string, M extends Direction = 'receive'> =
     ? BodyOf<R, Id, B, M, M extends 'provide' ? BinaryOutput : BinaryInput>
     : undefined
 
-/** Message of a subscription: the union of its variants, each with its `$type`. Others are not delivered to receivers. */
+/** What a message may be called where it is sent: the fragment as on the wire, or the whole name. */
+type MessageName<Id extends string, X> = X extends `#${infer N}`
+  ? `#${N}` | `${Id}#${N}`
+  : X extends `${Id}#${infer N}`
+    ? `#${N}` | `${Id}#${N}`
+    : never
+
+/** Frames have no name for messages that another lexicon defines, so there are none to send. */
+type SentMessage<R, Id extends string, X> = X extends string
+  ? MessageName<Id, X> extends infer $type extends string
+    ? [$type] extends [never]
+      ? never
+      : Simplify<{ $type: $type } & Ref<R, Id, X, 'provide'>>
+    : never
+  : never
+
+/**
+ * Message of a subscription: the union of its variants, each with its `$type`. Receivers get the whole name, and no others;
+ * senders give that or the fragment, `#commit`.
+ */
 export type MessageOf<R, Id extends string, M extends Direction = 'receive'> =
-  MainOf<R, Id> extends { message: { schema: infer S } }
-    ? [M, S] extends ['receive', { type: 'union'; refs: readonly (infer X)[] }]
-      ? Variant<R, Id, X, M>
-      : Infer<R, Id, S, M>
+  MainOf<R, Id> extends {
+    message: { schema: { type: 'union'; refs: readonly (infer X)[] } }
+  }
+    ? M extends 'provide'
+      ? SentMessage<R, Id, X>
+      : Variant<R, Id, X, M>
     : never
 
 /** Error names that the lexicon of a method declares. */

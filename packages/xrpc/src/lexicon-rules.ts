@@ -1,14 +1,7 @@
 import type { Lexicons } from '@atproto/lexicon'
 import { InvalidLexiconError } from './errors.ts'
 import type { LexiconDocument } from './lexicon-document.ts'
-
-/** The parts of a schema that the rules are about. */
-interface Schema {
-  readonly type?: unknown
-  readonly ref?: unknown
-  readonly refs?: unknown
-  readonly closed?: unknown
-}
+import { schemasOf } from './lexicon-references.ts'
 
 /** What a reference may not stand for: tokens are names, the others are no definitions of their own. */
 const NO_REF_TARGETS: ReadonlySet<string> = new Set(['token', 'ref', 'union', 'unknown', 'params'])
@@ -32,16 +25,12 @@ export function checkRules(lexicons: Pick<Lexicons, 'getDef'>, document: Lexicon
     return lexicons.getDef(uri.startsWith('#') ? `lex:${id}${uri}` : uri)?.type
   }
   if (Object.keys(defs).length === 0) refuse('nothing is defined')
-  // Schemas nest as deep as a document does, so the way is kept here and not on the stack.
-  const pending: { readonly value: unknown; readonly path: string }[] = []
-  for (const [name, definition] of Object.entries(defs)) {
-    if ((definition as Schema).type === 'unknown') refuse(`${name}: unknown is no definition`)
-    pending.push({ value: definition, path: name })
+  // What the validator has let through.
+  for (const [name, { type }] of Object.entries(defs as Record<string, { type?: unknown }>)) {
+    if (type === 'unknown') refuse(`${name}: unknown is no definition`)
   }
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const { value, path } = next
-    if (typeof value !== 'object' || value === null) continue
-    const { type, ref, refs, closed } = value as Schema
+  for (const { schema, path } of schemasOf(document)) {
+    const { type, ref, refs, closed } = schema
     if (type === 'ref' && typeof ref === 'string') {
       const found = target(ref)
       if (found !== undefined && NO_REF_TARGETS.has(found)) {
@@ -56,9 +45,6 @@ export function checkRules(lexicons: Pick<Lexicons, 'getDef'>, document: Lexicon
           refuse(`${path}: union with a ${found}`)
         }
       }
-    }
-    for (const [key, inner] of Object.entries(value)) {
-      pending.push({ value: inner, path: `${path}.${key}` })
     }
   }
 }

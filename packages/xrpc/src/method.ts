@@ -42,7 +42,7 @@ export interface LimitContext<A> extends AuthContext {
   readonly auth: A
 }
 
-/** A message to encode (with its `$type`), or an encoded frame to send as it is. */
+/** A message to encode, with its `$type`, the fragment or the whole name; or an encoded frame to send as it is. */
 export type SubscriptionItem<R, N extends string> = Uint8Array | MessageOf<R, N, 'provide'>
 
 /** A method without output may return nothing at all. */
@@ -56,6 +56,17 @@ export type MethodResult<R, N extends string> =
   N extends MethodIds<R, 'subscription'>
     ? AsyncIterable<SubscriptionItem<R, N>>
     : Awaitable<OutputOf<R, N, 'provide'> | XrpcReply | Response | NoOutput<R, N>>
+
+/**
+ * What serves a method. The result stands apart from the context, in a type that depends on `N` alone: only so does
+ * TypeScript know it while it reads the handler, and checks the `$type` of what a generator yields.
+ */
+export type MethodHandler<R, N extends string, A> = ((context: MethodContext<R, N, A>) => unknown) &
+  ResultFunction<R, N>
+
+type ResultFunction<R, N extends string> = N extends string
+  ? (context: never) => MethodResult<R, N>
+  : never
 
 /** A method: what it needs and what it does. */
 export interface MethodOptions<R, N extends string, A> {
@@ -71,7 +82,7 @@ export interface MethodOptions<R, N extends string, A> {
    * limit on all of them.
    */
   readonly limits?: readonly RateLimit<LimitContext<A>>[]
-  readonly handler: (context: MethodContext<R, N, A>) => MethodResult<R, N>
+  readonly handler: MethodHandler<R, N, A>
 }
 
 /** Any NSID of `R` that can be served. */

@@ -22,7 +22,7 @@ import {
 } from './response.ts'
 import { CBOR_SUBPROTOCOL, negotiate, supported } from './subprotocol.ts'
 import type { Subprotocol } from './subprotocol.ts'
-import { openSubscription } from './subscription.ts'
+import { checkedMessages, openSubscription } from './subscription.ts'
 import type { Subscription } from './subscription.ts'
 import { fromWebRequest } from './web-request.ts'
 import { pumpToSocket, withSignal } from './web-socket.ts'
@@ -52,7 +52,8 @@ export interface RouterOptions<R> {
   /** Limits on all calls, proxied ones included, checked before anything else. */
   readonly limits?: readonly RateLimit[]
   /**
-   * Checks what handlers return against the lexicon, failing with 500. Text, bytes and streams pass as they are.
+   * Checks what handlers return or yield against the lexicon, failing with 500 or an error frame. Text, bytes and streams
+   * pass as they are.
    * @defaultValue false
    */
   readonly validateOutput?: boolean
@@ -78,7 +79,7 @@ export interface FetchInfo {
   readonly ip?: string
   /**
    * Makes a WebSocket of an upgrade request, in the way of the runtime: `Deno.upgradeWebSocket`, or a `WebSocketPair` on
-   * Workers. Without it subscriptions answer 426.
+   * Workers. Without it subscriptions answer 501.
    */
   readonly upgrade?: UpgradeWebSocket
 }
@@ -239,7 +240,9 @@ class XrpcRouter {
       if (route.limits !== undefined) await consumeAll(route.limits, context)
       const offers = request.headers.get('sec-websocket-protocol')
       const agreed = negotiate(offers, this.#subprotocols, route.subprotocol)
-      const items = route.handler(context) as AsyncIterable<unknown>
+      const yielded = route.handler(context) as AsyncIterable<unknown>
+      const { validateOutput = false } = this.#options
+      const items = validateOutput ? checkedMessages(route.compiled, yielded) : yielded
       return openSubscription(nsid, items, agreed, (error) => this.#report(error, call))
     } catch (error) {
       return this.#failed(error, call)
@@ -274,7 +277,7 @@ class XrpcRouter {
     const route = this.#routes.get(call.nsid)
     if (route === undefined) return this.#fall(call)
     const { compiled } = route
-    checkVerb(compiled, call.request.method)
+    checkVerb(compiled, call.request)
     const context = await authorize(route, call, query)
     if (route.limits !== undefined) {
       call.limitHeaders = (await consumeAll(route.limits, context)) ?? call.limitHeaders

@@ -50,19 +50,18 @@ export function checkStrictly(
       checkStrictly(lexicons, schema.record, value, path)
       return
     case 'object':
-      for (const [name, property] of Object.entries(schema.properties ?? {})) {
+      for (const name in schema.properties) {
         const { [name]: item } = value as Readonly<Record<string, unknown>>
-        if (typeof item === 'object' || mayHaveFormat(property)) {
-          checkStrictly(lexicons, property, item, `${path}/${name}`)
-        }
+        checkMember(lexicons, schema.properties[name], item, path, name)
       }
       return
-    case 'array':
-      for (const [i, item] of (value as readonly unknown[]).entries()) {
-        if (typeof item !== 'object' && !mayHaveFormat(schema.items)) return
-        checkStrictly(lexicons, schema.items, item, `${path}/${i}`)
+    case 'array': {
+      const items = value as readonly unknown[]
+      for (let i = 0; i < items.length; i++) {
+        checkMember(lexicons, schema.items, items[i], path, i)
       }
       return
+    }
     case 'ref':
       checkStrictly(lexicons, definition(lexicons, schema.ref), value, path)
       return
@@ -73,15 +72,29 @@ export function checkStrictly(
   }
 }
 
-function mayHaveFormat(schema: Schema | undefined): boolean {
-  return schema?.format !== undefined || schema?.type === 'ref'
+/** Checks a value inside another. Its path is written out only where it may be needed: most values are short texts. */
+function checkMember(
+  lexicons: Pick<Lexicons, 'getDef'>,
+  schema: Schema | undefined,
+  value: unknown,
+  path: string,
+  key: string | number,
+): void {
+  if (typeof value !== 'object' && schema?.type === 'string') {
+    if (typeof value !== 'string' || isStrict(schema.format, value)) return
+    throw new ValidationError(`${path}/${key} must be a valid ${String(schema.format)}`)
+  }
+  if (typeof value === 'object' || schema?.type === 'ref') {
+    checkStrictly(lexicons, schema, value, `${path}/${key}`)
+  }
 }
 
 function isStrict(format: string | undefined, text: string): boolean {
   switch (format) {
     case 'datetime':
-      // The library has seen to it that the parts are in range, so this is a time.
-      return DATETIME.test(text) && Date.parse(text) >= YEAR_ZERO_MS
+      if (!DATETIME.test(text)) return false
+      // The library has seen to it that the parts are in range, so this is a time; only an offset leads before year zero.
+      return !text.startsWith('0000') || Date.parse(text) >= YEAR_ZERO_MS
     case 'cid':
       return !text.startsWith('Qm')
     case 'uri':

@@ -83,12 +83,18 @@ export function encodeMessage(nsid: string, message: unknown): Uint8Array {
   return encodeMessageFrame(type, body)
 }
 
-interface SplitMessage {
+/** A message as frames have it: the fragment, and what it names. */
+export interface SplitMessage {
   readonly type: string
   readonly body: Readonly<Record<string, unknown>>
 }
 
-function splitMessage(nsid: string, message: unknown): SplitMessage {
+/**
+ * Takes the `$type` off a message, given as the fragment or the whole name.
+ *
+ * @throws {InvalidDataError} when it has none of this subscription, or is not a data-model value
+ */
+export function splitMessage(nsid: string, message: unknown): SplitMessage {
   const value = fromJson(message)
   if (typeof value !== 'object' || value === null) throw new InvalidDataError('', 'not an object')
   const { $type, ...body } = value as Record<string, unknown>

@@ -1,6 +1,7 @@
-import { XrpcError } from './errors.ts'
+import type { CompiledMethod } from './compiled-method.ts'
+import { ValidationError, XrpcError } from './errors.ts'
 import { decodeFrame } from './frame.ts'
-import { frameEncoder } from './subprotocol.ts'
+import { frameEncoder, splitMessage } from './subprotocol.ts'
 import type { FrameData, Negotiated, Subprotocol } from './subprotocol.ts'
 
 /** How a stream ended, for the WebSocket close frame. */
@@ -65,5 +66,29 @@ function endAfter(last: unknown): StreamEnd {
   } catch {
     // Not a frame: what the handler sends is its own affair.
     return CLOSE_NORMAL
+  }
+}
+
+/**
+ * What a handler yields, each message checked against the lexicon before it is passed on as it is. Encoded frames are not
+ * looked at.
+ *
+ * @throws {ValidationError} when a message does not match the lexicon, or the lexicon has none of its name
+ * @throws {InvalidDataError} when it is no message of this subscription, or not a data-model value
+ */
+export async function* checkedMessages(
+  method: CompiledMethod,
+  items: AsyncIterable<unknown>,
+): AsyncGenerator<unknown, void, void> {
+  for await (const item of items) {
+    if (!(item instanceof Uint8Array)) {
+      const { type, body } = splitMessage(method.nsid, item)
+      const $type = method.nsid + type
+      if (!method.messageTypes.includes($type)) {
+        throw new ValidationError(`no message of this subscription, $type=${$type}`)
+      }
+      method.readMessage({ ...body, $type })
+    }
+    yield item
   }
 }

@@ -131,6 +131,13 @@ describe('createCatalog', () => {
     ],
     ['a closed union of nothing', withProperty({ type: 'union', refs: [], closed: true })],
     [
+      'messages that are no union',
+      {
+        main: { type: 'subscription', message: { schema: { type: 'ref', ref: '#event' } } },
+        event: { type: 'object', properties: {} },
+      },
+    ],
+    [
       'an input that is a reference to a token',
       {
         main: {

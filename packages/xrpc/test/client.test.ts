@@ -368,6 +368,36 @@ describe('createSession', () => {
     ])
   })
 
+  it.each([
+    ['the PDS of the DID document', 'https://pds.example/', 'https://pds.example'],
+    ['the login server for a PDS in the clear', 'http://pds.example', SERVICE],
+    ['the login server for a PDS that is no URL', 'pds', SERVICE],
+    ['the login server without a DID document', undefined, SERVICE],
+  ])('talks to %s', async (_what, serviceEndpoint, expected) => {
+    const server = accountServer()
+    const service = [{ id: '#other', serviceEndpoint: 'https://x.example' }]
+    const pds = { id: 'did:web:a#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint }
+    const didDoc = serviceEndpoint === undefined ? undefined : { service: [...service, pds] }
+    const asked: string[] = []
+    const session = await createSession({
+      ...LOGIN,
+      fetch: async (url, init) => {
+        asked.push(new URL(url).origin)
+        const response = await server.fetch(url, init)
+        if (!url.endsWith('createSession')) return response
+        return Response.json({ ...((await response.json()) as object), didDoc })
+      },
+    })
+    expect([session.service, session.data?.service]).toEqual([expected, expected])
+    const made = createClient({
+      service: session.service,
+      lexicons: examples,
+      fetch: session.fetch,
+    })
+    expect(await made.query('com.example.getThing', { name: 'x' })).toEqual({ name: 'access-0' })
+    expect(asked).toEqual([SERVICE, expected])
+  })
+
   it('lets the callback that keeps the tokens use the session', async () => {
     const server = accountServer()
     const statuses: number[] = []

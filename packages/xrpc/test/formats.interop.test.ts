@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { isNsid } from '../src/adapters/vendor/render.ts'
 import { createCatalog } from '../src/catalog.ts'
 import type { LexiconDocument } from '../src/lexicon-document.ts'
 import { examples } from './documents.ts'
@@ -50,6 +51,12 @@ const files: readonly [string, string, boolean][] = [
   ['uri', 'uri_syntax_invalid', false],
 ]
 
+function readVectors(file: string): readonly string[] {
+  return readFileSync(join(folder, `${file}.txt`), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+}
+
 describe.skipIf(!existsSync(folder))('string formats', () => {
   it.each(files)('%s: %s', (format, file, valid) => {
     const document: LexiconDocument = {
@@ -80,15 +87,21 @@ describe.skipIf(!existsSync(folder))('string formats', () => {
         return false
       }
     }
-    const vectors = readFileSync(join(folder, `${file}.txt`), 'utf8')
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
+    const vectors = readVectors(file)
     expect(vectors.length).toBeGreaterThan(3)
     const wrong = vectors.filter((value) => accepts({ value }) !== valid)
     expect(wrong).toEqual(EXPECTED[`${format} ${valid ? 'valid' : 'invalid'}`] ?? [])
     expect(vectors.filter((value) => accepts({ list: [value] }) !== valid)).toEqual(wrong)
     expect(vectors.filter((value) => accepts({ named: value }) !== valid)).toEqual(wrong)
     expect(vectors.filter((value) => accepts({ names: [value] }) !== valid)).toEqual(wrong)
+  })
+
+  it('the names that are looked up and made files of are NSIDs too', () => {
+    const [valid, invalid] = [readVectors('nsid_syntax_valid'), readVectors('nsid_syntax_invalid')]
+    expect(Math.min(valid.length, invalid.length)).toBeGreaterThan(20)
+    expect(valid.filter((text) => !isNsid(text))).toEqual([])
+    // What DNS and file systems would take as the same name is not taken at all.
+    expect([...invalid, 'a-.b.c', 'A.b.c', 'a.B.c'].filter((text) => isNsid(text))).toEqual([])
   })
 
   it('takes what others take when told to be lenient', () => {

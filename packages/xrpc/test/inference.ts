@@ -33,7 +33,7 @@ router.add('com.atproto.sync.subscribeRepos', {
   handler: async function* ({ params, signal }) {
     const c: number | undefined = params.cursor
     if (signal.aborted || c) yield new Uint8Array()
-    yield { $type: '#info' as const, name: 'OutdatedCursor' }
+    yield { $type: '#info', name: 'OutdatedCursor' }
   },
 })
 router.add('com.atproto.repo.uploadBlob', {
@@ -65,6 +65,16 @@ if (isVariant(t.thread, 'app.bsky.feed.defs#threadViewPost')) {
   void [h, t.thread.blocked]
 } else if (isVariant(t.thread, 'app.bsky.feed.defs#blockedPost')) {
   void t.thread.blocked
+}
+// A record inside a view is of any type until it is checked.
+const feed = await client.query('app.bsky.feed.getTimeline')
+for (const { post } of feed.feed) {
+  // @ts-expect-error not checked yet
+  const unchecked: string = post.record['text']
+  const checked = lexicons.validateRecord('app.bsky.feed.post', post.record)
+  const text: string = checked.text
+  const root: string | undefined = checked.reply?.root.uri
+  void [unchecked, text, root]
 }
 for await (const message of subscribe({
   service: '',

@@ -156,6 +156,15 @@ describe('errors', () => {
     made.add('com.example.listen', { handler: async function* () {} })
     const response = await made.fetch(new Request(`${ORIGIN}/xrpc/com.example.listen`))
     expect(response.status).toBe(426)
+    expect(response.headers.get('upgrade')).toBe('websocket')
+  })
+
+  it('answers a WebSocket handshake with 501 where nothing makes WebSockets', async () => {
+    const { router: made } = router()
+    made.add('com.example.listen', { handler: async function* () {} })
+    const headers = { upgrade: 'WebSocket', connection: 'upgrade' }
+    const response = await made.fetch(new Request(`${ORIGIN}/xrpc/com.example.listen`, { headers }))
+    expect(await failure(response)).toEqual([501, 'MethodNotImplemented'])
   })
 
   it('refuses a POST to a query and says what is allowed', async () => {

@@ -70,6 +70,17 @@ describe.each(['k256', 'p256'] as const)('service auth with %s', (curve) => {
     })
   })
 
+  it('keeps to the expiry that the caller asks for, up to an hour', async () => {
+    const { kit, verifier } = setUp(curve)
+    const expiring = async (exp: number): Promise<string> =>
+      createServiceJwt({ ...kit, jti: `until ${exp}`, exp })
+    const halfAnHour = NOW / 1000 + 1_800
+    const { exp } = await verifier.verify(await expiring(halfAnHour), { lxm: LXM })
+    expect(exp).toBe(halfAnHour)
+    const twoHours = await expiring(NOW / 1000 + 7_200)
+    await expect(verifier.verify(twoHours, { lxm: LXM })).rejects.toThrow('exp is too far away')
+  })
+
   it('refuses every forgery', async () => {
     const { kit, verifier } = setUp(curve)
     const forgeries = await createForgeries(kit)

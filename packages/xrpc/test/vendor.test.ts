@@ -165,12 +165,35 @@ describe('vendor', () => {
       expect(lexicons.ids).toEqual(examples.ids)
       expect(lexicons.get('com.example.thing')).toEqual(examples.get('com.example.thing'))
       expect(readFileSync(join(out, 'index.ts'), 'utf8')).not.toContain('\\')
+      await compile(out)
     } finally {
       rmSync(from, { recursive: true })
       rmSync(out, { recursive: true })
     }
   })
 })
+
+/** Compiles modules by the rules of this repository: no unused import, and types that stand by themselves. */
+async function compile(folder: string): Promise<void> {
+  const root = join(import.meta.dirname, '../../..')
+  const compilerOptions = { composite: false, noEmit: true }
+  const config = { extends: join(root, 'tsconfig.base.json'), compilerOptions, include: ['*.ts'] }
+  const use = [
+    "import { lexicons, type Lexicons } from './index.ts'",
+    "import type { RecordOf } from '@skywright/xrpc'",
+    "export const at: RecordOf<Lexicons, 'com.example.thing'>['createdAt'] = ''",
+    '// @ts-expect-error no such field',
+    "export type None = RecordOf<Lexicons, 'com.example.thing'>['none']",
+    'export const ids: readonly string[] = lexicons.ids\n',
+  ]
+  writeFileSync(join(folder, 'use.ts'), use.join('\n'))
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+  await promisify(execFile)(join(root, 'node_modules/.bin/tsc'), ['-p', folder]).catch(
+    (error: { readonly stdout?: string }) => {
+      throw new Error(error.stdout)
+    },
+  )
+}
 
 describe('vendor of bad documents', () => {
   it('writes nothing, not even the folder', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { XrpcError } from '../src/errors.ts'
-import { decodeFrame } from '../src/frame.ts'
+import { decodeFrame, encodeMessageFrame } from '../src/frame.ts'
 import type { Frame } from '../src/frame.ts'
 import { createRouter } from '../src/router.ts'
 import type { Router } from '../src/router.ts'
@@ -48,7 +48,7 @@ describe('router.fetch with upgrade', () => {
   it('sends frames once the socket is open, and closes as the stream ends', async () => {
     const router = createRouter({ lexicons: examples }).add('com.example.listen', {
       handler: async function* ({ params }) {
-        yield { $type: '#tick', seq: params.cursor }
+        yield { $type: '#tick', seq: params.cursor ?? 0 }
         throw new XrpcError(400, 'FutureCursor')
       },
     })
@@ -61,6 +61,39 @@ describe('router.fetch with upgrade', () => {
       { op: 1, type: '#tick', body: { seq: 3 } },
       { op: -1, error: 'FutureCursor', message: 'FutureCursor' },
     ])
+  })
+
+  it.each<[string, unknown]>([
+    ['a message without a field', { $type: '#tick' }],
+    ['a field of another type', { $type: 'com.example.listen#tick', seq: 'one' }],
+    ['a message that the lexicon does not have', { $type: '#tack' }],
+    ['a message of another lexicon', { $type: 'com.example.other#tick', seq: 1 }],
+    ['a value without $type', { seq: 1 }],
+  ])('ends with an error frame on %s, when told to check', async (_what, wrong) => {
+    const errors: unknown[] = []
+    const router = createRouter({
+      lexicons: examples,
+      validateOutput: true,
+      onError: (error) => errors.push(error),
+    }).add('com.example.listen', {
+      handler: async function* () {
+        yield { $type: '#tick', seq: 1, blocks: { $bytes: 'AQ' } }
+        yield { $type: 'com.example.listen#tick', seq: 2, extra: true }
+        yield encodeMessageFrame('#tack', {})
+        yield wrong as { $type: '#tock' }
+        yield { $type: '#tock' }
+      },
+    })
+    const { socket } = await connect(router)
+    socket.open()
+    await expect.poll(() => socket.closed).toEqual([1008, 'InternalServerError'])
+    expect(socket.frames).toEqual([
+      { op: 1, type: '#tick', body: { seq: 1, blocks: Uint8Array.of(1) } },
+      { op: 1, type: '#tick', body: { seq: 2, extra: true } },
+      { op: 1, type: '#tack', body: {} },
+      { op: -1, error: 'InternalServerError', message: 'internal server error' },
+    ])
+    expect(errors).toHaveLength(1)
   })
 
   it('waits while the socket is full, and aborts the handler when it closes', async () => {

@@ -3,14 +3,16 @@ import { resolveLexicon } from './resolve-lexicon.ts'
 import type { ResolveLexiconOptions } from './resolve-lexicon.ts'
 import { vendor } from './vendor.ts'
 
-const USAGE = `xrpc vendor SOURCE… [--out FOLDER] [--js]
+const USAGE = `xrpc vendor SOURCE… [--out FOLDER] [--js] [--no-follow]
 
 Writes TypeScript modules of lexicon documents.
 SOURCE is a JSON file, a folder of them, or the NSID of a published lexicon, which is found by DNS and
-checked against the signature of its publisher.
+checked against the signature of its publisher. What it refers to comes with it, found and checked the same
+way, except documents of the other SOURCEs and those of @skywright/xrpc/lexicons.
 
   --out FOLDER  where the modules go (lexicons)
   --js          imports end in .js, for compilers without allowImportingTsExtensions
+  --no-follow   only what is named, not what it refers to
 `
 
 /** Where {@link runCommand} writes, and the network it finds published lexicons through. */
@@ -33,12 +35,13 @@ export async function runCommand(
     stdout(USAGE)
     return 0
   }
-  const { sources, out, importEnding } = parsed
+  const { sources, out, importEnding, follow } = parsed
   try {
     const changed = await vendor({
       sources,
       out,
       importEnding,
+      follow,
       async resolve(nsid) {
         const found = await resolveLexicon(nsid, network)
         stdout(`${nsid} published by ${found.did} at ${found.rev}\n`)
@@ -57,6 +60,7 @@ interface Arguments {
   readonly sources: readonly string[]
   readonly out: string
   readonly importEnding: '.ts' | '.js'
+  readonly follow: boolean
 }
 
 function parse(args: readonly string[]): Arguments | 'help' | undefined {
@@ -68,13 +72,14 @@ function parse(args: readonly string[]): Arguments | 'help' | undefined {
         out: { type: 'string', default: 'lexicons' },
         help: { type: 'boolean' },
         js: { type: 'boolean' },
+        'no-follow': { type: 'boolean' },
       },
     })
     if (values.help === true) return 'help'
     const [command, ...sources] = positionals
     const importEnding = values.js === true ? '.js' : '.ts'
     if (command !== 'vendor' || sources.length === 0) return undefined
-    return { sources, out: values.out, importEnding }
+    return { sources, out: values.out, importEnding, follow: values['no-follow'] !== true }
   } catch {
     return undefined
   }

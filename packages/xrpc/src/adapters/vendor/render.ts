@@ -5,7 +5,8 @@ import type { LexiconDocument } from '../../lexicon-document.ts'
 /** A document, as strangers publish them, may be this long in JSON. */
 export const MAX_LEXICON_BYTES = 1_048_576
 const MAX_DEPTH = 64
-const NSID = /^[a-z][a-z0-9-]*(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+\.[a-zA-Z][a-zA-Z0-9]*$/
+const NSID =
+  /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\.[a-zA-Z][a-zA-Z0-9]{0,62}$/
 const MAX_NSID_LENGTH = 317
 /** With its ending within the 255 bytes that file systems take. */
 const MAX_MODULE_LENGTH = 250
@@ -68,7 +69,13 @@ export function isNsid(text: string): boolean {
   return text.length <= MAX_NSID_LENGTH && NSID.test(text)
 }
 
-function checkDocument(document: unknown): LexiconDocument {
+/**
+ * Checks the frame of a document: an NSID, a version, definitions and a length; and leaves `$type` out of it, which records
+ * have. What is in the definitions is left for a catalog to check.
+ *
+ * @throws {InvalidLexiconError} when it is not one
+ */
+export function checkDocument(document: unknown): LexiconDocument {
   const { id, lexicon, defs } = (document ?? {}) as Readonly<Record<string, unknown>>
   if (typeof id !== 'string' || !isNsid(id)) {
     throw new InvalidLexiconError(String(id).slice(0, MAX_NSID_LENGTH), 'id is not an NSID')

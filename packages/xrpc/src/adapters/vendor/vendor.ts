@@ -1,6 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidLexiconError } from '../../errors.ts'
+import { atproto } from '../../lexicons.ts'
+import { collectPublished } from './collect-published.ts'
 import { isNsid, MAX_LEXICON_BYTES, renderLexicons } from './render.ts'
 import type { RenderOptions } from './render.ts'
 
@@ -15,24 +17,42 @@ export interface VendorOptions extends RenderOptions {
   readonly out: string
   /** Fetches a published document. */
   readonly resolve: (nsid: string) => Promise<unknown>
+  /**
+   * Fetches what published documents refer to as well, and so on. Not what the other sources or
+   * `@skywright/xrpc/lexicons` have, nor what files refer to.
+   * @defaultValue true
+   */
+  readonly follow?: boolean
 }
 
 /**
  * Writes the modules of lexicon documents, giving the names of the files that changed. Writes nothing unless all documents
  * are found and good.
  *
- * @throws {InvalidLexiconError} when a file is no lexicon document, or two would need the same file
+ * @throws {InvalidLexiconError} when a file is no lexicon document, two would need the same file, a document that a published
+ *   one refers to cannot be had, or they refer to more than 1,000
  * @throws {RangeError} when there are more than 10,000 documents
  * @throws what {@link VendorOptions.resolve} and the file system throw
  */
 export async function vendor(options: VendorOptions): Promise<readonly string[]> {
   const documents: unknown[] = []
+  const published: string[] = []
   for (const source of options.sources) {
     const stat = statSync(source, { throwIfNoEntry: false })
-    if (stat === undefined && isNsid(source)) documents.push(await options.resolve(source))
+    if (stat === undefined && isNsid(source)) published.push(source)
     else documents.push(...readDocuments(source))
-    if (documents.length > MAX_DOCUMENTS) throw new RangeError('too many documents')
+    if (documents.length + published.length > MAX_DOCUMENTS) {
+      throw new RangeError('too many documents')
+    }
   }
+  const local = new Set(documents.map((document) => (document as { id?: unknown } | null)?.id))
+  documents.push(
+    ...(await collectPublished(published, {
+      resolve: options.resolve,
+      follow: options.follow ?? true,
+      isPresent: (nsid) => local.has(nsid) || atproto.has(nsid),
+    })),
+  )
   const modules = renderLexicons(documents, options)
   mkdirSync(options.out, { recursive: true })
   const changed: string[] = []
