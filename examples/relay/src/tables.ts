@@ -1,5 +1,9 @@
-import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { AccountRecord, HostRecord, Page } from '@skywright/firehose/relay'
+import { LRUCache } from 'lru-cache'
+
+/** Accounts kept in memory: every event asks for its own several times. About 600 bytes each. */
+const MAX_CACHED_ACCOUNTS = 100_000
 
 type Row = Record<string, SQLOutputValue>
 
@@ -10,6 +14,7 @@ type Row = Record<string, SQLOutputValue>
 export class RelayTables {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
+  readonly #accounts = new LRUCache<string, AccountRecord>({ max: MAX_CACHED_ACCOUNTS })
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -28,8 +33,13 @@ export class RelayTables {
   }
 
   getAccount(did: string): AccountRecord | undefined {
+    const cached = this.#accounts.get(did)
+    if (cached !== undefined) return cached
     const row = this.#prepare('SELECT * FROM relay_account WHERE did = ?').get(did)
-    return row && toAccount(row)
+    if (row === undefined) return undefined
+    const account = toAccount(row)
+    this.#accounts.set(did, account)
+    return account
   }
 
   listAccounts(options: { readonly limit: number; readonly cursor?: string }): Page<AccountRecord> {
@@ -79,6 +89,12 @@ export class RelayTables {
   /** Forgets the numbers that a host's accounts had there: it began a new sequence. */
   forgetHostSeqs(hostname: string): void {
     this.#prepare('UPDATE relay_account SET host_seq = NULL WHERE hostname = ?').run(hostname)
+    this.#accounts.clear()
+  }
+
+  /** To be called after a transaction was rolled back: what is remembered of it never became true. */
+  rolledBack(): void {
+    this.#accounts.clear()
   }
 
   putHost(host: HostRecord): void {
@@ -103,6 +119,17 @@ export class RelayTables {
 
   putAccount(account: AccountRecord): void {
     const before = this.getAccount(account.did)
+    if (before === undefined || !livesAlike(before, account)) this.#replaceAccount(account)
+    else this.#moveAccount(account)
+    this.#accounts.set(account.did, account)
+    const from = before && countedAt(before)
+    const to = countedAt(account)
+    if (from === to) return
+    if (from !== undefined) this.#count(from, -1)
+    if (to !== undefined) this.#count(to, 1)
+  }
+
+  #replaceAccount(account: AccountRecord): void {
     this.#prepare(
       `INSERT OR REPLACE INTO relay_account
          (did, hostname, upstream_status, local_status, rev, data, commit_cid, host_seq, discontinuities)
@@ -112,17 +139,16 @@ export class RelayTables {
       account.hostname,
       account.upstreamStatus,
       account.localStatus ?? null,
-      account.chain?.rev ?? null,
-      account.chain?.data ?? null,
-      account.chain?.commit ?? null,
-      account.hostSeq ?? null,
-      account.discontinuities,
+      ...progressOf(account),
     )
-    const from = before && countedAt(before)
-    const to = countedAt(account)
-    if (from === to) return
-    if (from !== undefined) this.#count(from, -1)
-    if (to !== undefined) this.#count(to, 1)
+  }
+
+  /** What nearly every event does: only how far the account is changes, and no index with it. */
+  #moveAccount(account: AccountRecord): void {
+    this.#prepare(
+      `UPDATE relay_account SET rev = ?, data = ?, commit_cid = ?, host_seq = ?, discontinuities = ?
+       WHERE did = ?`,
+    ).run(...progressOf(account), account.did)
   }
 
   #count(hostname: string, change: number): void {
@@ -140,6 +166,26 @@ export class RelayTables {
     }
     return statement
   }
+}
+
+/** Whether two records of one account differ at most in how far it is. */
+function livesAlike(one: AccountRecord, other: AccountRecord): boolean {
+  return (
+    one.hostname === other.hostname &&
+    one.upstreamStatus === other.upstreamStatus &&
+    one.localStatus === other.localStatus
+  )
+}
+
+/** How far an account is: rev, data, commit, number at its host, discontinuities. */
+function progressOf({ chain, hostSeq, discontinuities }: AccountRecord): SQLInputValue[] {
+  return [
+    chain?.rev ?? null,
+    chain?.data ?? null,
+    chain?.commit ?? null,
+    hostSeq ?? null,
+    discontinuities,
+  ]
 }
 
 /** The host whose account count includes this account. */
