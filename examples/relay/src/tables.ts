@@ -1,9 +1,17 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { AccountRecord, HostRecord, Page } from '@skywright/firehose/relay'
 import { LRUCache } from 'lru-cache'
+import type { ListedRepo } from './host-questions.ts'
 
 /** Accounts kept in memory: every event asks for its own several times. About 600 bytes each. */
 const MAX_CACHED_ACCOUNTS = 100_000
+
+/** The newest commit of a repository. */
+export interface RepoHead {
+  /** Signed commit, as CID text. */
+  readonly cid: string
+  readonly rev: string
+}
 
 type Row = Record<string, SQLOutputValue>
 
@@ -127,6 +135,32 @@ export class RelayTables {
     if (from === to) return
     if (from !== undefined) this.#count(from, -1)
     if (to !== undefined) this.#count(to, 1)
+  }
+
+  /** Takes an account that its host listed and no event has shown. Does nothing when it is known. */
+  addListedAccount({ did, rev, head }: ListedRepo, hostname: string): void {
+    if (this.getAccount(did) !== undefined) return
+    this.#prepare('INSERT OR REPLACE INTO relay_listed (did, rev, head) VALUES (?, ?, ?)').run(
+      did,
+      rev,
+      head,
+    )
+    this.putAccount({
+      did,
+      hostname,
+      upstreamStatus: 'active',
+      localStatus: undefined,
+      chain: undefined,
+      hostSeq: undefined,
+      discontinuities: 0,
+    })
+  }
+
+  /** The newest commit known of an account: from the stream, else from its host's listing. */
+  headOf({ did, chain }: AccountRecord): RepoHead | undefined {
+    if (chain !== undefined) return { cid: chain.commit, rev: chain.rev }
+    const row = this.#prepare('SELECT rev, head FROM relay_listed WHERE did = ?').get(did)
+    return row && { cid: String(row['head']), rev: String(row['rev']) }
   }
 
   #replaceAccount(account: AccountRecord): void {

@@ -1,7 +1,7 @@
 import { copyFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { backup } from 'node:sqlite'
+import { backup, DatabaseSync } from 'node:sqlite'
 import { encodeEvent } from '@skywright/firehose'
 import type { AccountRecord, HostRecord, RelayChange, RelayStore } from '@skywright/firehose/relay'
 import { openSegmentEventLog, type SegmentEventLog } from '@skywright/firehose/segments'
@@ -144,6 +144,20 @@ describe('openRelayStore', () => {
     await committed
     await changed
     expect(log.bounds().last).toBe(before + 1)
+  })
+
+  it('opens what a relay of the version before wrote, and nothing else', async () => {
+    await store.commit({ events: [], accounts: [], hosts: [host('a.example')] })
+    database.exec('DROP TABLE relay_listing; DROP TABLE relay_listed; PRAGMA user_version = 2')
+    await close()
+    await open()
+    expect(store.getHost('a.example')).toBeDefined()
+    expect(database.prepare('SELECT count(*) AS n FROM relay_listing').get()).toEqual({ n: 0 })
+    database.exec('PRAGMA user_version = 1')
+    await close()
+    expect(() => openDatabase(directory)).toThrow(/another version/)
+    new DatabaseSync(join(directory, 'relay.sqlite')).exec('PRAGMA user_version = 3')
+    await open()
   })
 
   it('fails a bad change alone and completely', async () => {
