@@ -281,6 +281,18 @@ describe('openRelayStore', () => {
     await open()
   })
 
+  it('remembers nothing of an account from a write that was rolled back', async () => {
+    await store.commit(change({ hosts: [host('a.test')] }))
+    database.exec(
+      "CREATE TRIGGER full BEFORE UPDATE ON relay_state BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    )
+    const alice = accountOf('did:plc:alice', 'a.test')
+    await expect(
+      store.commit(change({ events: [event(alice.did)], accounts: [alice] })),
+    ).rejects.toThrow(/disk full/)
+    expect(store.getAccount(alice.did)).toBeUndefined()
+  })
+
   it('takes no more once the log and the tables may differ', async () => {
     await store.commit(change({ hosts: [host('a.test')] }))
     database.exec('DROP TABLE relay_account')
