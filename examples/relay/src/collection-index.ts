@@ -34,6 +34,11 @@ export class CollectionIndex {
     return this.#select.all(collection, cursor, limit).map((row) => String(row['did']))
   }
 
+  /** Takes collections that an account's host names. */
+  add(did: string, collections: readonly string[]): void {
+    for (const collection of collections) this.#insert.run(collection, did)
+  }
+
   /** Takes what an event shows into the index, inside the open transaction. Only proven commits count. */
   apply({ did, event, data }: CollectionChange): void {
     if (event?.type === 'account' && event.status === 'deleted') this.#removeAll.run(did)

@@ -3,7 +3,23 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /** Version of {@link SCHEMA}, kept in `PRAGMA user_version`. */
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
+
+/** What version 3 added: what hosts listed. */
+const LISTING = `
+  CREATE TABLE relay_listing (
+    hostname TEXT PRIMARY KEY,
+    cursor TEXT,
+    due_at INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    done INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE relay_listed (
+    did TEXT PRIMARY KEY,
+    rev TEXT NOT NULL,
+    head TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`
 
 const SCHEMA = `
   CREATE TABLE relay_state (applied_seq INTEGER NOT NULL) STRICT;
@@ -58,6 +74,7 @@ const SCHEMA = `
     detail TEXT
   ) STRICT;
   CREATE INDEX relay_incident_hostname ON relay_incident (hostname, id);
+  ${LISTING}
 `
 
 /**
@@ -72,9 +89,10 @@ export function openDatabase(directory: string): DatabaseSync {
   const database = new DatabaseSync(join(directory, 'relay.sqlite'))
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000')
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
-  if (version === 0) {
+  if (version === 0 || version === 2) {
+    const missing = version === 0 ? SCHEMA : LISTING
     database.exec(
-      `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${String(SCHEMA_VERSION)}; COMMIT`,
+      `BEGIN IMMEDIATE; ${missing} PRAGMA user_version = ${String(SCHEMA_VERSION)}; COMMIT`,
     )
   } else if (version !== SCHEMA_VERSION) {
     database.close()

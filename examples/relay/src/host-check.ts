@@ -1,4 +1,5 @@
 import type { HostAddress } from './hostname.ts'
+import { readBounded } from './read-bounded.ts'
 
 const CHECK_TIMEOUT_MS = 5_000
 /** A server description is a few hundred bytes; nobody needs to send more than this. */
@@ -38,18 +39,6 @@ export async function checkHostIsAlive(
     if (error instanceof SyntaxError) return 'answered describeServer with something else than JSON'
     return `could not be reached (${reasonOf(error)})`
   }
-}
-
-async function readBounded(response: Response, maxBytes: number): Promise<string | undefined> {
-  const decoder = new TextDecoder()
-  let text = ''
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > maxBytes) return undefined
-    text += decoder.decode(chunk, { stream: true })
-  }
-  return text + decoder.decode()
 }
 
 /** The innermost cause is the one that names the problem: `ECONNREFUSED`, not `fetch failed`. */

@@ -26,9 +26,11 @@ import { lockFolder } from './folder-lock.ts'
 import { isUnderDomain, parseHostname } from './hostname.ts'
 import { HOUSEKEEPING_MS, keepHouse } from './housekeeping.ts'
 import { SERVER_NAME } from './host-check.ts'
+import { HostListing } from './host-listing.ts'
 import { HostReports } from './host-reports.ts'
 import { relayLexicons } from './lexicons.ts'
 import { listen } from './listen.ts'
+import { ListingTable } from './listing-table.ts'
 import { getSubjectStatus } from './methods/com.atproto.admin.getSubjectStatus.ts'
 import { updateSubjectStatus } from './methods/com.atproto.admin.updateSubjectStatus.ts'
 import { getLatestCommit } from './methods/com.atproto.sync.getLatestCommit.ts'
@@ -70,11 +72,17 @@ export interface RunningRelay extends AsyncDisposable {
   keepHouse(): Promise<void>
 }
 
+/** A relay that follows hosts itself. */
+export interface FollowingRelay extends RunningRelay {
+  /** Goes on learning from hosts which accounts they have; it happens every minute by itself, as far as any is due. */
+  listHosts(): Promise<void>
+}
+
 /** Starts a relay: everything it is made of, connected. */
 export async function startRelay(
   config: RelayConfig,
   overrides: RelayOverrides = {},
-): Promise<RunningRelay> {
+): Promise<FollowingRelay> {
   const { development } = config
   const {
     logger = pino({ name: 'relay', level: config.logLevel }),
@@ -118,13 +126,14 @@ export async function startRelay(
       ? undefined
       : stack.use(createProverPool({ workers: config.verifyThreads }))
 
+  const identity = createIdentitySource(resolver, { allowHttp: development, now })
   const failure = new AbortController()
   let problem: string | undefined
   const relay = stack.use(
     createRelay({
       store,
       log,
-      identity: createIdentitySource(resolver, { allowHttp: development, now }),
+      identity,
       open,
       ...(prover && { prove: prover.prove }),
       clock: { ...systemClock, now },
@@ -166,9 +175,9 @@ export async function startRelay(
   router
     .add(requestCrawl({ admission, admin }))
     .add(subscribeRepos({ log }))
-    .add(listRepos({ store }))
-    .add(getRepoStatus({ store }))
-    .add(getLatestCommit({ store }))
+    .add(listRepos({ store, tables }))
+    .add(getRepoStatus({ store, tables }))
+    .add(getLatestCommit({ store, tables }))
     .add(getRepo({ store }))
     .add(listHosts({ store }))
     .add(getHostStatus({ store }))
@@ -226,6 +235,34 @@ export async function startRelay(
     clean().catch((err: unknown) => logger.error({ err }, 'housekeeping failed'))
   }, HOUSEKEEPING_MS)
   stack.defer(() => clearInterval(housekeeping))
+  const hostListing = new HostListing({
+    tables,
+    listing: new ListingTable(database),
+    collections,
+    identity,
+    fetch,
+    now,
+    sleep: (ms, signal) => systemClock.sleep(ms, signal),
+    onProblem: ({ hostname, error }) => {
+      logger.debug({ hostname, err: error }, 'a host does not say which accounts it has')
+    },
+  })
+  const stopping = new AbortController()
+  let listing: Promise<void> | undefined
+  const listHostsNow = (): Promise<void> => {
+    listing ??= hostListing.run(stopping.signal).finally(() => {
+      listing = undefined
+    })
+    return listing
+  }
+  const askHosts = setInterval(() => {
+    listHostsNow().catch((err: unknown) => logger.error({ err }, 'listing hosts failed'))
+  }, HOUSEKEEPING_MS)
+  stack.defer(async () => {
+    clearInterval(askHosts)
+    stopping.abort()
+    await listing?.catch(() => undefined)
+  })
   logger.info({ port, hosts: tables.countHostsByStatus() }, 'relay started')
 
   const running = stack.move()
@@ -234,6 +271,7 @@ export async function startRelay(
     port,
     failure: failure.signal,
     keepHouse: clean,
+    listHosts: listHostsNow,
     [Symbol.asyncDispose]: async () => {
       await running.disposeAsync()
       logger.info('relay stopped')

@@ -44,7 +44,7 @@ async function catchUp({ database, tables, collections, log }: RelayStoreParts):
     const page = await log.read(position)
     const last = page.at(-1)
     if (last === undefined) return
-    inTransaction(database, () => {
+    inTransaction({ database, tables }, () => {
       for (const { did, frame, note } of page) {
         if (note.length === 0) continue
         const { account, provenData } = decodeAccountNote(note)
@@ -146,7 +146,7 @@ class LoggedRelayStore implements RelayStore {
     const { database, tables, collections } = this.#parts
     const isInLog = group.every(({ change }) => change.events.length > 0)
     inTransaction(
-      database,
+      { database, tables },
       () => {
         for (const { change } of group) {
           for (const host of change.hosts) tables.putHost(host)
@@ -164,7 +164,7 @@ class LoggedRelayStore implements RelayStore {
 }
 
 function inTransaction(
-  database: DatabaseSync,
+  { database, tables }: Pick<RelayStoreParts, 'database' | 'tables'>,
   work: () => void,
   { durable = true }: { readonly durable?: boolean } = {},
 ): void {
@@ -175,6 +175,7 @@ function inTransaction(
     database.exec('COMMIT')
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK')
+    tables.rolledBack()
     throw error
   }
 }

@@ -1,5 +1,17 @@
-import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { AccountRecord, HostRecord, Page } from '@skywright/firehose/relay'
+import { LRUCache } from 'lru-cache'
+import type { ListedRepo } from './host-questions.ts'
+
+/** Accounts kept in memory: every event asks for its own several times. About 600 bytes each. */
+const MAX_CACHED_ACCOUNTS = 100_000
+
+/** The newest commit of a repository. */
+export interface RepoHead {
+  /** Signed commit, as CID text. */
+  readonly cid: string
+  readonly rev: string
+}
 
 type Row = Record<string, SQLOutputValue>
 
@@ -10,6 +22,7 @@ type Row = Record<string, SQLOutputValue>
 export class RelayTables {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
+  readonly #accounts = new LRUCache<string, AccountRecord>({ max: MAX_CACHED_ACCOUNTS })
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -28,8 +41,13 @@ export class RelayTables {
   }
 
   getAccount(did: string): AccountRecord | undefined {
+    const cached = this.#accounts.get(did)
+    if (cached !== undefined) return cached
     const row = this.#prepare('SELECT * FROM relay_account WHERE did = ?').get(did)
-    return row && toAccount(row)
+    if (row === undefined) return undefined
+    const account = toAccount(row)
+    this.#accounts.set(did, account)
+    return account
   }
 
   listAccounts(options: { readonly limit: number; readonly cursor?: string }): Page<AccountRecord> {
@@ -79,6 +97,12 @@ export class RelayTables {
   /** Forgets the numbers that a host's accounts had there: it began a new sequence. */
   forgetHostSeqs(hostname: string): void {
     this.#prepare('UPDATE relay_account SET host_seq = NULL WHERE hostname = ?').run(hostname)
+    this.#accounts.clear()
+  }
+
+  /** To be called after a transaction was rolled back: what is remembered of it never became true. */
+  rolledBack(): void {
+    this.#accounts.clear()
   }
 
   putHost(host: HostRecord): void {
@@ -103,6 +127,43 @@ export class RelayTables {
 
   putAccount(account: AccountRecord): void {
     const before = this.getAccount(account.did)
+    if (before === undefined || !livesAlike(before, account)) this.#replaceAccount(account)
+    else this.#moveAccount(account)
+    this.#accounts.set(account.did, account)
+    const from = before && countedAt(before)
+    const to = countedAt(account)
+    if (from === to) return
+    if (from !== undefined) this.#count(from, -1)
+    if (to !== undefined) this.#count(to, 1)
+  }
+
+  /** Takes an account that its host listed and no event has shown. Does nothing when it is known. */
+  addListedAccount({ did, rev, head }: ListedRepo, hostname: string): void {
+    if (this.getAccount(did) !== undefined) return
+    this.#prepare('INSERT OR REPLACE INTO relay_listed (did, rev, head) VALUES (?, ?, ?)').run(
+      did,
+      rev,
+      head,
+    )
+    this.putAccount({
+      did,
+      hostname,
+      upstreamStatus: 'active',
+      localStatus: undefined,
+      chain: undefined,
+      hostSeq: undefined,
+      discontinuities: 0,
+    })
+  }
+
+  /** The newest commit known of an account: from the stream, else from its host's listing. */
+  headOf({ did, chain }: AccountRecord): RepoHead | undefined {
+    if (chain !== undefined) return { cid: chain.commit, rev: chain.rev }
+    const row = this.#prepare('SELECT rev, head FROM relay_listed WHERE did = ?').get(did)
+    return row && { cid: String(row['head']), rev: String(row['rev']) }
+  }
+
+  #replaceAccount(account: AccountRecord): void {
     this.#prepare(
       `INSERT OR REPLACE INTO relay_account
          (did, hostname, upstream_status, local_status, rev, data, commit_cid, host_seq, discontinuities)
@@ -112,17 +173,16 @@ export class RelayTables {
       account.hostname,
       account.upstreamStatus,
       account.localStatus ?? null,
-      account.chain?.rev ?? null,
-      account.chain?.data ?? null,
-      account.chain?.commit ?? null,
-      account.hostSeq ?? null,
-      account.discontinuities,
+      ...progressOf(account),
     )
-    const from = before && countedAt(before)
-    const to = countedAt(account)
-    if (from === to) return
-    if (from !== undefined) this.#count(from, -1)
-    if (to !== undefined) this.#count(to, 1)
+  }
+
+  /** What nearly every event does: only how far the account is changes, and no index with it. */
+  #moveAccount(account: AccountRecord): void {
+    this.#prepare(
+      `UPDATE relay_account SET rev = ?, data = ?, commit_cid = ?, host_seq = ?, discontinuities = ?
+       WHERE did = ?`,
+    ).run(...progressOf(account), account.did)
   }
 
   #count(hostname: string, change: number): void {
@@ -140,6 +200,26 @@ export class RelayTables {
     }
     return statement
   }
+}
+
+/** Whether two records of one account differ at most in how far it is. */
+function livesAlike(one: AccountRecord, other: AccountRecord): boolean {
+  return (
+    one.hostname === other.hostname &&
+    one.upstreamStatus === other.upstreamStatus &&
+    one.localStatus === other.localStatus
+  )
+}
+
+/** How far an account is: rev, data, commit, number at its host, discontinuities. */
+function progressOf({ chain, hostSeq, discontinuities }: AccountRecord): SQLInputValue[] {
+  return [
+    chain?.rev ?? null,
+    chain?.data ?? null,
+    chain?.commit ?? null,
+    hostSeq ?? null,
+    discontinuities,
+  ]
 }
 
 /** The host whose account count includes this account. */

@@ -1,7 +1,7 @@
 import { copyFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { backup } from 'node:sqlite'
+import { backup, DatabaseSync } from 'node:sqlite'
 import { encodeEvent } from '@skywright/firehose'
 import type { AccountRecord, HostRecord, RelayChange, RelayStore } from '@skywright/firehose/relay'
 import { openSegmentEventLog, type SegmentEventLog } from '@skywright/firehose/segments'
@@ -146,6 +146,20 @@ describe('openRelayStore', () => {
     expect(log.bounds().last).toBe(before + 1)
   })
 
+  it('opens what a relay of the version before wrote, and nothing else', async () => {
+    await store.commit({ events: [], accounts: [], hosts: [host('a.example')] })
+    database.exec('DROP TABLE relay_listing; DROP TABLE relay_listed; PRAGMA user_version = 2')
+    await close()
+    await open()
+    expect(store.getHost('a.example')).toBeDefined()
+    expect(database.prepare('SELECT count(*) AS n FROM relay_listing').get()).toEqual({ n: 0 })
+    database.exec('PRAGMA user_version = 1')
+    await close()
+    expect(() => openDatabase(directory)).toThrow(/another version/)
+    new DatabaseSync(join(directory, 'relay.sqlite')).exec('PRAGMA user_version = 3')
+    await open()
+  })
+
   it('fails a bad change alone and completely', async () => {
     const bad: RelayChange = change({
       hosts: [host('bad.test')],
@@ -265,6 +279,18 @@ describe('openRelayStore', () => {
     await again(now + 1_000)
     expect(given.size).toBe(100)
     await open()
+  })
+
+  it('remembers nothing of an account from a write that was rolled back', async () => {
+    await store.commit(change({ hosts: [host('a.test')] }))
+    database.exec(
+      "CREATE TRIGGER full BEFORE UPDATE ON relay_state BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    )
+    const alice = accountOf('did:plc:alice', 'a.test')
+    await expect(
+      store.commit(change({ events: [event(alice.did)], accounts: [alice] })),
+    ).rejects.toThrow(/disk full/)
+    expect(store.getAccount(alice.did)).toBeUndefined()
   })
 
   it('takes no more once the log and the tables may differ', async () => {

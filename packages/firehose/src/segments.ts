@@ -3,10 +3,10 @@
  *
  * @packageDocumentation
  */
-export { openSegmentEventLog } from './event-log/segments/segment-log.ts'
+export { openSegmentEventLog } from './event-log/segments/open-segments.ts'
 export type {
   NumberedEvent,
   SegmentEventLog,
   SegmentEventLogOptions,
-} from './event-log/segments/segment-log.ts'
+} from './event-log/segments/segment-event-log.ts'
 export type { SegmentAppend, SegmentEntry } from './event-log/segments/record.ts'

@@ -47,7 +47,11 @@ export interface StreamCommit extends StreamBase {
   readonly discontinuity?: string
 }
 
-/** The repository jumped to a state that the stream did not describe: what is known of it may be out of date. */
+/**
+ * The host said where the repository is. A rev that was handled already is confirmed and asks for nothing. A newer one,
+ * where this is not verified with policy `consumer`, may stand for a state that the stream did not describe: what is
+ * known of the repository may be out of date.
+ */
 export interface StreamSync extends StreamBase {
   readonly type: 'sync'
   readonly rev: string

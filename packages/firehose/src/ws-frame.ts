@@ -12,20 +12,42 @@ function headerLength(payloadBytes: number): number {
  * @see {@link https://www.rfc-editor.org/rfc/rfc6455#section-5.2}
  */
 export function encodeWebSocketFrame(payload: Uint8Array): Uint8Array {
-  const start = headerLength(payload.length)
-  const frame = new Uint8Array(start + payload.length)
-  frame[0] = 0x82
-  if (start === 2) frame[1] = payload.length
+  const bytes = new Uint8Array(headerLength(payload.length) + payload.length)
+  writeFrame(bytes, 0, payload)
+  return bytes
+}
+
+/** Several messages behind each other; `undefined` when that is more than `maxBytes`. */
+export function encodeWebSocketFrames(
+  messages: readonly { readonly frame: Uint8Array }[],
+  maxBytes: number,
+): Uint8Array | undefined {
+  let length = 0
+  for (const { frame } of messages) {
+    length += headerLength(frame.length) + frame.length
+    if (length > maxBytes) return undefined
+  }
+  const bytes = new Uint8Array(length)
+  let at = 0
+  for (const { frame } of messages) at = writeFrame(bytes, at, frame)
+  return bytes
+}
+
+/** @returns the place behind what was written. */
+function writeFrame(bytes: Uint8Array, at: number, payload: Uint8Array): number {
+  const start = at + headerLength(payload.length)
+  bytes[at] = 0x82
+  if (start - at === 2) bytes[at + 1] = payload.length
   else {
-    const view = new DataView(frame.buffer)
-    if (start === 4) {
-      frame[1] = 126
-      view.setUint16(2, payload.length)
+    const view = new DataView(bytes.buffer, bytes.byteOffset)
+    if (start - at === 4) {
+      bytes[at + 1] = 126
+      view.setUint16(at + 2, payload.length)
     } else {
-      frame[1] = 127
-      view.setBigUint64(2, BigInt(payload.length))
+      bytes[at + 1] = 127
+      view.setBigUint64(at + 2, BigInt(payload.length))
     }
   }
-  frame.set(payload, start)
-  return frame
+  bytes.set(payload, start)
+  return start + payload.length
 }

@@ -6,11 +6,13 @@ import type { EventLog, LogEntry } from './event-log/port.ts'
 import { DEFAULT_PING_MS, keepAlive } from './keep-alive.ts'
 import { DEFAULT_MAX_LAG_EVENTS, openEventCursor, type EventCursor } from './serve.ts'
 import { refuseUpgrade } from './refuse-upgrade.ts'
-import { encodeWebSocketFrame } from './ws-frame.ts'
+import { encodeWebSocketFrame, encodeWebSocketFrames } from './ws-frame.ts'
 
 /** What clients may say: nothing, beyond control frames. */
 const MAX_CLIENT_MESSAGE_BYTES = 4_096
 const DEFAULT_MAX_BUFFERED_BYTES: number = 1024 * 1024
+/** Pages of at most so many bytes are copied into one array, which costs less than handing over each event. */
+const MAX_JOINED_BYTES = 256 * 1024
 const DEFAULT_STALL_MS = 30_000
 const CLOSE_GOING_AWAY = 1001
 const CLOSE_POLICY = 1008
@@ -55,7 +57,16 @@ class Sockets implements EventSockets {
   private readonly server: WebSocketServer
   private readonly stopping = new AbortController()
   private readonly running = new Set<Promise<void>>()
-  /** The wire bytes of entries, as long as the log keeps the entry in memory. */
+  /** The small page that was written last; erased events make another one of it, of fewer entries. */
+  private page:
+    | {
+        readonly first: LogEntry
+        readonly last: LogEntry
+        readonly count: number
+        readonly bytes: Uint8Array
+      }
+    | undefined
+  /** The wire bytes of entries of large pages, as long as the log keeps the entry in memory. */
   private readonly wire = new WeakMap<LogEntry, Uint8Array>()
 
   constructor(log: EventLog, options: EventSocketsOptions) {
@@ -165,6 +176,11 @@ class Sockets implements EventSockets {
 
   /** One page of events in one system call, beside whatever control frames the socket sends itself. */
   private write(socket: Duplex, entries: readonly LogEntry[]): void {
+    const joined = this.join(entries)
+    if (joined !== undefined) {
+      socket.write(joined)
+      return
+    }
     socket.cork()
     for (const entry of entries) {
       let bytes = this.wire.get(entry)
@@ -175,6 +191,19 @@ class Sockets implements EventSockets {
       socket.write(bytes)
     }
     socket.uncork()
+  }
+
+  /** A small page as one array: what subscribers at the tip get one after the other. `undefined` for a large one. */
+  private join(entries: readonly LogEntry[]): Uint8Array | undefined {
+    const [first] = entries
+    const last = entries.at(-1)
+    if (first === undefined || last === undefined) return undefined
+    const count = entries.length
+    const { page } = this
+    if (page?.first === first && page.last === last && page.count === count) return page.bytes
+    const bytes = encodeWebSocketFrames(entries, MAX_JOINED_BYTES)
+    if (bytes !== undefined) this.page = { first, last, count, bytes }
+    return bytes
   }
 
   /** Waits until the network took what was written; `false` when it took nothing for too long. */

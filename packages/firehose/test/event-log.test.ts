@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
-import { openSegmentEventLog } from '../src/event-log/segments/segment-log.ts'
+import { openSegmentEventLog } from '../src/event-log/segments/open-segments.ts'
 import { openSqliteEventLog } from '../src/event-log/sqlite.ts'
 import {
   createRandom,

@@ -1,5 +1,7 @@
+import { parseCid, type Cid } from '@skywright/repo'
 import { describe, expect, it } from 'vitest'
 import type { CommitEvent } from '../src/event.ts'
+import { signCommit } from '../src/testing/commit-blocks.ts'
 import { commitLies, historyLies, SimulatedNetwork } from '../src/testing/index.ts'
 import { createMemoryChainStore } from '../src/verify/chain-store.ts'
 import type { Outcome } from '../src/verify/outcome.ts'
@@ -249,12 +251,42 @@ describe('what does not follow', () => {
         return event
       }
       expect(await judge(syncOf(same))).toBe('accepted')
-      expect(await judge(syncOf(same))).toBe('rejected stale-rev')
       expect(await judge(await network.write(account))).toBe('accepted')
+      expect(await judge(syncOf(same))).toBe('rejected stale-rev')
       await network.write(account)
       expect(await judge(syncOf(await account.repo.resign()))).toBe(expected)
     }
   })
+
+  it.each([
+    ['relay', 'discontinuous sync', 'discontinuous prev-data-mismatch'],
+    ['consumer', 'discontinuous sync', 'accepted'],
+    ['unchained', 'accepted', 'accepted'],
+  ] as const)(
+    'a sync of the known rev confirms it, and over another tree it does not, for a %s',
+    async (policy, forked, next) => {
+      const { network, judge, account, verifier } = await setup(policy)
+      await judge(await firstCommit(network, account))
+      const commit = await network.write(account)
+      expect(await judge(commit)).toBe('accepted')
+      const known = await verifier.state(account.did)
+      if (known === undefined) throw new Error('a commit was accepted')
+      const data = parseCid(known.data)
+      const syncOf = (root: Cid, key = account.key) => {
+        const block = signCommit({ did: account.did, rev: known.rev, data: root }, key)
+        const event = network.syncEvent(account, known.rev, block.bytes, block.cid)
+        if (event.type !== 'sync') throw new Error('a sync is a sync')
+        return event
+      }
+      // As often as it is said.
+      for (let i = 0; i < 3; i++) expect(await judge(syncOf(data))).toBe('accepted')
+      expect(await verifier.state(account.did)).toEqual(known)
+      expect(await judge(commit)).toBe('rejected stale-rev')
+      expect(await judge(syncOf(data, network.newKey()))).toBe('rejected bad-signature')
+      expect(await judge(syncOf(commit.commit))).toBe(forked)
+      expect(await judge(await network.write(account))).toBe(next)
+    },
+  )
 
   it('a repository that was fetched continues from what was fetched', async () => {
     const { network, judge, account, verifier } = await setup('consumer')

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import {
   commitEvent,
+  type CommitEvent,
   createMemoryEventLog,
   encodeEvent,
   serveEvents,
@@ -34,6 +35,8 @@ export interface FakeHost extends AsyncDisposable {
   emit(event: RepoEvent): Promise<number>
   /** Puts any bytes on the firehose. */
   emitFrame(did: string, encode: (seq: number) => Uint8Array): Promise<number>
+  /** Commits that were put on the firehose. */
+  readonly commits: readonly CommitEvent[]
   /** Ends all sockets; the relay will come back. */
   disconnect(): void
   readonly lastSeq: () => number
@@ -45,6 +48,11 @@ export interface FakeHostOptions {
   /** What `describeServer` answers. @defaultValue a description */
   readonly description?: string
   readonly server?: string
+  /** What other questions get. */
+  readonly answer?: (
+    nsid: string,
+    parameters: URLSearchParams,
+  ) => { readonly status?: number; readonly body: unknown } | undefined
 }
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
@@ -56,6 +64,13 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
   const sockets = new WebSocketServer({ noServer: true })
   const cursors: (number | undefined)[] = []
   const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
+    const answer = options.answer?.(pathname.slice('/xrpc/'.length), searchParams)
+    if (answer !== undefined) {
+      response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(answer.body))
+      return
+    }
     const found = request.url === '/xrpc/com.atproto.server.describeServer'
     response.writeHead(found ? 200 : 404, {
       'content-type': 'application/json',
@@ -91,7 +106,11 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
     const [seq = 0] = await log.publish([{ did, encode }])
     return seq
   }
-  const emit: FakeHost['emit'] = (event) => emitFrame(event.did, (seq) => encodeEvent(event, seq))
+  const commits: CommitEvent[] = []
+  const emit: FakeHost['emit'] = (event) => {
+    if (event.type === 'commit') commits.push(event)
+    return emitFrame(event.did, (seq) => encodeEvent(event, seq))
+  }
   const write: FakeHost['write'] = async (account, writes) => {
     const { commit } = await account.repo.applyWrites(writes)
     if (commit === undefined) throw new Error('nothing was written')
@@ -142,6 +161,7 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
       ]),
     emit,
     emitFrame,
+    commits,
     disconnect: () => {
       for (const ws of sockets.clients) ws.terminate()
     },

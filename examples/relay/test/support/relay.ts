@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient, type Client } from '@skywright/xrpc'
-import { readConfig, type RelayConfig, type RunningRelay, startRelay } from '../../src/index.ts'
+import { type FollowingRelay, readConfig, type RelayConfig, startRelay } from '../../src/index.ts'
 import { relayLexicons, type RelayDocuments } from '../../src/lexicons.ts'
 import type { RelayOverrides } from '../../src/server.ts'
 import { type FakePlc, startFakePlc } from './plc.ts'
-import { type FakeHost, startFakeHost } from './host.ts'
+import { type FakeHost, type FakeHostOptions, startFakeHost } from './host.ts'
 
 export const ADMIN_PASSWORD = 'a long password'
 export const ADMIN_HEADERS: Readonly<Record<string, string>> = {
@@ -16,10 +16,10 @@ export const ADMIN_HEADERS: Readonly<Record<string, string>> = {
 /** A relay with its own directory and data folder. */
 export interface TestNetwork extends AsyncDisposable {
   readonly plc: FakePlc
-  readonly relay: RunningRelay
+  readonly relay: FollowingRelay
   readonly client: Client<RelayDocuments>
   readonly directory: string
-  startHost(options?: { readonly port?: number }): Promise<FakeHost>
+  startHost(options?: Omit<FakeHostOptions, 'plc'>): Promise<FakeHost>
   requestCrawl(hostname: string): Promise<void>
   restart(): Promise<void>
   /** Asks again and again until the answer is yes; fails after some seconds. */
@@ -36,7 +36,7 @@ export async function startTestNetwork(
   const directory = mkdtempSync(join(tmpdir(), 'relay-'))
   stack.defer(() => rmSync(directory, { recursive: true, force: true }))
   const plc = stack.use(await startFakePlc())
-  const start = (): Promise<RunningRelay> =>
+  const start = (): Promise<FollowingRelay> =>
     startRelay(
       {
         ...readConfig({}),

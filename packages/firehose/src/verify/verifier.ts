@@ -128,7 +128,7 @@ class ChainVerifier implements EventVerifier {
     if (flaw !== undefined) return { status: 'rejected', reason: flaw }
     if (!(await this.isActive(event.did))) return { status: 'rejected', reason: 'inactive-account' }
     const known = await this.state(event.did)
-    if (known !== undefined && event.rev <= known.rev) {
+    if (known !== undefined && isStale(event, known)) {
       return { status: 'rejected', reason: 'stale-rev' }
     }
     const proven = await this.prove(event, options)
@@ -254,7 +254,9 @@ class ChainVerifier implements EventVerifier {
       return this.policy === 'relay' || isFirst ? undefined : 'unknown-repo'
     }
     if (event.type === 'sync') {
-      return this.policy === 'relay' || data.toString() === known.data ? undefined : 'sync'
+      if (data.toString() === known.data) return undefined
+      // A host may reset a repository, for which a relay has nothing to fetch; but one rev names one tree.
+      return this.policy === 'relay' && event.rev > known.rev ? undefined : 'sync'
     }
     if (event.since !== known.rev) return 'since-mismatch'
     if (event.prevData === undefined) return undefined
@@ -270,6 +272,11 @@ const IDENTITY_REASONS: ReadonlySet<string> = new Set([
   'no-signing-key',
   'wrong-host',
 ])
+
+/** Whether an event is behind what is known. A `#sync` of the known rev is not: it confirms that rev, or contradicts it. */
+function isStale({ type, rev }: CommitEvent | SyncEvent, known: ChainState): boolean {
+  return type === 'sync' ? rev < known.rev : rev <= known.rev
+}
 
 function hostOf(origin: string | undefined): string | undefined {
   if (origin === undefined) return undefined

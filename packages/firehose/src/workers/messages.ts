@@ -8,28 +8,28 @@ export interface ProveRequest {
   readonly keys: readonly string[]
 }
 
-/** What a worker found out of one frame. */
-export type ProveResult =
-  | {
-      readonly ok: true
-      /** Binary CID of the commit. */
-      readonly commit: Uint8Array
-      /** Binary CID of the MST root. */
-      readonly data: Uint8Array
-      /** Path, offset in the frame and length of each record. */
-      readonly records: readonly (readonly [path: string, offset: number, length: number])[]
-    }
-  | {
-      readonly ok: false
-      readonly code: string
-      readonly message: string
-      /** Fields of the error that its reason depends on. */
-      readonly field?: string
-      readonly cid?: string
-    }
+/** Why a frame was not proven. */
+export interface ProveFailure {
+  readonly code: string
+  readonly message: string
+  /** Fields of the error that its reason depends on. */
+  readonly field?: string
+  readonly cid?: string
+}
 
-/** Results in the order of the request's frames. */
+/** Bytes of a CID of a commit or of an MST node. */
+export const CID_BYTES = 36
+
+/**
+ * Results in the order of the request's frames. In few large arrays, which are handed over and not copied, because
+ * taking a message of many small parts apart costs the calling thread more than the rest of its share.
+ */
 export interface ProveResponse {
   readonly id: number
-  readonly results: readonly ProveResult[]
+  /** Binary CIDs of commit and MST root of each frame; zeros where it was not proven. */
+  readonly cids: Uint8Array
+  /** Offset in its frame and length of each record, in the order of the operations that carry one, of all proven frames. */
+  readonly records: Uint32Array
+  /** Place in the request of each frame that was not proven. */
+  readonly failures: readonly (readonly [index: number, failure: ProveFailure])[]
 }

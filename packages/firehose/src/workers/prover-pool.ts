@@ -5,7 +5,7 @@ import type { CommitEvent, SyncEvent } from '../event.ts'
 import { asError } from '../verify/reasons.ts'
 import { proveEvent, type Proven } from '../verify/prove.ts'
 import type { Prove } from '../verify/verifier.ts'
-import type { ProveRequest, ProveResponse, ProveResult } from './messages.ts'
+import { CID_BYTES, type ProveFailure, type ProveRequest, type ProveResponse } from './messages.ts'
 
 /** Frames sent to a worker at once: enough to make messages cheap, few enough not to wait long for the last. */
 const MAX_BATCH_FRAMES = 32
@@ -141,15 +141,17 @@ class Thread {
     if (this.queue.length > 0 && this.sent.size < 2) this.send()
   }
 
-  private receive({ id, results }: ProveResponse): void {
+  private receive({ id, cids, records, failures }: ProveResponse): void {
     const tasks = this.sent.get(id) ?? []
     this.sent.delete(id)
     this.load -= tasks.length
     this.send()
+    const failed = new Map(failures)
+    const places = records.values()
     for (const [index, task] of tasks.entries()) {
-      const result = results[index]
-      if (result?.ok === true) task.resolve(proven(task, result))
-      else task.reject(result === undefined ? new Error('no result') : failed(result))
+      const failure = failed.get(index)
+      if (failure !== undefined) task.reject(asProveError(failure))
+      else task.resolve(proven(task, cids.subarray(index * 2 * CID_BYTES), places))
     }
   }
 
@@ -162,16 +164,26 @@ class Thread {
   }
 }
 
-function proven({ event, frame }: Task, result: Extract<ProveResult, { ok: true }>): Proven {
+/** Takes the places of the task's records from those of the whole response. */
+function proven(
+  { event, frame }: Task,
+  cids: Uint8Array,
+  places: IterableIterator<number>,
+): Proven {
+  const next = (): number => places.next().value ?? 0
   const records = new Map<string, Uint8Array>()
-  for (const [path, offset, length] of result.records) {
-    records.set(path, frame.subarray(offset, offset + length))
+  const data = cidFromBytes(cids.subarray(CID_BYTES, 2 * CID_BYTES))
+  if (event.type === 'sync')
+    return { commit: cidFromBytes(cids.subarray(0, CID_BYTES)), data, records }
+  for (const { path, cid } of event.ops) {
+    if (cid === null) continue
+    const offset = next()
+    records.set(path, frame.subarray(offset, offset + next()))
   }
-  const commit = event.type === 'commit' ? event.commit : cidFromBytes(result.commit)
-  return { commit, data: cidFromBytes(result.data), records }
+  return { commit: event.commit, data, records }
 }
 
 /** An error with what its reason depends on; its class stayed in the thread. */
-function failed({ message, ...fields }: Extract<ProveResult, { ok: false }>): Error {
+function asProveError({ message, ...fields }: ProveFailure): Error {
   return Object.assign(new Error(message), fields)
 }

@@ -1,7 +1,7 @@
 // Publishes into a segment log for ever and prints the last acknowledged number; its parent kills it.
 import { writeSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
-import { openSegmentEventLog } from '../../src/event-log/segments/segment-log.ts'
+import { openSegmentEventLog } from '../../src/event-log/segments/open-segments.ts'
 import { identityAppend } from '../../src/testing/index.ts'
 
 const [folder = ''] = process.argv.slice(2)

@@ -38,3 +38,33 @@ export async function readLogState(folder: string): Promise<LogState> {
 export async function writeLogState(folder: string, state: LogState): Promise<void> {
   await replaceFile(join(folder, FILE), JSON.stringify(state))
 }
+
+/** The state of an open log. */
+export class LogStateFile {
+  private readonly folder: string
+  private readonly highWater: () => number
+  private state: LogState
+  private saving: Promise<void> = Promise.resolve()
+
+  /** @param highWater the highest number given out so far. */
+  constructor(folder: string, state: LogState, highWater: () => number) {
+    this.folder = folder
+    this.state = state
+    this.highWater = highWater
+  }
+
+  get current(): LogState {
+    return this.state
+  }
+
+  /** Takes effect at once; resolves when it is durable. */
+  change(change: Partial<Omit<LogState, 'highWater'>>): Promise<void> {
+    this.state = { ...this.state, ...change }
+    const save = (): Promise<void> => {
+      this.state = { ...this.state, highWater: this.highWater() }
+      return writeLogState(this.folder, this.state)
+    }
+    this.saving = this.saving.then(save, save)
+    return this.saving
+  }
+}
