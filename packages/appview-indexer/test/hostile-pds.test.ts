@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SimulatedNetwork } from '@skywright/firehose/testing'
 import type { SimulatedAccount } from '@skywright/firehose/testing'
+import { ForbiddenAddressError } from '@skywright/identity'
 import { createMemoryResolver } from '@skywright/identity/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 
@@ -67,8 +68,8 @@ async function open(
   issues: IndexIssue[] = [],
   reports: RepoReport[] = [],
 ): Promise<Indexer<typeof collections>> {
-  const patient = createRepoFetcher({ resolver })
-  const impatient = createRepoFetcher({ resolver, timeoutMs: 300, maxBytes: 4_000_000 })
+  const patient = createRepoFetcher({ resolver, fetch })
+  const impatient = createRepoFetcher({ resolver, fetch, timeoutMs: 300, maxBytes: 4_000_000 })
   return openIndexer({
     store: openSqliteIndexStore(':memory:'),
     collections,
@@ -160,6 +161,7 @@ it('follows an account that moved, and does not take the old host at its word', 
   ])
   const reports: RepoReport[] = []
   const fetchRepo = createRepoFetcher({
+    fetch,
     resolver: {
       resolveIdentity: async (did, options) => {
         const identity = await resolver.resolveIdentity(did, options)
@@ -201,4 +203,21 @@ it('purges only what the account its own host does not know', async () => {
   await using index = await open()
   await index.backfill({ repos: [alice.did] })
   expect(await index.actor(alice.did)).toMatchObject({ active: false, status: 'deleted' })
+})
+
+it('asks no host inside the network it runs in, unless it is handed a fetch that does', async () => {
+  const [alice] = network.accounts as [SimulatedAccount]
+  let asked = 0
+  const inside = await serve(async (response) => {
+    asked++
+    response.end(await car(alice))
+  })
+  place(alice, inside)
+  const fetchRepo = createRepoFetcher({ resolver })
+  const signal = new AbortController().signal
+  await expect(fetchRepo(alice.did, { signal })).rejects.toThrow(ForbiddenAddressError)
+  expect(asked).toBe(0)
+  const trusting = createRepoFetcher({ resolver, fetch })
+  expect(await trusting(alice.did, { signal })).toMatchObject({ kind: 'snapshot' })
+  expect(asked).toBe(1)
 })

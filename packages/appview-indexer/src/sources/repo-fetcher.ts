@@ -1,4 +1,4 @@
-import type { IdentityResolver } from '@skywright/identity'
+import { createGuardedFetch, type IdentityResolver } from '@skywright/identity'
 import { InvalidSignatureError, parsePath, verifyRepo } from '@skywright/repo'
 
 import type { RepoFetcher, RepoFetchResult, SnapshotRecord } from '../event.ts'
@@ -6,7 +6,11 @@ import type { RepoFetcher, RepoFetchResult, SnapshotRecord } from '../event.ts'
 /** Options of {@link createRepoFetcher}. */
 export interface RepoFetcherOptions {
   readonly resolver: Pick<IdentityResolver, 'resolveIdentity'>
-  /** Must refuse private addresses on a public server: the URLs come from other people's DID documents. @defaultValue globalThis.fetch */
+  /**
+   * Asks the PDSes, whose URLs come from other people's DID documents. A server hands in `createSafeFetch` of
+   * `@skywright/identity/node`, which also checks the addresses behind names.
+   * @defaultValue `createGuardedFetch` of `@skywright/identity`: https on public hosts alone
+   */
   readonly fetch?: typeof globalThis.fetch
   /** Largest CAR accepted, in bytes. @defaultValue 512 MiB */
   readonly maxBytes?: number
@@ -34,35 +38,40 @@ const STATUS_BY_ERROR: Readonly<Record<string, string>> = {
  * A PDS that does not know the repo is asked by `getRepoStatus` before the account counts as deleted.
  */
 export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
-  const { resolver, timeoutMs = DEFAULT_TIMEOUT_MS } = options
+  const { resolver, maxBytes = DEFAULT_MAX_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = options
+  const { fetch = createGuardedFetch({ maxBytes, timeoutMs }) } = options
+  const hosts: Hosts = { resolver, maxBytes, fetch }
   return async (did, { signal, attempt = 1 }) => {
     const both = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     try {
-      const found = await fetchFrom(options, did, both, attempt > 1)
+      const found = await fetchFrom(hosts, did, both, attempt > 1)
       // An account that moved is deactivated where it was: only the PDS it names now tells what it is.
       if (found?.kind === 'snapshot') return found
     } catch (error) {
       if (!(error instanceof InvalidSignatureError)) throw error
     }
-    const moved = await fetchFrom(options, did, both, true)
+    const moved = await fetchFrom(hosts, did, both, true)
     if (moved !== undefined) return moved
     const { pds } = await resolver.resolveIdentity(did, { signal: both })
-    return repoStatus(options, did, pds ?? '', both)
+    return repoStatus(hosts, did, pds ?? '', both)
   }
 }
 
+/** Who is asked, and how. */
+type Hosts = Required<Pick<RepoFetcherOptions, 'resolver' | 'maxBytes' | 'fetch'>>
+
 /** The verified repo or the account's status; undefined when the PDS does not know it. */
 async function fetchFrom(
-  options: RepoFetcherOptions,
+  hosts: Hosts,
   did: string,
   signal: AbortSignal,
   refresh: boolean,
 ): Promise<RepoFetchResult | undefined> {
-  const { resolver, maxBytes = DEFAULT_MAX_BYTES } = options
+  const { resolver, maxBytes } = hosts
   const { pds, signingKey } = await resolver.resolveIdentity(did, { signal, refresh })
   if (pds === undefined || signingKey === undefined)
     throw new TypeError(`account names no usable PDS or key; did=${did}`)
-  const response = await ask(options, pds, 'com.atproto.sync.getRepo', did, signal)
+  const response = await ask(hosts, pds, 'com.atproto.sync.getRepo', did, signal)
   if (!response.ok || response.body === null) {
     const name = await errorName(response)
     if (name === 'RepoNotFound') return undefined
@@ -89,12 +98,12 @@ function* recordsOf(repo: Awaited<ReturnType<typeof verifyRepo>>): Generator<Sna
 }
 
 async function repoStatus(
-  options: RepoFetcherOptions,
+  hosts: Hosts,
   did: string,
   pds: string,
   signal: AbortSignal,
 ): Promise<RepoFetchResult> {
-  const response = await ask(options, pds, 'com.atproto.sync.getRepoStatus', did, signal)
+  const response = await ask(hosts, pds, 'com.atproto.sync.getRepoStatus', did, signal)
   if (response.ok) {
     const body = parseObject(await readText(response))
     const active = body['active'] === true
@@ -115,16 +124,15 @@ function hostOf(pds: string): string {
 }
 
 function ask(
-  options: RepoFetcherOptions,
+  hosts: Hosts,
   pds: string,
   method: string,
   did: string,
   signal: AbortSignal,
 ): Promise<Response> {
-  const { fetch = globalThis.fetch } = options
   const url = new URL(`/xrpc/${method}`, pds)
   url.searchParams.set('did', did)
-  return fetch(url, { signal, redirect: 'error' })
+  return hosts.fetch(url, { signal, redirect: 'error' })
 }
 
 async function errorName(response: Response): Promise<string> {
