@@ -16,6 +16,7 @@ export class SerialWriter {
   #tail: Promise<unknown> = Promise.resolve()
   #sweeping: Promise<void> | undefined
   #closed = false
+  #refusing = false
 
   constructor(store: IndexStore, context: () => EngineContext) {
     this.#store = store
@@ -25,7 +26,10 @@ export class SerialWriter {
   /** Runs one transaction after all earlier ones. */
   transact<T>(work: Work<T>): Promise<T> {
     if (this.#closed) return Promise.reject(new IndexerClosedError())
-    const result = this.#tail.then(() => this.#store.transact((tx) => work(tx, this.#context())))
+    const result = this.#tail.then(() => {
+      if (this.#refusing) throw new IndexerClosedError()
+      return this.#store.transact((tx) => work(tx, this.#context()))
+    })
     this.#tail = result.catch(() => undefined)
     return result
   }
@@ -38,6 +42,12 @@ export class SerialWriter {
     )
     this.#tail = result.catch(() => undefined)
     return result
+  }
+
+  /** Lets nothing be written any more, not even what waits already. */
+  refuse(): void {
+    this.#closed = true
+    this.#refusing = true
   }
 
   /** Wakes everybody waiting for changes. */

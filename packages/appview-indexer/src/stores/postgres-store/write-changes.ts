@@ -22,7 +22,7 @@ export async function writeChanges(run: Run, changes: ChangeSet): Promise<void> 
   await onNotifications(
     run,
     `DELETE FROM ix_notification d USING ${NOTIFICATIONS} WHERE d.recipient = k.recipient AND d."sortAt" = k.at
-     AND d.repo = k.repo AND d.nsid = k.nsid AND d.rkey = k.rkey AND d.reason = k.reason`,
+     AND d.repo = k.repo AND d.space = k.space AND d.rkey = k.rkey AND d.reason = k.reason`,
     changes.notificationDeletes,
   )
   for (const [collection, items] of byCollection(changes.rowPuts))
@@ -48,7 +48,7 @@ export async function writeChanges(run: Run, changes: ChangeSet): Promise<void> 
   await onNotifications(
     run,
     `INSERT INTO ix_notification SELECT DISTINCT ON (1, 2, 3, 4, 5, 6) * FROM ${NOTIFICATIONS}
-     ON CONFLICT (recipient, "sortAt", repo, nsid, rkey, reason) DO UPDATE SET subject = excluded.subject`,
+     ON CONFLICT (recipient, "sortAt", repo, space, rkey, reason) DO UPDATE SET subject = excluded.subject`,
     changes.notificationPuts,
   )
   for (const [collection, items] of byCollection(changes.searchPuts))
@@ -66,8 +66,8 @@ export async function writeChanges(run: Run, changes: ChangeSet): Promise<void> 
 const LINKS =
   'unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) k (target, path, repo, rkey)'
 const NOTIFICATIONS =
-  'unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) k (recipient, at, repo, nsid, rkey, reason, subject)'
-const GATED = 'unnest($1::bigint[], $2::bigint[], $3::text[]) k (nsid, repo, rkey)'
+  'unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) k (recipient, at, repo, space, rkey, reason, subject)'
+const GATED = 'unnest($1::bigint[], $2::bigint[], $3::text[]) k (space, repo, rkey)'
 
 function byCollection<T extends { readonly collection: CollectionSchema }>(
   items: readonly T[],
@@ -166,7 +166,7 @@ async function onNotifications(
     rows.map(({ recipient }) => recipient),
     rows.map(({ sortAt }) => sortAt),
     rows.map(({ repo }) => repo),
-    rows.map(({ nsid }) => nsid),
+    rows.map(({ space }) => space),
     rows.map(({ rkey }) => rkey),
     rows.map(({ reason }) => reason),
     rows.map(({ subject }) => subject),
@@ -195,14 +195,14 @@ async function writeCounters(run: Run, changes: ChangeSet): Promise<void> {
 async function writeDeadLetters(run: Run, { deadDeletes, deadPuts }: ChangeSet): Promise<void> {
   if (deadDeletes.length > 0)
     await run(
-      `DELETE FROM ix_dead d USING ${GATED} WHERE d.nsid = k.nsid AND d.repo = k.repo AND d.rkey = k.rkey`,
+      `DELETE FROM ix_dead d USING ${GATED} WHERE d.space = k.space AND d.repo = k.repo AND d.rkey = k.rkey`,
       gatedColumns(deadDeletes),
     )
-  for (const { repo, nsid, rkey, cid, reason, at, bytes } of deadPuts)
+  for (const { repo, space, rkey, cid, reason, at, bytes } of deadPuts)
     await run(
-      `INSERT INTO ix_dead (repo, nsid, rkey, cid, reason, at, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7)
-       ON CONFLICT (repo, nsid, rkey) DO UPDATE SET cid = excluded.cid, reason = excluded.reason, at = excluded.at, bytes = excluded.bytes`,
-      [repo, nsid, rkey, cid, reason, at, bytes],
+      `INSERT INTO ix_dead (repo, space, rkey, cid, reason, at, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7)
+       ON CONFLICT (repo, space, rkey) DO UPDATE SET cid = excluded.cid, reason = excluded.reason, at = excluded.at, bytes = excluded.bytes`,
+      [repo, space, rkey, cid, reason, at, bytes],
     )
 }
 
@@ -211,7 +211,7 @@ async function writeGates(run: Run, changes: ChangeSet): Promise<void> {
   if (gateForget.length > 0)
     for (const table of ['ix_gate', 'ix_gate_due'])
       await run(
-        `DELETE FROM ${table} d USING ${GATED} WHERE d.nsid = k.nsid AND d.repo = k.repo AND d.rkey = k.rkey`,
+        `DELETE FROM ${table} d USING ${GATED} WHERE d.space = k.space AND d.repo = k.repo AND d.rkey = k.rkey`,
         gatedColumns(gateForget),
       )
   if (gateDue.length > 0)
@@ -221,14 +221,18 @@ async function writeGates(run: Run, changes: ChangeSet): Promise<void> {
     )
   if (gateTriggers.size > 0)
     await run(
-      `INSERT INTO ix_gate_due SELECT nsid, repo, rkey FROM ix_gate WHERE dependency = ANY($1::text[])
+      `INSERT INTO ix_gate_due SELECT space, repo, rkey FROM ix_gate WHERE dependency = ANY($1::text[])
        ON CONFLICT DO NOTHING`,
       [[...gateTriggers]],
     )
 }
 
 function gatedColumns(keys: readonly GatedKey[]): [number[], number[], string[]] {
-  return [keys.map(({ nsid }) => nsid), keys.map(({ repo }) => repo), keys.map(({ rkey }) => rkey)]
+  return [
+    keys.map(({ space }) => space),
+    keys.map(({ repo }) => repo),
+    keys.map(({ rkey }) => rkey),
+  ]
 }
 
 /** A declaration's own statements, in order. */
