@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import type { Background } from './background.ts'
 import { rebuildStep } from './engine/rebuild.ts'
 import { ask } from './engine/steps.ts'
@@ -27,7 +29,8 @@ export function rebuildCollection(
           yield* ask(tx.beginRebuild(collection, refetch))
         })
       begun = true
-      while (await transact((tx, context) => rebuildStep(context, tx)));
+      // Readers have their turn in between.
+      while (await transact((tx, context) => rebuildStep(context, tx))) await setImmediate()
       done = true
     }, signal)
     if (done) return

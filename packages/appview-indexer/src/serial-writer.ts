@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import type { Delay } from './backoff.ts'
 import { sweepStep } from './engine/sweep.ts'
 import type { EngineContext } from './engine/apply-events.ts'
@@ -119,6 +121,8 @@ export class SerialWriter {
       const { more, touched } = await this.transact((tx, context) => sweepStep(context, tx))
       this.announce(touched)
       if (!more) return
+      // An embedded store answers at once: everything else has its turn in between.
+      await setImmediate()
     }
   }
 
