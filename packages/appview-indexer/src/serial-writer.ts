@@ -9,6 +9,9 @@ import type { IndexTransaction } from './stores/transaction.ts'
 
 type Work<T> = (tx: IndexTransaction, context: EngineContext) => Generator<unknown, T, unknown>
 
+/** How long sweeps may keep the event loop. */
+const SWEEP_TURN_MS = 20
+
 /** Serialises write transactions, tells waiting readers what changed, and finishes sweeps in the gaps. */
 export class SerialWriter {
   readonly #store: IndexStore
@@ -117,12 +120,15 @@ export class SerialWriter {
   }
 
   async #sweep(): Promise<void> {
+    let turned = performance.now()
     for (;;) {
       const { more, touched } = await this.transact((tx, context) => sweepStep(context, tx))
       this.announce(touched)
       if (!more) return
-      // An embedded store answers at once: everything else has its turn in between.
+      // An embedded store answers at once: in a long sweep everything else has its turn in between.
+      if (performance.now() - turned < SWEEP_TURN_MS) continue
       await setImmediate()
+      turned = performance.now()
     }
   }
 
