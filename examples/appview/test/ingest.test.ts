@@ -99,10 +99,10 @@ describe('the live stream', () => {
     const account = { type: 'account', seq: 0, did: bob.did, time } as const
     await pds.announce({ ...account, active: false, status: 'deactivated' })
     await until(appView.index, async () => !(await appView.index.actor(bob.did))?.active)
-    expect(await posts(appView, bob)).toEqual([])
+    await until(appView.index, async () => (await posts(appView, bob)).length === 0)
     await pds.announce({ ...account, active: true })
     await until(appView.index, async () => (await appView.index.actor(bob.did))?.active === true)
-    expect(await posts(appView, bob)).toHaveLength(1)
+    await until(appView.index, async () => (await posts(appView, bob)).length === 1)
     await until(appView.index, async () => (await appView.status()).repos.synchronized === 2)
     expect(await appView.index.audit()).toEqual([])
   })

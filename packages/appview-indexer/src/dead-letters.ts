@@ -1,3 +1,4 @@
+import { ASIDE } from './shadow.ts'
 import { applyChanges } from './engine/apply-changes.ts'
 import type { RecordChange } from './engine/record-change.ts'
 import { ask } from './engine/steps.ts'
@@ -20,7 +21,7 @@ export async function listDeadLetters(
   checkLimit(limit)
   const rows = await store.query(
     `SELECT d.repo, a.did, n.name, d.rkey, d.reason, d.bytes, d.at FROM ix_dead d
-     JOIN ix_actor a ON a.id = d.repo JOIN ix_nsid n ON n.id = d.nsid
+     JOIN ix_actor a ON a.id = d.repo JOIN ix_space n ON n.id = d.space AND n.name NOT LIKE '%${ASIDE}%'
      WHERE a.did || '/' || n.name || '/' || d.rkey > ? ORDER BY a.did || '/' || n.name || '/' || d.rkey LIMIT ?`,
     [after.replace(/^at:\/\//, ''), limit],
   )
@@ -40,17 +41,17 @@ export async function retryDeadLetters(
   nsid?: string,
 ): Promise<{ readonly indexed: number; readonly failed: number }> {
   const result = { indexed: 0, failed: 0 }
-  let after = { repo: 0, nsid: 0, rkey: '' }
+  let after = { repo: 0, space: 0, rkey: '' }
   for (;;) {
     const rows = await store.query(
-      `SELECT d.repo, d.nsid, n.name, d.rkey, d.cid, d.bytes FROM ix_dead d JOIN ix_nsid n ON n.id = d.nsid
-       WHERE (d.repo, d.nsid, d.rkey) > (?, ?, ?)${nsid === undefined ? '' : ' AND n.name = ?'}
-       ORDER BY d.repo, d.nsid, d.rkey LIMIT ${RETRY_PART}`,
-      [after.repo, after.nsid, after.rkey, ...(nsid === undefined ? [] : [nsid])],
+      `SELECT d.repo, d.space, n.name, d.rkey, d.cid, d.bytes FROM ix_dead d JOIN ix_space n ON n.id = d.space
+       WHERE (d.repo, d.space, d.rkey) > (?, ?, ?)${nsid === undefined ? '' : ' AND n.name = ?'}
+       ORDER BY d.repo, d.space, d.rkey LIMIT ${RETRY_PART}`,
+      [after.repo, after.space, after.rkey, ...(nsid === undefined ? [] : [nsid])],
     )
     const last = rows.at(-1)
     if (last === undefined) return result
-    after = { repo: Number(last['repo']), nsid: Number(last['nsid']), rkey: String(last['rkey']) }
+    after = { repo: Number(last['repo']), space: Number(last['space']), rkey: String(last['rkey']) }
     const outcome = await writer.transact(function* (tx, context) {
       const repos = [...new Set(rows.map((row) => Number(row['repo'])))]
       const actors = new Map((yield* ask(tx.actorsById(repos))).map((actor) => [actor.id, actor]))
@@ -60,7 +61,7 @@ export async function retryDeadLetters(
         const actor = actors.get(Number(row['repo']))
         const rkey = String(row['rkey'])
         if (collection === undefined || actor === undefined) continue
-        const dead = yield* ask(tx.deadKeys(actor.id, Number(row['nsid'])))
+        const dead = yield* ask(tx.deadKeys(actor.id, Number(row['space'])))
         // A batch in between may have replaced or removed the record.
         if (!dead.some((key) => key.rkey === rkey)) continue
         // BLOB columns.

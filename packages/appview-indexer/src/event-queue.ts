@@ -66,6 +66,35 @@ export class EventQueue {
     return this.take(limit)
   }
 
+  /**
+   * What a producer pushes until it ends the queue, in order. It is given a signal that aborts when the reader leaves, and
+   * has returned when the generator has.
+   */
+  async *produced(
+    produce: (signal: AbortSignal) => Promise<void>,
+  ): AsyncGenerator<SourcedEvent, void, void> {
+    const stop = new AbortController()
+    const producing = produce(stop.signal).then(
+      () => {
+        this.end()
+      },
+      (error: unknown) => {
+        this.end({ error })
+      },
+    )
+    try {
+      for (;;) {
+        const events = await this.take(this.#capacity)
+        if (events === undefined) return
+        yield* events
+      }
+    } finally {
+      stop.abort()
+      this.release()
+      await producing
+    }
+  }
+
   /** Lets a blocked producer go, e.g. when the consumer gives up. */
   release(): void {
     this.#wakeProducer?.()

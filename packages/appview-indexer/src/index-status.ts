@@ -1,3 +1,4 @@
+import { ASIDE } from './shadow.ts'
 import type { IndexerStatus } from './indexer.ts'
 import { missedSource } from './missed-events.ts'
 import type { IndexStore } from './stores/port.ts'
@@ -20,7 +21,10 @@ export async function readStatus(store: IndexStore, totals: Totals): Promise<Ind
     const name = Number(row['failed']) === 1 ? 'failed' : (names[Number(row['sync'])] ?? 'live')
     repos[name] += Number(row['n'])
   }
-  const dead = await store.query('SELECT count(*) AS n FROM ix_dead', [])
+  const dead = await store.query(
+    `SELECT count(*) AS n FROM ix_dead WHERE space IN (SELECT id FROM ix_space WHERE name NOT LIKE '%${ASIDE}%')`,
+    [],
+  )
   return {
     cursors: sources
       .filter(({ name }) => missedSource(String(name)) === undefined)

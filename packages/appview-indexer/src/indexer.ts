@@ -262,9 +262,13 @@ export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDi
     readonly after?: string
   }): Promise<readonly DeadLetter[]>
   /**
-   * Derives everything of a collection again from the stored records, without the network; rows that kept none make their
-   * repos be fetched. A changed declaration does this by itself when the index opens. Batches wait meanwhile; queries see
-   * the collection grow again. Not for an index that several processes share.
+   * Derives everything of a collection again from the stored records, without the network, and puts it in the place of
+   * what was there, in one transaction; rows that kept no record are derived from their columns, and with `fetchRepo`
+   * their repos are fetched again too. A changed declaration does this by itself when the index opens. Batches wait
+   * meanwhile; queries see the old state until the end. What a crash or a refusing database cuts off is finished when the
+   * index opens next. Own tables are filled in the transaction that swaps. Not for an index that several processes share.
+   *
+   * @throws {IndexerClosedError} when the indexer closed before it was done
    */
   rebuild(collection: keyof D & string): Promise<void>
   /** Resolves when accounts being hidden, shown or purged are completely so. */

@@ -2,9 +2,10 @@ import { cidForRaw } from '@skywright/repo'
 
 import type { Declarations } from './collection.ts'
 import { retryDeadLetters } from './dead-letters.ts'
+import { revalidateStep } from './engine/revalidate.ts'
 import { ask } from './engine/steps.ts'
 import type { IndexerOptions } from './indexer.ts'
-import type { Schema } from './schema.ts'
+import type { CollectionSchema, Schema } from './schema.ts'
 import type { SerialWriter } from './serial-writer.ts'
 import type { IndexStore } from './stores/port.ts'
 
@@ -29,24 +30,65 @@ export function withLexicons(
   return Object.fromEntries(checked)
 }
 
-/** Records that did not fit their lexicon as it was may fit it as it is. */
-export async function retryOfChangedLexicons(
+/**
+ * Judges the records of collections whose lexicon has changed since they were indexed: stored ones that no longer fit are
+ * taken out, refused ones that fit now are taken in. Goes on where it was cut off. Answers whether there was any.
+ */
+export async function judgeByChangedLexicons(
   lexicons: Lexicons | undefined,
   schema: Schema,
   store: IndexStore,
   writer: SerialWriter,
-): Promise<void> {
-  for (const { nsid } of schema.collections) {
+): Promise<boolean> {
+  let any = false
+  const remember = (key: string, value: string): Promise<void> =>
+    writer.transact(function* (tx) {
+      yield* ask(tx.remember(key, value))
+    })
+  for (const collection of schema.collections) {
+    const { nsid } = collection
     const digest = lexicons?.hasRecord(nsid) === true ? lexiconDigest(lexicons, nsid) : undefined
     if (digest === undefined) continue
     const key = `lexicon:${nsid}`
-    const [stored] = await store.query('SELECT value FROM ix_meta WHERE key = ?', [key])
-    if (stored?.['value'] === digest) continue
-    if (stored !== undefined) await retryDeadLetters(store, writer, nsid)
-    await writer.transact(function* (tx) {
-      yield* ask(tx.remember(key, digest))
-    })
+    const stored = await recall(store, key)
+    if (stored === digest) continue
+    if (stored !== undefined) {
+      any = true
+      await judgeAgain(collection, digest, store, writer)
+      await retryDeadLetters(store, writer, nsid)
+    }
+    await remember(key, digest)
   }
+  return any
+}
+
+async function judgeAgain(
+  collection: CollectionSchema,
+  digest: string,
+  store: IndexStore,
+  writer: SerialWriter,
+): Promise<void> {
+  const key = `judged:${collection.nsid}`
+  const [judgedBy, position = '[]'] = (await recall(store, key))?.split(' ') ?? []
+  // Written below.
+  let after = (judgedBy === digest ? JSON.parse(position) : []) as Position | undefined
+  while (after !== undefined) {
+    const from: Position = after
+    const part = await writer.transact(function* (tx, context) {
+      const judged = yield* revalidateStep(context, tx, collection, from)
+      yield* ask(tx.remember(key, `${digest} ${JSON.stringify(judged.after ?? [])}`))
+      return judged
+    })
+    writer.announce(part.outcome.touched)
+    after = part.after
+  }
+}
+
+type Position = readonly (string | number)[]
+
+async function recall(store: IndexStore, key: string): Promise<string | undefined> {
+  const [row] = await store.query('SELECT value FROM ix_meta WHERE key = ?', [key])
+  return row === undefined ? undefined : String(row['value'])
 }
 
 /**

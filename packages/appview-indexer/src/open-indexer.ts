@@ -25,8 +25,8 @@ import type {
   ReconcileOptions,
   ReconcileResult,
 } from './indexer.ts'
-import { retryOfChangedLexicons, withLexicons } from './lexicons.ts'
-import { InvalidQueryError, SchemaMismatchError } from './errors.ts'
+import { judgeByChangedLexicons, withLexicons } from './lexicons.ts'
+import { InvalidQueryError } from './errors.ts'
 import { readStatus } from './index-status.ts'
 import { indexedRepos, MissedEvents } from './missed-events.ts'
 import { Reader } from './query/reader.ts'
@@ -140,7 +140,9 @@ class DefaultIndexer extends Reader {
     // What the old declaration could not take, the new one may.
     if (rebuilt) await this.retryDeadLetters()
     const { lexicons, store } = this.#options
-    await retryOfChangedLexicons(lexicons, this.#schema, store, this.#writer)
+    const judged = await judgeByChangedLexicons(lexicons, this.#schema, store, this.#writer)
+    // Gates are asked, and what was replaced is gone, when the first query comes.
+    if (rebuilt || judged) await this.#writer.settle()
     this.#writer.startSweeping()
   }
 
@@ -148,9 +150,9 @@ class DefaultIndexer extends Reader {
     const collection = this.#schema.byName.get(name)
     if (collection === undefined) throw new InvalidQueryError(`no collection ${name}`)
     if (this.#shard.count > 1) throw new RangeError('other processes write the index too')
-    if (!collection.keepsRecord && this.#options.fetchRepo === undefined)
-      throw new SchemaMismatchError(name, 'its rows keep no record; hand in fetchRepo')
-    await rebuildCollection(collection, this.#writer, this.#background, this.#stop.signal)
+    const refetch = this.#options.fetchRepo !== undefined
+    const { signal } = this.#stop
+    await rebuildCollection(collection, refetch, this.#writer, this.#background, signal)
     await retryDeadLetters(this.#options.store, this.#writer, collection.nsid)
     this.#writer.announce(new Set([name]))
     this.#writer.announceWork()

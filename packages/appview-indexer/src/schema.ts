@@ -62,6 +62,8 @@ export interface CounterSchema {
 export interface CollectionSchema {
   readonly name: string
   readonly nsid: string
+  /** Under which name what is derived from its rows is kept: the NSID, or another while it is derived anew. */
+  readonly space: string
   readonly edge: boolean
   /** Whether rows hold the bytes of their record. */
   readonly keepsRecord: boolean
@@ -237,6 +239,7 @@ function compileCollection(
   return {
     name,
     nsid: declaration.nsid,
+    space: declaration.nsid,
     edge,
     keepsRecord: !edge || declaration.keepRecord === true,
     columns,

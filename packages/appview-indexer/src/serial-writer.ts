@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import type { Delay } from './backoff.ts'
 import { sweepStep } from './engine/sweep.ts'
 import type { EngineContext } from './engine/apply-events.ts'
@@ -6,6 +8,9 @@ import type { IndexStore } from './stores/port.ts'
 import type { IndexTransaction } from './stores/transaction.ts'
 
 type Work<T> = (tx: IndexTransaction, context: EngineContext) => Generator<unknown, T, unknown>
+
+/** How long sweeps may keep the event loop. */
+const SWEEP_TURN_MS = 20
 
 /** Serialises write transactions, tells waiting readers what changed, and finishes sweeps in the gaps. */
 export class SerialWriter {
@@ -16,6 +21,7 @@ export class SerialWriter {
   #tail: Promise<unknown> = Promise.resolve()
   #sweeping: Promise<void> | undefined
   #closed = false
+  #refusing = false
 
   constructor(store: IndexStore, context: () => EngineContext) {
     this.#store = store
@@ -25,7 +31,10 @@ export class SerialWriter {
   /** Runs one transaction after all earlier ones. */
   transact<T>(work: Work<T>): Promise<T> {
     if (this.#closed) return Promise.reject(new IndexerClosedError())
-    const result = this.#tail.then(() => this.#store.transact((tx) => work(tx, this.#context())))
+    const result = this.#tail.then(() => {
+      if (this.#refusing) throw new IndexerClosedError()
+      return this.#store.transact((tx) => work(tx, this.#context()))
+    })
     this.#tail = result.catch(() => undefined)
     return result
   }
@@ -38,6 +47,12 @@ export class SerialWriter {
     )
     this.#tail = result.catch(() => undefined)
     return result
+  }
+
+  /** Lets nothing be written any more, not even what waits already. */
+  refuse(): void {
+    this.#closed = true
+    this.#refusing = true
   }
 
   /** Wakes everybody waiting for changes. */
@@ -105,10 +120,15 @@ export class SerialWriter {
   }
 
   async #sweep(): Promise<void> {
+    let turned = performance.now()
     for (;;) {
       const { more, touched } = await this.transact((tx, context) => sweepStep(context, tx))
       this.announce(touched)
       if (!more) return
+      // An embedded store answers at once: in a long sweep everything else has its turn in between.
+      if (performance.now() - turned < SWEEP_TURN_MS) continue
+      await setImmediate()
+      turned = performance.now()
     }
   }
 

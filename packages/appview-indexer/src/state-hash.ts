@@ -71,13 +71,13 @@ type SqlRow = Readonly<Record<string, SqlValue>>
 async function hashDerived(store: IndexStore, names: TargetNames, add: Add): Promise<void> {
   const label = async (sql: string): Promise<Map<number, string>> =>
     new Map((await store.query(sql, [])).map((row) => [Number(row['id']), String(row['name'])]))
-  const nsids = await label('SELECT id, name FROM ix_nsid')
+  const spaces = await label('SELECT id, name FROM ix_space')
   const reasons = await label('SELECT id, name FROM ix_reason')
   const counters = await label('SELECT id, name FROM ix_counter_name')
   const paths = new Map(
-    (await store.query('SELECT id, nsid, path FROM ix_path', [])).map((row) => [
+    (await store.query('SELECT id, space, path FROM ix_path', [])).map((row) => [
       Number(row['id']),
-      `${nsids.get(Number(row['nsid'])) ?? ''} ${String(row['path'])}`,
+      `${spaces.get(Number(row['space'])) ?? ''} ${String(row['path'])}`,
     ]),
   )
   const spell = async (
@@ -130,8 +130,8 @@ async function hashDerived(store: IndexStore, names: TargetNames, add: Add): Pro
   )
   await spell(
     'notification',
-    'SELECT recipient, "sortAt", repo, nsid, rkey, reason, subject FROM ix_notification',
-    ['recipient', 'sortAt', 'repo', 'nsid', 'rkey', 'reason'],
+    'SELECT recipient, "sortAt", repo, space, rkey, reason, subject FROM ix_notification',
+    ['recipient', 'sortAt', 'repo', 'space', 'rkey', 'reason'],
     (row) => [
       Number(row['recipient']) * 2 + 1,
       Number(row['repo']) * 2 + 1,
@@ -140,7 +140,7 @@ async function hashDerived(store: IndexStore, names: TargetNames, add: Add): Pro
     (row, texts) => [
       texts.get(Number(row['recipient']) * 2 + 1),
       texts.get(Number(row['repo']) * 2 + 1),
-      nsids.get(Number(row['nsid'])),
+      spaces.get(Number(row['space'])),
       row['rkey'],
       reasons.get(Number(row['reason'])),
       texts.get(Number(row['subject'])),
@@ -159,12 +159,12 @@ async function hashDerived(store: IndexStore, names: TargetNames, add: Add): Pro
   )
   await spell(
     'dead',
-    'SELECT repo, nsid, rkey, cid, reason FROM ix_dead',
-    ['repo', 'nsid', 'rkey'],
+    'SELECT repo, space, rkey, cid, reason FROM ix_dead',
+    ['repo', 'space', 'rkey'],
     (row) => [Number(row['repo']) * 2 + 1],
     (row, texts) => [
       texts.get(Number(row['repo']) * 2 + 1),
-      nsids.get(Number(row['nsid'])),
+      spaces.get(Number(row['space'])),
       row['rkey'],
       row['cid'],
       row['reason'],

@@ -15,7 +15,7 @@ const WORKER = fileURLToPath(new URL('postgres-worker.ts', import.meta.url))
 function runShard(args: readonly string[], afterMs: number | undefined): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const worker = spawn(process.execPath, ['--conditions=@skywright/source', WORKER, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
     let output = ''
     let errors = ''

@@ -5,6 +5,9 @@ import { killHistory } from './kill-history.ts'
 import { socialCollections } from './social.ts'
 
 const [connectionString = '', index = '0', count = '1', mode = 'live'] = process.argv.slice(2)
+// Its standard input ends with whoever started it, however that ended.
+process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).resume()
+
 const network = killHistory()
 await using indexer = await openIndexer({
   store: openPostgresIndexStore({ connectionString }),
@@ -24,3 +27,4 @@ else
   ])
 await indexer.settle()
 process.stdout.write('done\n')
+process.stdin.destroy()

@@ -77,7 +77,7 @@ export function* applyChanges(
   const live: { change: RecordChange; row: StoredRow | undefined }[] = []
   changes.forEach((change, index) => {
     const row = stored[index]
-    if (row !== undefined && change.put !== undefined) {
+    if (row !== undefined && change.put !== undefined && change.again !== true) {
       if (equalBytes(row.cid, storedCid(change.collection, change.put.cid))) return
     }
     live.push({ change, row })
@@ -100,7 +100,7 @@ export function* applyChanges(
     let failure: string | undefined
     if (put !== undefined) {
       try {
-        const made = draftRecord(collection, rkey, put.bytes)
+        const made = change.kept ?? draftRecord(collection, rkey, put.bytes)
         if (!isExpired(collection, made.claimedAt, now)) {
           effects = deriveEffects(collection, actor.did, rkey, made.values, made)
           draft = made
@@ -211,18 +211,18 @@ function writeItem(
     addEffects(changeSet, names, collection, row, effects)
     noteRecordChange(changeSet, collection, row)
   }
-  const nsid = names.nsid(collection)
+  const space = names.space(collection)
   if (collection.gate !== undefined)
     (draft === undefined ? changeSet.gateForget : changeSet.gateDue).push({
-      nsid,
+      space,
       repo: actor.id,
       rkey,
     })
-  changeSet.deadDeletes.push({ repo: actor.id, nsid, rkey })
+  changeSet.deadDeletes.push({ repo: actor.id, space, rkey })
   if (item.failure !== undefined && change.put !== undefined)
     changeSet.deadPuts.push({
       repo: actor.id,
-      nsid,
+      space,
       rkey,
       cid: change.put.cid,
       reason: item.failure.slice(0, MAX_REASON_LENGTH),

@@ -62,7 +62,8 @@ function contribute(
     const target = names.target(link.target)
     const path = names.path(collection, link.path)
     links.push({ target, path: path * 2 + (active ? 0 : 1), repo, rkey })
-    if (collection.feedsGates) changes.gateTriggers.add(linkDependency(path, repo, target))
+    if (collection.feedsGates)
+      changes.gateTriggers.add(linkDependency(collection, link.path, repo, target))
   }
   if (!active) return
   for (const counter of effects.counters)
@@ -73,7 +74,7 @@ function contribute(
       recipient: names.actor(recipient),
       sortAt: row.sortAt,
       repo,
-      nsid: names.nsid(collection),
+      space: names.space(collection),
       rkey,
       reason: names.reason(reason),
       subject: names.target(subject),
@@ -87,8 +88,13 @@ function contribute(
 }
 
 /** Dependency key of "this repo links there". */
-export function linkDependency(path: number, repo: number, target: number): string {
-  return `l${path}/${repo}/${target}`
+export function linkDependency(
+  from: CollectionSchema,
+  path: string,
+  repo: number,
+  target: number,
+): string {
+  return `l${from.name} ${path}/${repo}/${target}`
 }
 
 /** Dependency key of "the record at this target". */

@@ -74,7 +74,7 @@ export function* askGates(
     const state = open ? row.state & ~STATE_GATED : row.state | STATE_GATED
     yield* ask(
       tx.setGateDependencies(
-        { nsid: names.nsid(collection), repo: row.repo, rkey: row.rkey },
+        { space: names.space(collection), repo: row.repo, rkey: row.rkey },
         looked.map((key) => looks.get(key)?.dependency ?? '').filter((key) => key !== ''),
       ),
     )
@@ -94,17 +94,17 @@ function* loadDue(
   due: readonly GatedKey[],
 ): Steps<LoadedRow[]> {
   const gated = schema.collections.filter(({ gate }) => gate !== undefined)
-  const nsids = yield* ask(
+  const spaces = yield* ask(
     tx.names(
-      'nsid',
-      gated.map(({ nsid }) => nsid),
+      'space',
+      gated.map(({ space }) => space),
     ),
   )
-  const byNsid = new Map(gated.map((collection, index) => [nsids[index] ?? -1, collection]))
+  const bySpace = new Map(gated.map((collection, index) => [spaces[index] ?? -1, collection]))
   const actors = yield* ask(tx.actorsById([...new Set(due.map(({ repo }) => repo))]))
   const byId = new Map(actors.map((actor) => [actor.id, actor]))
-  const keys = due.flatMap(({ nsid, repo, rkey }) => {
-    const collection = byNsid.get(nsid)
+  const keys = due.flatMap(({ space, repo, rkey }) => {
+    const collection = bySpace.get(space)
     const actor: ActorState | undefined = byId.get(repo)
     return collection === undefined || actor === undefined ? [] : [{ actor, collection, rkey }]
   })
@@ -195,9 +195,9 @@ function* loadLooks(tx: IndexTransaction, looks: readonly Look[]): Steps<void> {
       look.answer = bytes === undefined ? undefined : decodeRecord(bytes)
       continue
     }
-    const [nsid = 0] = yield* ask(tx.names('nsid', [look.from.nsid]))
-    const [path = 0] = yield* ask(tx.paths(nsid, [look.path]))
-    look.dependency = linkDependency(path, repo, target)
+    const [space = 0] = yield* ask(tx.names('space', [look.from.space]))
+    const [path = 0] = yield* ask(tx.paths(space, [look.path]))
+    look.dependency = linkDependency(look.from, look.path, repo, target)
     const [linked = false] = yield* ask(tx.hasLinks([{ target, path: path * 2, repo }]))
     look.answer = linked
   }

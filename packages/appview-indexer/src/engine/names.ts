@@ -12,7 +12,7 @@ export class Names {
   readonly #targets = new Map<string, number>()
   readonly #paths = new Map<string, number>()
   readonly #names = {
-    nsid: new Map<string, number>(),
+    space: new Map<string, number>(),
     reason: new Map<string, number>(),
     counter: new Map<string, number>(),
   }
@@ -23,15 +23,15 @@ export class Names {
   }
 
   wantCollection(collection: CollectionSchema): void {
-    this.#collections.set(collection.nsid, collection)
-    want(this.#names.nsid, collection.nsid)
+    this.#collections.set(collection.space, collection)
+    want(this.#names.space, collection.space)
   }
 
   wantEffects(collection: CollectionSchema, effects: EffectsText): void {
     this.wantCollection(collection)
     for (const link of effects.links) {
       this.wantTarget(link.target)
-      want(this.#paths, `${collection.nsid}\n${link.path}`)
+      want(this.#paths, `${collection.space}\n${link.path}`)
     }
     for (const counter of effects.counters) {
       this.wantTarget(counter.target)
@@ -47,15 +47,15 @@ export class Names {
   /** Interns everything wanted and not known yet. */
   *load(tx: IndexTransaction): Steps<void> {
     yield* fill(this.#targets, (texts) => tx.targets(texts))
-    for (const kind of ['nsid', 'reason', 'counter'] as const)
+    for (const kind of ['space', 'reason', 'counter'] as const)
       yield* fill(this.#names[kind], (texts) => tx.names(kind, texts))
     for (const collection of this.#collections.values()) {
-      const prefix = `${collection.nsid}\n`
+      const prefix = `${collection.space}\n`
       const missing = unknown(this.#paths).filter((key) => key.startsWith(prefix))
       if (missing.length === 0) continue
       const ids = yield* ask(
         tx.paths(
-          this.nsid(collection),
+          this.space(collection),
           missing.map((key) => key.slice(prefix.length)),
         ),
       )
@@ -73,11 +73,11 @@ export class Names {
   }
 
   path(collection: CollectionSchema, path: string): number {
-    return known(this.#paths, `${collection.nsid}\n${path}`)
+    return known(this.#paths, `${collection.space}\n${path}`)
   }
 
-  nsid(collection: CollectionSchema): number {
-    return known(this.#names.nsid, collection.nsid)
+  space(collection: CollectionSchema): number {
+    return known(this.#names.space, collection.space)
   }
 
   reason(reason: string): number {

@@ -1,3 +1,4 @@
+import type { Draft } from '../draft.ts'
 import type { CollectionSchema } from '../schema.ts'
 import type { ActorState } from '../stores/transaction.ts'
 
@@ -9,6 +10,10 @@ export interface RecordChange {
   readonly put: { readonly cid: Uint8Array; readonly bytes: Uint8Array } | undefined
   /** When the record was first seen, where that is known from before. */
   readonly indexedAt?: number
+  /** What a record says whose bytes were not kept; then nothing is read from them. */
+  readonly kept?: Draft
+  /** Whether to judge the record although it is indexed as it is. */
+  readonly again?: boolean
 }
 
 /** The last word per record of a batch: intermediate versions leave no trace, so they need no work. */

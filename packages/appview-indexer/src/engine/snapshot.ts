@@ -42,8 +42,8 @@ export function* beginSnapshot(
       if (page.length < PAGE || last === undefined) break
       after = last.rkey
     }
-    const nsid = (yield* ask(tx.names('nsid', [collection.nsid])))[0] ?? 0
-    for (const { rkey, cid } of yield* ask(tx.deadKeys(actor.id, nsid)))
+    const space = (yield* ask(tx.names('space', [collection.space])))[0] ?? 0
+    for (const { rkey, cid } of yield* ask(tx.deadKeys(actor.id, space)))
       known.set(`${collection.nsid}\n${rkey}`, cid)
   }
   return known

@@ -15,6 +15,9 @@ import type { Steps } from './steps.ts'
 /** Rows one sweep transaction handles: a big account must not hold up the stream. */
 export const SWEEP_ROWS = 1_000
 
+/** Rows looked at in one transaction that removes what a rebuild replaced. */
+const REMAINS_ROWS = 10_000
+
 /** What one sweep step did. */
 export interface SweepOutcome {
   readonly more: boolean
@@ -29,11 +32,12 @@ export function* sweepStep(context: EngineContext, tx: IndexTransaction): Steps<
   const [actor] = yield* ask(tx.dueActors('sweep', context.now, 1))
   if (actor === undefined) {
     const opened = new Set<string>()
-    const more =
+    const asking =
       context.schema.hasGates && (yield* askGates(context.schema, tx, SWEEP_ROWS, opened))
-    if (more) return { more, touched: opened }
+    if (asking) return { more: true, touched: opened }
     const expired = yield* expireStep(context, tx, SWEEP_ROWS)
-    return { more: expired.more, touched: new Set([...opened, ...expired.touched]) }
+    const more = expired.more || (yield* ask(tx.dropRemains(REMAINS_ROWS)))
+    return { more, touched: new Set([...opened, ...expired.touched]) }
   }
   const { collections } = context.schema
   const slash = actor.sweepAt.indexOf('/')
@@ -90,8 +94,8 @@ function* purge(
   collection: CollectionSchema,
   keys: readonly StoredKey[],
 ): Steps<number> {
-  const nsid = (yield* ask(tx.names('nsid', [collection.nsid])))[0] ?? 0
-  const dead = yield* ask(tx.deadKeys(actor.id, nsid))
+  const space = (yield* ask(tx.names('space', [collection.space])))[0] ?? 0
+  const dead = yield* ask(tx.deadKeys(actor.id, space))
   yield* applyChanges(
     context,
     tx,

@@ -324,7 +324,7 @@ export class CompiledSelect {
     const byRepo = repos === undefined ? '' : ` AND repo IN (${marks(repos.length)})`
     return {
       where: `(repo, rkey) IN (SELECT repo, rkey FROM ix_link WHERE target IN (${marks(targets.length)}) AND path = (
-        SELECT p.id * 2 FROM ix_path p JOIN ix_nsid n ON n.id = p.nsid WHERE n.name = ? AND p.path = ?)${byRepo})`,
+        SELECT p.id * 2 FROM ix_path p JOIN ix_space n ON n.id = p.space WHERE n.name = ? AND p.path = ?)${byRepo})`,
       parameters: [...targets, this.#collection.nsid, condition.column, ...(repos ?? [])],
     }
   }

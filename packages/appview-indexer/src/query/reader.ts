@@ -1,3 +1,4 @@
+import { ASIDE } from '../shadow.ts'
 import type { LabelerPreference } from '@skywright/xrpc'
 
 import type { Row } from '../collection.ts'
@@ -165,14 +166,14 @@ export class Reader {
     const repo = (await this.#identities.repos([recipient])).get(recipient)
     if (repo === undefined || reasons?.length === 0) return { rows: [] }
     const rows = await this.#store.query(
-      `SELECT n."sortAt", n.repo, n.nsid, n.rkey, n.reason, n.subject, r.name AS "reasonName", s.name AS "nsidName"
-       FROM ix_notification n JOIN ix_reason r ON r.id = n.reason JOIN ix_nsid s ON s.id = n.nsid
-       WHERE n.recipient = ?${
+      `SELECT n."sortAt", n.repo, n.space, n.rkey, n.reason, n.subject, r.name AS "reasonName", s.name AS "nsidName"
+       FROM ix_notification n JOIN ix_reason r ON r.id = n.reason JOIN ix_space s ON s.id = n.space
+       WHERE n.recipient = ? AND s.name NOT LIKE '%${ASIDE}%'${
          position === undefined
            ? ''
-           : ' AND n."sortAt" <= ? AND (n."sortAt", n.repo, n.nsid, n.rkey, n.reason) < (?, ?, ?, ?, ?)'
+           : ' AND n."sortAt" <= ? AND (n."sortAt", n.repo, n.space, n.rkey, n.reason) < (?, ?, ?, ?, ?)'
        }${reasons === undefined ? '' : ` AND r.name IN (${marks(reasons.length)})`}
-       ORDER BY n."sortAt" DESC, n.repo DESC, n.nsid DESC, n.rkey DESC, n.reason DESC ${BOUND_LIMIT}`,
+       ORDER BY n."sortAt" DESC, n.repo DESC, n.space DESC, n.rkey DESC, n.reason DESC ${BOUND_LIMIT}`,
       [
         repo,
         ...(position === undefined ? [] : [position[0] ?? 0, ...position]),
@@ -196,13 +197,13 @@ export class Reader {
     })
     const last = kept.at(-1)
     if (rows.length <= limit || last === undefined) return { rows: page }
-    const { sortAt, nsid, rkey, reason } = last
+    const { sortAt, space, rkey, reason } = last
     return {
       rows: page,
       cursor: encodeCursor('notifications', [
         Number(sortAt),
         Number(last['repo']),
-        Number(nsid),
+        Number(space),
         String(rkey),
         Number(reason),
       ]),
@@ -218,7 +219,8 @@ export class Reader {
     const repo = (await this.#identities.repos([recipient])).get(recipient)
     if (repo === undefined) return 0
     const rows = await this.#store.query(
-      `SELECT count(*) AS n FROM (SELECT 1 AS one FROM ix_notification WHERE recipient = ? AND "sortAt" > ? ${BOUND_LIMIT}) AS newest`,
+      `SELECT count(*) AS n FROM (SELECT 1 AS one FROM ix_notification WHERE recipient = ? AND "sortAt" > ?
+         AND space IN (SELECT id FROM ix_space WHERE name NOT LIKE '%${ASIDE}%') ${BOUND_LIMIT}) AS newest`,
       [repo, after, limit],
     )
     return Number(rows[0]?.['n'] ?? 0)
@@ -264,7 +266,7 @@ export class Reader {
     const target = (await this.#identities.targets([query.target])).get(query.target)
     if (target === undefined) return undefined
     const rows = await this.#store.query(
-      'SELECT p.id FROM ix_path p JOIN ix_nsid n ON n.id = p.nsid WHERE n.name = ? AND p.path = ?',
+      'SELECT p.id FROM ix_path p JOIN ix_space n ON n.id = p.space WHERE n.name = ? AND p.path = ?',
       [nsid, query.path],
     )
     if (rows[0] === undefined) return undefined

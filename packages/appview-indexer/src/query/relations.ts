@@ -45,7 +45,7 @@ export async function readRelations(
   const repos = await identities.repos(subjects.filter((subject) => subject.startsWith('did:')))
   for (const { name, collection, path, reverse } of kinds) {
     const [row] = await store.query(
-      'SELECT p.id FROM ix_path p JOIN ix_nsid n ON n.id = p.nsid WHERE n.name = ? AND p.path = ?',
+      'SELECT p.id FROM ix_path p JOIN ix_space n ON n.id = p.space WHERE n.name = ? AND p.path = ?',
       [collection.nsid, path],
     )
     if (row === undefined) continue

@@ -69,7 +69,6 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
   return {
     name,
     async *events({ cursor, cursorOf, signal }) {
-      const stop = new AbortController()
       const queue = new EventQueue(QUEUED_EVENTS)
       const settled = new Map<string, number | undefined>()
       const missed = (reason: string): void => {
@@ -103,7 +102,7 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
         // One unreadable frame names where it was; the chain of its account tells the rest.
         if (issue.kind === 'gap' && issue.from === undefined) missed('Gap')
       }
-      const follow = async (): Promise<void> => {
+      const follow = async (stopped: AbortSignal): Promise<void> => {
         // Listed only when the stream flows: what is written in between is in one of the two.
         let begins = live || cursor === undefined
         const begin = (): void => {
@@ -126,7 +125,7 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
             now,
           }),
           onIssue: report,
-          signal: AbortSignal.any([signal, stop.signal]),
+          signal: AbortSignal.any([signal, stopped]),
           open:
             open === undefined
               ? undefined
@@ -152,32 +151,16 @@ export function firehoseSource(options: FirehoseSourceOptions): EventSource {
           onReconnect = () => undefined
         }
       }
-      const reading = (async (): Promise<void> => {
+      yield* queue.produced(async (stopped) => {
         try {
-          try {
-            await follow()
-          } catch (error) {
-            if (!(error instanceof FutureCursorError)) throw error
-            // The service counts from the start again: go on from now, and fetch what may be missing.
-            live = true
-            await follow()
-          }
-          queue.end()
+          await follow(stopped)
         } catch (error) {
-          queue.end({ error })
+          if (!(error instanceof FutureCursorError)) throw error
+          // The service counts from the start again: go on from now, and fetch what may be missing.
+          live = true
+          await follow(stopped)
         }
-      })()
-      try {
-        for (;;) {
-          const events = await queue.take(QUEUED_EVENTS)
-          if (events === undefined) return
-          yield* events
-        }
-      } finally {
-        stop.abort()
-        queue.release()
-        await reading
-      }
+      })
     },
   }
 }

@@ -52,8 +52,6 @@ export function jetstreamSource(options: JetstreamSourceOptions): EventSource {
   return {
     name,
     async *events({ cursor, signal }): AsyncGenerator<SourcedEvent, void, void> {
-      const stop = new AbortController()
-      const both = AbortSignal.any([signal, stop.signal])
       const queue = new EventQueue(QUEUED_EVENTS)
       let position = cursor ?? (now() - FIRST_REWIND_MS) * 1_000
       /** The position after an event, with the hole before it, if there is one, in line first. */
@@ -64,7 +62,11 @@ export function jetstreamSource(options: JetstreamSourceOptions): EventSource {
         return (position = Math.max(position, seq))
       }
       if (cursor === undefined) await queue.push({ type: 'missed', reason: 'NoCursor' })
-      const follow = async (one: string, failed: AbortController): Promise<void> => {
+      const follow = async (
+        one: string,
+        failed: AbortController,
+        both: AbortSignal,
+      ): Promise<void> => {
         const events = subscribeJetstream({
           service: one,
           cursor: Math.max(1, position - REWIND_MS * 1_000),
@@ -87,29 +89,14 @@ export function jetstreamSource(options: JetstreamSourceOptions): EventSource {
           await queue.push({ ...part, cursor })
         }
       }
-      const reading = (async (): Promise<void> => {
-        try {
-          for (let at = 0; !both.aborted; at++) {
-            const failed = new AbortController()
-            await follow(services[at % services.length] ?? name, failed)
-            if (!failed.signal.aborted) break
-          }
-          queue.end()
-        } catch (error) {
-          queue.end({ error })
+      yield* queue.produced(async (stopped) => {
+        const both = AbortSignal.any([signal, stopped])
+        for (let at = 0; !both.aborted; at++) {
+          const failed = new AbortController()
+          await follow(services[at % services.length] ?? name, failed, both)
+          if (!failed.signal.aborted) break
         }
-      })()
-      try {
-        for (;;) {
-          const events = await queue.take(QUEUED_EVENTS)
-          if (events === undefined) return
-          yield* events
-        }
-      } finally {
-        stop.abort()
-        queue.release()
-        await reading
-      }
+      })
     },
   }
 }

@@ -13,8 +13,8 @@ export type SqlDialect = 'sqlite' | 'postgres'
 export interface IndexStore extends AsyncDisposable {
   readonly dialect: SqlDialect
   /**
-   * Creates or checks tables for the declared collections. Where a declaration changed, everything derived from the
-   * old one is removed and its rows are set aside, for {@link IndexTransaction.setAside} to hand out.
+   * Creates or checks tables for the declared collections. Where a declaration changed, everything stays as it is and a
+   * rebuild begins, for {@link IndexTransaction.rebuilds} to tell of.
    *
    * @throws {SchemaMismatchError} when the rows of an edge collection would have to be fetched again and `canFetch` is false
    */

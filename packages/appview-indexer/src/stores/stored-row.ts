@@ -1,5 +1,6 @@
 import type { CollectionSchema } from '../schema.ts'
-import type { ActorState, LabelRow, StoredRow, StoredValue } from './transaction.ts'
+import type { OldTable } from '../old-table.ts'
+import type { ActorState, LabelRow, OldRow, StoredRow, StoredValue } from './transaction.ts'
 
 /** The values of a row in stored order. */
 export type StoredValues = readonly (string | number | Uint8Array | null)[]
@@ -59,6 +60,27 @@ export function decodeActor(row: Readonly<Record<string, unknown>>): ActorState 
     parked: Number(row['parked']),
     attempts: Number(row['attempts']),
     dueAt: Number(row['dueAt']),
+  }
+}
+
+/** A row of `oldColumns`. */
+export function decodeOldRow(
+  from: OldTable,
+  collection: CollectionSchema,
+  row: Readonly<Record<string, unknown>>,
+): OldRow {
+  const repo = Number(row['repo'])
+  const rkey = String(row['rkey'])
+  return {
+    at: from.edge ? [repo, rkey] : [Number(row['id'])],
+    repo,
+    rkey,
+    // Columns of bytes.
+    cid: row['cid'] as Uint8Array,
+    bytes: row['bytes'] instanceof Uint8Array ? row['bytes'] : undefined,
+    indexedAt: Number(row['indexedAt']),
+    sortAt: Number(row['sortAt']),
+    values: collection.columns.map((_, at) => (row[`v${at}`] ?? null) as StoredValue),
   }
 }
 

@@ -6,13 +6,8 @@ export function quote(name: string): string {
 }
 
 /** Name of the full-text table of a collection. */
-export function searchTable(collection: CollectionSchema): string {
+export function searchTable(collection: Pick<CollectionSchema, 'name'>): string {
   return `ix_search_${collection.name}`
-}
-
-/** Name of the table that holds rows to be derived again. */
-export function setAsideTable(collection: CollectionSchema): string {
-  return `ix_old_${collection.name}`
 }
 
 /** Key in `ix_meta` of how far the rows of a collection are filled. */

@@ -1,4 +1,5 @@
 import type { RowInput } from '../collection.ts'
+import type { OldTable } from '../old-table.ts'
 import type { CollectionSchema } from '../schema.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 
@@ -58,13 +59,29 @@ export interface StoredRow {
 /** A stored column value; null when absent. */
 export type StoredValue = string | number | null
 
-/** A row of a changed collection that has to be derived again. */
-export interface SetAsideRow {
+/** A row as an earlier declaration, or the present one, stored it. */
+export interface OldRow {
+  /** Where to go on after it. */
+  readonly at: readonly (string | number)[]
   readonly repo: number
   readonly rkey: string
   readonly cid: Uint8Array
   readonly bytes: Uint8Array | undefined
   readonly indexedAt: number
+  readonly sortAt: number
+  /** Values of the present columns, null where the table had no such column. */
+  readonly values: readonly StoredValue[]
+}
+
+/** A collection whose rows are being derived again. */
+export interface RebuildTask {
+  readonly collection: CollectionSchema
+  /** The table its rows are in until then. */
+  readonly from: OldTable
+  /** Whether that table is of another declaration. */
+  readonly changed: boolean
+  readonly refetch: boolean
+  readonly after: readonly (string | number)[]
 }
 
 /** A document whose new columns are to be read from its record. */
@@ -99,7 +116,7 @@ export interface NotificationRow {
   readonly recipient: number
   readonly sortAt: number
   readonly repo: number
-  readonly nsid: number
+  readonly space: number
   readonly rkey: string
   readonly reason: number
   readonly subject: number
@@ -108,7 +125,7 @@ export interface NotificationRow {
 /** A record that could not be indexed. */
 export interface DeadLetterRow {
   readonly repo: number
-  readonly nsid: number
+  readonly space: number
   readonly rkey: string
   readonly cid: Uint8Array
   readonly reason: string
@@ -163,7 +180,7 @@ export interface ChangeSet {
     readonly id: number
     readonly texts: readonly string[]
   }[]
-  readonly deadDeletes: { readonly repo: number; readonly nsid: number; readonly rkey: string }[]
+  readonly deadDeletes: { readonly repo: number; readonly space: number; readonly rkey: string }[]
   readonly deadPuts: DeadLetterRow[]
   /** Rows that begin or cease to count, of collections that derive own tables; in order. */
   readonly derived: {
@@ -181,13 +198,13 @@ export interface ChangeSet {
 
 /** Which gated row. */
 export interface GatedKey {
-  readonly nsid: number
+  readonly space: number
   readonly repo: number
   readonly rkey: string
 }
 
-/** What an interned name is of. */
-export type NameKind = 'nsid' | 'reason' | 'counter'
+/** What an interned name is of: `space` is where what is derived from a collection is kept. */
+export type NameKind = 'nsid' | 'space' | 'reason' | 'counter'
 
 /**
  * One open write transaction. Everything is bulk; results are in the order asked. Interning creates what
@@ -217,8 +234,8 @@ export interface IndexTransaction {
   /** The text of targets. */
   describeTargets(ids: readonly number[]): MaybePromise<readonly string[]>
   names(kind: NameKind, names: readonly string[]): MaybePromise<readonly number[]>
-  /** Interns link paths of a collection. */
-  paths(nsid: number, paths: readonly string[]): MaybePromise<readonly number[]>
+  /** Interns link paths of a space. */
+  paths(space: number, paths: readonly string[]): MaybePromise<readonly number[]>
   rows(
     collection: CollectionSchema,
     keys: readonly RowKey[],
@@ -237,7 +254,7 @@ export interface IndexTransaction {
     limit: number,
   ): MaybePromise<readonly StoredKey[]>
   /** Dead letters of a repo in a collection, all of them. */
-  deadKeys(repo: number, nsid: number): MaybePromise<readonly StoredKey[]>
+  deadKeys(repo: number, space: number): MaybePromise<readonly StoredKey[]>
   write(changes: ChangeSet): MaybePromise<void>
   /** Rows of a collection with a `maxAgeMs` whose `sortAt` is before a time, oldest first. */
   expired(
@@ -253,8 +270,28 @@ export interface IndexTransaction {
   hasLinks(
     links: readonly { readonly target: number; readonly path: number; readonly repo: number }[],
   ): MaybePromise<readonly boolean[]>
-  /** Collections whose rows were set aside because their declaration changed. */
-  setAside(): MaybePromise<readonly CollectionSchema[]>
+  /** Collections whose rows are being derived again, those without a gate first. Excludes other processes until the end. */
+  rebuilds(): MaybePromise<readonly RebuildTask[]>
+  /** Begins to derive the rows of a collection again; what was begun before is dropped. */
+  beginRebuild(collection: CollectionSchema, refetch: boolean): MaybePromise<void>
+  /** The rows of a table after a position (empty: from the start), in key order, at most `limit`. */
+  rowsAfter(
+    from: OldTable,
+    collection: CollectionSchema,
+    after: readonly (string | number)[],
+    limit: number,
+  ): MaybePromise<readonly OldRow[]>
+  /** Stores how far a rebuild has come. */
+  continueAfter(
+    collection: CollectionSchema,
+    after: readonly (string | number)[],
+  ): MaybePromise<void>
+  /** Runs the `reset` of a declaration that derives own tables. */
+  resetOwnTables(collection: CollectionSchema): MaybePromise<void>
+  /** Puts what was derived in the place of what was there, whose remains are left to `dropRemains`. */
+  swap(task: RebuildTask): MaybePromise<void>
+  /** Removes what a swap replaced, looking at about `limit` rows; false when nothing is left. */
+  dropRemains(limit: number): MaybePromise<boolean>
   /** Collections that got columns which their rows do not fill yet. */
   unfilled(): MaybePromise<readonly CollectionSchema[]>
   /** The next rows to fill, at most `limit`; empty at the end, when the new declaration is in force. */
@@ -264,15 +301,8 @@ export interface IndexTransaction {
     collection: CollectionSchema,
     rows: readonly { readonly id: number; readonly values: readonly StoredValue[] }[],
   ): MaybePromise<void>
-  /** Removes everything derived from a collection and sets its rows aside. */
-  putAside(collection: CollectionSchema): MaybePromise<void>
   /** Keeps a text about the index itself, in `ix_meta`. */
   remember(key: string, value: string): MaybePromise<void>
-  /**
-   * Takes rows out of what was set aside, at most `limit`; empty at the end, when the leftovers are dropped and the new
-   * declaration is in force. Rows of former edges have no bytes.
-   */
-  takeSetAside(collection: CollectionSchema, limit: number): MaybePromise<readonly SetAsideRow[]>
   park(repo: number, event: Uint8Array): MaybePromise<void>
   /** Parked events of a repo, oldest first. */
   parked(repo: number): MaybePromise<readonly Uint8Array[]>

@@ -9,6 +9,7 @@ import { boundValues } from './array-text.ts'
 
 const NAME_TABLES: Readonly<Record<NameKind, string>> = {
   nsid: 'ix_nsid',
+  space: 'ix_space',
   reason: 'ix_reason',
   counter: 'ix_counter_name',
 }
@@ -62,13 +63,13 @@ export class Interner {
     })
   }
 
-  paths(nsid: number, paths: readonly string[]): Promise<number[]> {
-    const prefix = `path ${nsid} `
+  paths(space: number, paths: readonly string[]): Promise<number[]> {
+    const prefix = `path ${space} `
     const keys = paths.map((path) => `${prefix}${path}`)
     return this.#intern(this.#others, keys, async (missing) => {
       const found = await this.#store(
-        `SELECT id, path AS key FROM ix_path WHERE nsid = ${nsid} AND path = ANY($1::text[])`,
-        `INSERT INTO ix_path (nsid, path) SELECT ${nsid}, unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, path AS key`,
+        `SELECT id, path AS key FROM ix_path WHERE space = ${space} AND path = ANY($1::text[])`,
+        `INSERT INTO ix_path (space, path) SELECT ${space}, unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, path AS key`,
         missing.map((key) => key.slice(prefix.length)),
         (paths) => [paths],
       )

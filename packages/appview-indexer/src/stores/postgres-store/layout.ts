@@ -2,19 +2,19 @@ import type { ClientBase } from 'pg'
 
 import { addedColumns } from '../../column-change.ts'
 import { InvalidDeclarationError, SchemaMismatchError } from '../../errors.ts'
+import { keepsColumns, oldTable } from '../../old-table.ts'
+import type { OldTable, RebuildState } from '../../old-table.ts'
 import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
-import {
-  fillKey,
-  quote,
-  searchTable,
-  setAsideTable,
-  uniqueByLink,
-  uniqueColumns,
-} from '../table-names.ts'
+import { shadowName, shadowOf, shadowTable } from '../../shadow.ts'
+import { REPLACED, replacedCounters } from '../remains.ts'
+import { decodeStored, isOf } from '../stored-collection.ts'
+import type { StoredCollection } from '../stored-collection.ts'
+import { fillKey, quote, searchTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
 import { bind } from './bind.ts'
+import { excludeShards, LOCK_TIMEOUT } from './shard-lock.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
-const LAYOUT_VERSION = '2'
+const LAYOUT_VERSION = '3'
 /** Text columns in one index: an entry may take 2,700 bytes, an indexed text 1,000. */
 const MAX_TEXTS_IN_INDEX = 2
 
@@ -26,7 +26,7 @@ const TEXT = 'TEXT COLLATE "C"'
 const BASE_TABLES = `
 CREATE TABLE IF NOT EXISTS ix_meta (key ${TEXT} PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ix_collection (
-  nsid ${TEXT} PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, "setAside" INTEGER NOT NULL DEFAULT 0
+  nsid ${TEXT} PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, filling INTEGER NOT NULL DEFAULT 0, rebuild TEXT
 );
 CREATE TABLE IF NOT EXISTS ix_actor (
   id ${ID}, did ${TEXT} NOT NULL UNIQUE, bucket INTEGER NOT NULL, handle ${TEXT}, rev ${TEXT},
@@ -39,9 +39,10 @@ CREATE INDEX IF NOT EXISTS ix_actor_fetch ON ix_actor ("dueAt") WHERE sync IN (1
 CREATE INDEX IF NOT EXISTS ix_actor_sweep ON ix_actor (id) WHERE sweep <> 0;
 CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor ("handleDue") WHERE "handleDue" <> 0;
 CREATE TABLE IF NOT EXISTS ix_nsid (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS ix_space (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_reason (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_counter_name (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS ix_path (id ${ID}, nsid BIGINT NOT NULL, path ${TEXT} NOT NULL, UNIQUE (nsid, path));
+CREATE TABLE IF NOT EXISTS ix_path (id ${ID}, space BIGINT NOT NULL, path ${TEXT} NOT NULL, UNIQUE (space, path));
 CREATE TABLE IF NOT EXISTS ix_uri (
   id ${ID}, repo BIGINT NOT NULL, nsid BIGINT NOT NULL, rkey ${TEXT} NOT NULL, UNIQUE (repo, nsid, rkey)
 );
@@ -53,21 +54,21 @@ CREATE TABLE IF NOT EXISTS ix_counter (
   target BIGINT NOT NULL, counter BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (target, counter)
 ) WITH (fillfactor = 70);
 CREATE TABLE IF NOT EXISTS ix_notification (
-  recipient BIGINT NOT NULL, "sortAt" BIGINT NOT NULL, repo BIGINT NOT NULL, nsid BIGINT NOT NULL, rkey ${TEXT} NOT NULL,
+  recipient BIGINT NOT NULL, "sortAt" BIGINT NOT NULL, repo BIGINT NOT NULL, space BIGINT NOT NULL, rkey ${TEXT} NOT NULL,
   reason BIGINT NOT NULL, subject BIGINT NOT NULL,
-  PRIMARY KEY (recipient, "sortAt", repo, nsid, rkey, reason)
+  PRIMARY KEY (recipient, "sortAt", repo, space, rkey, reason)
 );
 CREATE TABLE IF NOT EXISTS ix_dead (
-  repo BIGINT NOT NULL, nsid BIGINT NOT NULL, rkey ${TEXT} NOT NULL, cid BYTEA NOT NULL, reason TEXT NOT NULL,
-  at BIGINT NOT NULL, bytes BYTEA NOT NULL, PRIMARY KEY (repo, nsid, rkey)
+  repo BIGINT NOT NULL, space BIGINT NOT NULL, rkey ${TEXT} NOT NULL, cid BYTEA NOT NULL, reason TEXT NOT NULL,
+  at BIGINT NOT NULL, bytes BYTEA NOT NULL, PRIMARY KEY (repo, space, rkey)
 );
 CREATE TABLE IF NOT EXISTS ix_gate (
-  dependency ${TEXT} NOT NULL, nsid BIGINT NOT NULL, repo BIGINT NOT NULL, rkey ${TEXT} NOT NULL,
-  PRIMARY KEY (dependency, nsid, repo, rkey)
+  dependency ${TEXT} NOT NULL, space BIGINT NOT NULL, repo BIGINT NOT NULL, rkey ${TEXT} NOT NULL,
+  PRIMARY KEY (dependency, space, repo, rkey)
 );
-CREATE INDEX IF NOT EXISTS ix_gate_row ON ix_gate (nsid, repo, rkey);
+CREATE INDEX IF NOT EXISTS ix_gate_row ON ix_gate (space, repo, rkey);
 CREATE TABLE IF NOT EXISTS ix_gate_due (
-  nsid BIGINT NOT NULL, repo BIGINT NOT NULL, rkey ${TEXT} NOT NULL, PRIMARY KEY (nsid, repo, rkey)
+  space BIGINT NOT NULL, repo BIGINT NOT NULL, rkey ${TEXT} NOT NULL, PRIMARY KEY (space, repo, rkey)
 );
 CREATE TABLE IF NOT EXISTS ix_parked (id ${ID}, repo BIGINT NOT NULL, event BYTEA NOT NULL);
 CREATE INDEX IF NOT EXISTS ix_parked_repo ON ix_parked (repo, id);
@@ -110,8 +111,8 @@ async function layOutCollection(
   canFetch: boolean,
 ): Promise<void> {
   const { name, nsid, fingerprint } = collection
-  const sql = 'SELECT name, fingerprint, "setAside" FROM ix_collection WHERE nsid = ?'
-  const stored = await read(client, sql, [nsid])
+  const stored = await readStored(client, collection)
+  let rebuilding = false
   if (stored === undefined) {
     await createTables(client, collection)
     await read(client, 'INSERT INTO ix_collection (nsid, name, fingerprint) VALUES (?, ?, ?)', [
@@ -119,78 +120,160 @@ async function layOutCollection(
       name,
       fingerprint,
     ])
-  } else if (stored['name'] !== name || stored['fingerprint'] !== fingerprint) {
-    const [oldName, oldPrint] = [String(stored['name']), String(stored['fingerprint'])]
-    // Rows that are being derived or filled are so for the declaration before: this one begins anew.
-    const added =
-      Number(stored['setAside']) === 0 ? addedColumns(collection, oldName, oldPrint) : undefined
-    if (added === undefined) await setAside(client, collection, oldName, oldPrint, canFetch)
-    else await addColumns(client, collection, added)
+  } else {
+    const { rebuild, filling } = stored
+    rebuilding = rebuild !== undefined && isOf(rebuild, collection)
+    if (!rebuilding && (rebuild !== undefined || !isOf(stored, collection))) {
+      await excludeWriters(client, name)
+      await dropRebuild(client, collection)
+    }
+    if (!rebuilding && !isOf(stored, collection)) {
+      // Rows that are being filled are so for the declaration before: this one begins anew.
+      const added = filling ? undefined : addedColumns(collection, stored.name, stored.fingerprint)
+      if (added !== undefined) await addColumns(client, collection, added)
+      else {
+        await checkSource(client, collection, stored, canFetch)
+        await beginRebuild(client, collection, false)
+        rebuilding = true
+      }
+    }
   }
-  await createIndexes(client, collection)
+  if (!rebuilding) await createIndexes(client, collection)
   if (collection.derive !== undefined) await client.query(collection.derive.tables)
 }
 
-/** Removes what the old declaration derived and puts its rows aside, to be worked off in bounded steps later. */
-export async function setAside(
+/** Processes of the declaration before would write what nobody reads any more. Those that are just ending are waited for. */
+async function excludeWriters(client: ClientBase, name: string): Promise<void> {
+  try {
+    await excludeShards(client)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === LOCK_TIMEOUT)) throw error
+    const reason = 'other processes still write by the declaration before'
+    throw new SchemaMismatchError(name, reason, { cause: error })
+  }
+}
+
+/** Reads what is stored of a collection. */
+export async function readStored(
+  client: ClientBase,
+  { nsid }: CollectionSchema,
+): Promise<StoredCollection | undefined> {
+  const sql = 'SELECT name, fingerprint, filling, rebuild FROM ix_collection WHERE nsid = ?'
+  const row = await read(client, sql, [nsid])
+  return row === undefined ? undefined : decodeStored(row)
+}
+
+async function checkSource(
   client: ClientBase,
   collection: CollectionSchema,
-  oldName: string,
-  oldFingerprint: string,
+  stored: StoredCollection,
   canFetch: boolean,
 ): Promise<void> {
-  const { name, nsid, fingerprint, derive } = collection
-  // Written by `compileSchema`.
-  const old = JSON.parse(oldFingerprint) as {
-    keepsRecord: boolean
-    counters: [string][]
-    search: string[]
-  }
-  if (
-    !old.keepsRecord &&
-    !canFetch &&
-    (await read(client, `SELECT 1 AS one FROM ${quote(oldName)} LIMIT 1`))
+  const old = oldTable(stored.name, stored.fingerprint)
+  if (old.keepsRecord || canFetch || keepsColumns(collection, old)) return
+  if ((await read(client, `SELECT 1 AS one FROM ${quote(old.name)} LIMIT 1`)) === undefined) return
+  throw new SchemaMismatchError(
+    collection.name,
+    'its rows keep no record to derive from; hand in fetchRepo to fetch them again',
   )
-    throw new SchemaMismatchError(
-      name,
-      'its rows keep no record to derive from; hand in fetchRepo to fetch them again',
+}
+
+/** Makes the tables that rows are derived into, and stores that they are to be filled: a crash is before or after it. */
+export async function beginRebuild(
+  client: ClientBase,
+  collection: CollectionSchema,
+  refetch: boolean,
+): Promise<void> {
+  await dropRebuild(client, collection)
+  const shadow = shadowOf(collection)
+  await createTables(client, shadow)
+  await createIndexes(client, shadow)
+  const { name, fingerprint, nsid } = collection
+  const state: RebuildState = { name, fingerprint, refetch, after: [] }
+  await read(client, 'UPDATE ix_collection SET rebuild = ?, filling = 0 WHERE nsid = ?', [
+    JSON.stringify(state),
+    nsid,
+  ])
+}
+
+/** Drops what was derived so far for a declaration that is not to be. */
+async function dropRebuild(client: ClientBase, collection: CollectionSchema): Promise<void> {
+  const stored = await readStored(client, collection)
+  if (stored?.rebuild === undefined) return
+  const { name, fingerprint } = stored.rebuild
+  const begun = oldTable(shadowTable(name), fingerprint)
+  await dropTables(client, begun)
+  await replaceName(client, 'ix_space', shadowName(collection.space))
+  for (const counter of begun.counters)
+    await replaceName(client, 'ix_counter_name', shadowName(counter))
+  await client.query("DELETE FROM ix_meta WHERE key = 'remains'")
+  await read(client, 'UPDATE ix_collection SET rebuild = NULL WHERE nsid = ?', [collection.nsid])
+}
+
+async function dropTables(client: ClientBase, { name, searched }: OldTable): Promise<void> {
+  await client.query(`DROP TABLE ${quote(name)}`)
+  if (searched) await client.query(`DROP TABLE ${quote(searchTable({ name }))}`)
+}
+
+/** Gives a name up to whoever takes it; what was under it is removed later. */
+async function replaceName(client: ClientBase, table: string, name: string): Promise<void> {
+  await read(client, `UPDATE ${table} SET name = name || '${REPLACED}' || id WHERE name = ?`, [
+    name,
+  ])
+}
+
+/** Puts what was derived in the place of what was there. */
+export async function swapIn(
+  client: ClientBase,
+  schema: Schema,
+  collection: CollectionSchema,
+  from: OldTable,
+): Promise<void> {
+  const { name, nsid, space, fingerprint } = collection
+  const shadow = shadowOf(collection)
+  const take = async (table: string, name: string): Promise<void> => {
+    await replaceName(client, table, name)
+    await read(client, `UPDATE ${table} SET name = ? WHERE name = ?`, [name, shadowName(name)])
+  }
+  await dropTables(client, from)
+  await client.query(`ALTER TABLE ${quote(shadow.name)} RENAME TO ${quote(name)}`)
+  if (collection.search.length > 0)
+    await client.query(
+      `ALTER TABLE ${quote(searchTable(shadow))} RENAME TO ${quote(searchTable(collection))}`,
     )
-  if (old.search.length > 0) await client.query(`DROP TABLE ${quote(`ix_search_${oldName}`)}`)
-  const ofCollection = 'nsid IN (SELECT id FROM ix_nsid WHERE name = ?)'
-  await read(
-    client,
-    `DELETE FROM ix_link WHERE path / 2 IN (SELECT id FROM ix_path WHERE ${ofCollection})`,
+  for (const { columns, active } of indexesOf(collection)) {
+    const all = active ? columns : [...columns, 'all']
+    await client.query(
+      `ALTER INDEX ${quote(indexName(shadow, all))} RENAME TO ${quote(indexName(collection, all))}`,
+    )
+  }
+  // Records that were refused before have not been judged again yet.
+  const spaceId = (of: string): string => `(SELECT id FROM ix_space WHERE name = '${of}')`
+  await read(client, 'INSERT INTO ix_space (name) VALUES (?) ON CONFLICT DO NOTHING', [
+    shadow.space,
+  ])
+  await client.query(
+    `UPDATE ix_dead d SET space = ${spaceId(shadow.space)} WHERE space = ${spaceId(space)} AND NOT EXISTS (
+       SELECT 1 FROM ix_dead n WHERE n.space = ${spaceId(shadow.space)} AND n.repo = d.repo AND n.rkey = d.rkey)`,
+  )
+  await take('ix_space', space)
+  const { rows } = await client.query<{ name: string; fingerprint: string }>(
+    'SELECT name, fingerprint FROM ix_collection WHERE nsid <> $1',
     [nsid],
   )
-  for (const table of ['ix_notification', 'ix_gate', 'ix_gate_due'])
-    await read(client, `DELETE FROM ${table} WHERE ${ofCollection}`, [nsid])
-  for (const [counter] of old.counters)
-    await read(
-      client,
-      'DELETE FROM ix_counter WHERE counter IN (SELECT id FROM ix_counter_name WHERE name = ?)',
-      [counter],
-    )
-  const kept = quote(setAsideTable(collection))
-  await client.query(`CREATE TABLE IF NOT EXISTS ${kept} (
-    id ${ID}, repo BIGINT NOT NULL, rkey ${TEXT} NOT NULL, cid BYTEA NOT NULL, bytes BYTEA, "indexedAt" BIGINT NOT NULL
-  )`)
-  await client.query(
-    `INSERT INTO ${kept} (repo, rkey, cid, bytes, "indexedAt")
-     SELECT repo, rkey, cid, ${old.keepsRecord ? 'bytes' : 'NULL'}, "indexedAt" FROM ${quote(oldName)}`,
-  )
-  if (derive !== undefined) {
-    await client.query(derive.tables)
-    const statements: ReturnType<typeof bind>[] = []
-    derive.reset((text, parameters = []) => {
-      statements.push(bind(text, parameters))
-    })
-    for (const { text, values } of statements) await client.query(text, [...values])
-  }
-  await client.query(`DROP TABLE ${quote(oldName)}`)
-  await createTables(client, collection)
+  const others = new Set(rows.flatMap((row) => oldTable(row.name, row.fingerprint).counters))
+  const declared = collection.counters.map((counter) => counter.name)
+  for (const counter of replacedCounters(declared, from.counters, others))
+    await take('ix_counter_name', counter)
+  for (const { gate, space: gated } of schema.collections)
+    if (gate?.dependsOn.has(name) === true)
+      await client.query(
+        `INSERT INTO ix_gate_due SELECT DISTINCT space, repo, rkey FROM ix_gate WHERE space = ${spaceId(gated)} ON CONFLICT DO NOTHING`,
+      )
+  await client.query("DELETE FROM ix_meta WHERE key = 'remains'")
   await read(
     client,
-    'UPDATE ix_collection SET name = ?, fingerprint = ?, "setAside" = 1 WHERE nsid = ?',
+    'UPDATE ix_collection SET name = ?, fingerprint = ?, rebuild = NULL WHERE nsid = ?',
     [name, fingerprint, nsid],
   )
 }
@@ -207,7 +290,7 @@ async function addColumns(
       await client.query(
         `ALTER TABLE ${quote(name)} ADD COLUMN ${quote(column.name)} ${sqlType(column)}`,
       )
-  await read(client, 'UPDATE ix_collection SET fingerprint = ?, "setAside" = 2 WHERE nsid = ?', [
+  await read(client, 'UPDATE ix_collection SET fingerprint = ?, filling = 1 WHERE nsid = ?', [
     fingerprint,
     nsid,
   ])

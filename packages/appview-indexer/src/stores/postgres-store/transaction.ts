@@ -1,19 +1,16 @@
 import type { ClientBase } from 'pg'
 
 import { plainColumns } from '../../column-change.ts'
+import type { OldTable } from '../../old-table.ts'
 import type { CollectionSchema, Schema } from '../../schema.ts'
 import type { Shard } from '../../shard.ts'
 import { storableText } from '../../storable-text.ts'
-import { decodeActor, decodeRow } from '../stored-row.ts'
+import { LAST_REMAINS, readRemains, replaced, WALKS, walkSql } from '../remains.ts'
+import type { Remains } from '../remains.ts'
+import { oldColumns, rebuildTasks } from '../stored-collection.ts'
+import { decodeActor, decodeOldRow, decodeRow } from '../stored-row.ts'
 import type { StoredValues } from '../stored-row.ts'
-import {
-  fillKey,
-  quote,
-  setAsideTable,
-  storedColumns,
-  uniqueByLink,
-  uniqueColumns,
-} from '../table-names.ts'
+import { fillKey, quote, storedColumns, uniqueByLink, uniqueColumns } from '../table-names.ts'
 import type {
   ActorState,
   ChangeSet,
@@ -23,18 +20,23 @@ import type {
   LabelRow,
   NameKind,
   RowKey,
-  SetAsideRow,
+  OldRow,
+  RebuildTask,
   StoredKey,
   StoredRow,
   StoredValue,
   UnfilledRow,
 } from '../transaction.ts'
 import { boundValues } from './array-text.ts'
+import { bind } from './bind.ts'
 import type { Interner } from './interner.ts'
 import { putLabelRows, readLabelRows } from './label-rows.ts'
-import { createIndexes, setAside } from './layout.ts'
+import { beginRebuild, readStored, swapIn } from './layout.ts'
 import type { Run } from './run.ts'
 import { writeChanges } from './write-changes.ts'
+
+/** A key as it is stored. */
+type Key = Readonly<Record<string, string | number>>
 
 /** The write side on one connection, inside an open transaction. Every question is one statement, however many keys. */
 export class PostgresTransaction implements IndexTransaction {
@@ -141,8 +143,8 @@ export class PostgresTransaction implements IndexTransaction {
     return this.#names.names(kind, names)
   }
 
-  paths(nsid: number, paths: readonly string[]): Promise<number[]> {
-    return this.#names.paths(nsid, paths)
+  paths(space: number, paths: readonly string[]): Promise<number[]> {
+    return this.#names.paths(space, paths)
   }
 
   async rows(
@@ -187,8 +189,8 @@ export class PostgresTransaction implements IndexTransaction {
     let where = columns.map(({ name }, at) => `c.${quote(name)} = k.v${at}`).join(' AND ')
     let table = quote(collection.name)
     if (uniqueByLink(collection)) {
-      const [nsid = 0] = await this.#names.names('nsid', [collection.nsid])
-      const [path = 0] = await this.#names.paths(nsid, names)
+      const [space = 0] = await this.#names.names('space', [collection.space])
+      const [path = 0] = await this.#names.paths(space, names)
       where = `c.target = k.v0 AND c.path IN (${path * 2}, ${path * 2 + 1})`
       table = 'ix_link'
     }
@@ -228,10 +230,10 @@ export class PostgresTransaction implements IndexTransaction {
     return rows.map((row) => ({ ...decodeKey(row), state: Number(row['state']) }))
   }
 
-  async deadKeys(repo: number, nsid: number): Promise<StoredKey[]> {
-    const rows = await this.#run('SELECT rkey, cid FROM ix_dead WHERE repo = $1 AND nsid = $2', [
+  async deadKeys(repo: number, space: number): Promise<StoredKey[]> {
+    const rows = await this.#run('SELECT rkey, cid FROM ix_dead WHERE repo = $1 AND space = $2', [
       repo,
-      nsid,
+      space,
     ])
     return rows.map((row) => ({ ...decodeKey(row), state: 0 }))
   }
@@ -250,21 +252,21 @@ export class PostgresTransaction implements IndexTransaction {
 
   async takeDueGates(limit: number): Promise<GatedKey[]> {
     const rows = await this.#run(
-      `DELETE FROM ix_gate_due WHERE (nsid, repo, rkey) IN (
-         SELECT nsid, repo, rkey FROM ix_gate_due ORDER BY nsid, repo, rkey LIMIT $1
-       ) RETURNING nsid, repo, rkey`,
+      `DELETE FROM ix_gate_due WHERE (space, repo, rkey) IN (
+         SELECT space, repo, rkey FROM ix_gate_due ORDER BY space, repo, rkey LIMIT $1
+       ) RETURNING space, repo, rkey`,
       [limit],
     )
     return rows.map((row) => ({
-      nsid: Number(row['nsid']),
+      space: Number(row['space']),
       repo: Number(row['repo']),
       rkey: String(row['rkey']),
     }))
   }
 
   async setGateDependencies(row: GatedKey, dependencies: readonly string[]): Promise<void> {
-    const key = [row.nsid, row.repo, row.rkey]
-    await this.#run('DELETE FROM ix_gate WHERE nsid = $1 AND repo = $2 AND rkey = $3', key)
+    const key = [row.space, row.repo, row.rkey]
+    await this.#run('DELETE FROM ix_gate WHERE space = $1 AND repo = $2 AND rkey = $3', key)
     if (dependencies.length > 0)
       await this.#run(
         'INSERT INTO ix_gate SELECT unnest($4::text[]), $1, $2, $3 ON CONFLICT DO NOTHING',
@@ -288,14 +290,8 @@ export class PostgresTransaction implements IndexTransaction {
     return links.map((_, at) => found.has(at + 1))
   }
 
-  async setAside(): Promise<CollectionSchema[]> {
-    const rows = await this.#run('SELECT nsid FROM ix_collection WHERE "setAside" = 1', [])
-    const nsids = new Set(rows.map((row) => String(row['nsid'])))
-    return this.#schema.collections.filter(({ nsid }) => nsids.has(nsid))
-  }
-
   async unfilled(): Promise<CollectionSchema[]> {
-    const rows = await this.#run('SELECT nsid FROM ix_collection WHERE "setAside" = 2', [])
+    const rows = await this.#run('SELECT nsid FROM ix_collection WHERE filling = 1', [])
     const nsids = new Set(rows.map((row) => String(row['nsid'])))
     return this.#schema.collections.filter(({ nsid }) => nsids.has(nsid))
   }
@@ -310,7 +306,7 @@ export class PostgresTransaction implements IndexTransaction {
     const last = rows.at(-1)
     await this.remember(key, String(Number(last?.['id'] ?? 0)))
     if (last === undefined)
-      await this.#run('UPDATE ix_collection SET "setAside" = 0 WHERE nsid = $1', [collection.nsid])
+      await this.#run('UPDATE ix_collection SET filling = 0 WHERE nsid = $1', [collection.nsid])
     // The column is BYTEA.
     return rows.map((row) => ({ id: Number(row['id']), bytes: row['bytes'] as Uint8Array }))
   }
@@ -335,12 +331,6 @@ export class PostgresTransaction implements IndexTransaction {
     )
   }
 
-  async putAside(collection: CollectionSchema): Promise<void> {
-    const { name, fingerprint } = collection
-    await setAside(this.#client, collection, name, fingerprint, true)
-    await createIndexes(this.#client, collection)
-  }
-
   async remember(key: string, value: string): Promise<void> {
     await this.#run(
       'INSERT INTO ix_meta VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
@@ -348,23 +338,90 @@ export class PostgresTransaction implements IndexTransaction {
     )
   }
 
-  async takeSetAside(collection: CollectionSchema, limit: number): Promise<SetAsideRow[]> {
-    const table = quote(setAsideTable(collection))
-    const { rows } = await this.#client.query<Record<string, unknown>>(
-      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} ORDER BY id LIMIT ${limit}) RETURNING *`,
+  async rebuilds(): Promise<RebuildTask[]> {
+    // Locked: processes that open at the same time work at it in turn, and none goes on before it is done.
+    const rows = await this.#run(
+      'SELECT * FROM ix_collection WHERE rebuild IS NOT NULL ORDER BY nsid FOR UPDATE',
+      [],
     )
-    if (rows.length === 0) {
-      await this.#client.query(`DROP TABLE ${table}`)
-      await this.#run('UPDATE ix_collection SET "setAside" = 0 WHERE nsid = $1', [collection.nsid])
+    // Names may have been given new ids since, by whoever had the lock.
+    if (rows.length > 0) this.#names.forget()
+    return rebuildTasks(this.#schema, rows)
+  }
+
+  async beginRebuild(collection: CollectionSchema, refetch: boolean): Promise<void> {
+    await beginRebuild(this.#client, collection, refetch)
+    this.#names.forget()
+  }
+
+  async rowsAfter(
+    from: OldTable,
+    collection: CollectionSchema,
+    after: readonly (string | number)[],
+    limit: number,
+  ): Promise<OldRow[]> {
+    const key = from.edge ? 'repo, rkey' : 'id'
+    const marks = from.edge ? '$2, $3' : '$2'
+    const { rows } = await this.#client.query<Record<string, unknown>>(
+      `SELECT ${oldColumns(from, collection, quote)} FROM ${quote(from.name)}
+       ${after.length > 0 ? `WHERE (${key}) > (${marks})` : ''} ORDER BY ${key} LIMIT $1`,
+      [limit, ...after],
+    )
+    return rows.map((row) => decodeOldRow(from, collection, row))
+  }
+
+  async continueAfter(
+    collection: CollectionSchema,
+    after: readonly (string | number)[],
+  ): Promise<void> {
+    const stored = await readStored(this.#client, collection)
+    await this.#run('UPDATE ix_collection SET rebuild = $1 WHERE nsid = $2', [
+      JSON.stringify({ ...stored?.rebuild, after }),
+      collection.nsid,
+    ])
+  }
+
+  async resetOwnTables({ derive }: CollectionSchema): Promise<void> {
+    const statements: ReturnType<typeof bind>[] = []
+    derive?.reset((text, parameters = []) => {
+      statements.push(bind(text, parameters))
+    })
+    for (const { text, values } of statements) await this.#client.query(text, [...values])
+  }
+
+  async swap({ collection, from }: RebuildTask): Promise<void> {
+    await swapIn(this.#client, this.#schema, collection, from)
+    this.#names.forget()
+  }
+
+  async dropRemains(limit: number): Promise<boolean> {
+    if (this.#shard.index !== 0) return false
+    const [any] = await this.#run(
+      `SELECT 1 AS one WHERE EXISTS (${replaced('ix_space')}) OR EXISTS (${replaced('ix_counter_name')})`,
+      [],
+    )
+    if (any === undefined) return false
+    const [stored] = await this.#run("SELECT value FROM ix_meta WHERE key = 'remains'", [])
+    const { walk: at, after } = readRemains(stored?.['value'])
+    const walk = WALKS[at]
+    if (walk === undefined) {
+      for (const sql of LAST_REMAINS) await this.#client.query(sql)
+      this.#names.forget()
+      return true
     }
-    return rows
-      .toSorted((left, right) => Number(left['id']) - Number(right['id']))
-      .map((row) => ({
-        repo: Number(row['repo']),
-        ...decodeKey(row),
-        bytes: row['bytes'] instanceof Uint8Array ? row['bytes'] : undefined,
-        indexedAt: Number(row['indexedAt']),
-      }))
+    const start = after.length > 0
+    const { end: find } = walkSql(walk, start, false, quote)
+    const ask = bind(find, [...after, limit])
+    const { rows } = await this.#client.query<Key>(ask.text, [...ask.values])
+    const end = rows[0]
+    const until = end === undefined ? [] : walk.keys.map((key) => end[key] ?? 0)
+    const { remove } = walkSql(walk, start, end !== undefined, quote)
+    const removal = bind(remove, [...after, ...until])
+    await this.#client.query(removal.text, [...removal.values])
+    const next: Remains =
+      end === undefined ? { walk: at + 1, after: [] } : { walk: at, after: until }
+    await this.remember('remains', JSON.stringify(next))
+    return true
   }
 
   async park(repo: number, event: Uint8Array): Promise<void> {

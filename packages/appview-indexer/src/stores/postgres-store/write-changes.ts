@@ -6,68 +6,86 @@ import { bind } from './bind.ts'
 import { searchVector } from '../../search-words.ts'
 import type { Run } from './run.ts'
 
-/** Writes a change set: one statement a table and kind of change, with the rows as arrays. */
+/**
+ * Writes a change set: one statement a table and kind of change, with the rows as arrays. None waits here for the one
+ * before: while the server works at it, the next is made. They are carried out in order all the same.
+ */
 export async function writeChanges(run: Run, changes: ChangeSet): Promise<void> {
+  const sent: Promise<unknown>[] = []
+  const send: Run = (sql, parameters) => {
+    const answer = run(sql, parameters)
+    sent.push(answer)
+    return answer
+  }
+  try {
+    sendChanges(send, changes)
+  } finally {
+    // A declared function that throws ends this; what was sent before is answered first.
+    await Promise.all(sent)
+  }
+}
+
+function sendChanges(run: Run, changes: ChangeSet): void {
   for (const [collection, items] of byCollection(changes.searchDeletes))
-    await run(`DELETE FROM ${quote(searchTable(collection))} WHERE id = ANY($1::bigint[])`, [
+    void run(`DELETE FROM ${quote(searchTable(collection))} WHERE id = ANY($1::bigint[])`, [
       items.map(({ id }) => id),
     ])
   for (const [collection, items] of byCollection(changes.rowDeletes))
-    await onRows(run, collection, items, (table) => `DELETE FROM ${table} d USING`, [])
-  await onLinks(
+    sendOnRows(run, collection, items, (table) => `DELETE FROM ${table} d USING`, [])
+  sendLinks(
     run,
     `DELETE FROM ix_link l USING ${LINKS} WHERE l.target = k.target AND l.path = k.path AND l.repo = k.repo AND l.rkey = k.rkey`,
     changes.linkDeletes,
   )
-  await onNotifications(
+  sendNotifications(
     run,
     `DELETE FROM ix_notification d USING ${NOTIFICATIONS} WHERE d.recipient = k.recipient AND d."sortAt" = k.at
-     AND d.repo = k.repo AND d.nsid = k.nsid AND d.rkey = k.rkey AND d.reason = k.reason`,
+     AND d.repo = k.repo AND d.space = k.space AND d.rkey = k.rkey AND d.reason = k.reason`,
     changes.notificationDeletes,
   )
   for (const [collection, items] of byCollection(changes.rowPuts))
-    await putRows(
+    sendRows(
       run,
       collection,
       items.map(({ row }) => row),
     )
   for (const [collection, items] of byCollection(changes.rowStates))
-    await onRows(
+    sendOnRows(
       run,
       collection,
       items,
       (table) => `UPDATE ${table} d SET state = k.state FROM`,
       items.map(({ state }) => state),
     )
-  await onLinks(
+  sendLinks(
     run,
     `INSERT INTO ix_link SELECT DISTINCT * FROM ${LINKS} ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING`,
     changes.linkPuts,
   )
-  await writeCounters(run, changes)
-  await onNotifications(
+  sendCounters(run, changes)
+  sendNotifications(
     run,
     `INSERT INTO ix_notification SELECT DISTINCT ON (1, 2, 3, 4, 5, 6) * FROM ${NOTIFICATIONS}
-     ON CONFLICT (recipient, "sortAt", repo, nsid, rkey, reason) DO UPDATE SET subject = excluded.subject`,
+     ON CONFLICT (recipient, "sortAt", repo, space, rkey, reason) DO UPDATE SET subject = excluded.subject`,
     changes.notificationPuts,
   )
   for (const [collection, items] of byCollection(changes.searchPuts))
-    await run(
+    void run(
       `INSERT INTO ${quote(searchTable(collection))} SELECT id, words::tsvector
        FROM unnest($1::bigint[], $2::text[]) k (id, words)
        ON CONFLICT (id) DO UPDATE SET words = excluded.words`,
       [items.map(({ id }) => id), items.map(({ texts }) => searchVector(texts))],
     )
-  await writeDeadLetters(run, changes)
-  await writeGates(run, changes)
-  await writeDerived(run, changes)
+  sendDeadLetters(run, changes)
+  sendGates(run, changes)
+  sendDerived(run, changes)
 }
 
 const LINKS =
   'unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) k (target, path, repo, rkey)'
 const NOTIFICATIONS =
-  'unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) k (recipient, at, repo, nsid, rkey, reason, subject)'
-const GATED = 'unnest($1::bigint[], $2::bigint[], $3::text[]) k (nsid, repo, rkey)'
+  'unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) k (recipient, at, repo, space, rkey, reason, subject)'
+const GATED = 'unnest($1::bigint[], $2::bigint[], $3::text[]) k (space, repo, rkey)'
 
 function byCollection<T extends { readonly collection: CollectionSchema }>(
   items: readonly T[],
@@ -81,7 +99,7 @@ function byCollection<T extends { readonly collection: CollectionSchema }>(
   return groups
 }
 
-async function onRows(
+function sendOnRows(
   run: Run,
   collection: CollectionSchema,
   items: readonly {
@@ -90,25 +108,25 @@ async function onRows(
   }[],
   verb: (table: string) => string,
   states: readonly number[],
-): Promise<void> {
+): void {
   const start = verb(quote(collection.name))
   if (collection.edge)
-    await run(
+    void run(
       `${start} unnest($1::bigint[], $2::text[], $3::int[]) k (repo, rkey, state) WHERE d.repo = k.repo AND d.rkey = k.rkey`,
       [items.map(({ key }) => key.repo), items.map(({ key }) => key.rkey), states],
     )
   else
-    await run(`${start} unnest($1::bigint[], $2::int[]) k (id, state) WHERE d.id = k.id`, [
+    void run(`${start} unnest($1::bigint[], $2::int[]) k (id, state) WHERE d.id = k.id`, [
       items.map(({ id }) => id),
       states,
     ])
 }
 
-async function putRows(
+function sendRows(
   run: Run,
   collection: CollectionSchema,
   rows: readonly ChangeSet['rowPuts'][number]['row'][],
-): Promise<void> {
+): void {
   const columns = storedColumns(collection)
   const types = [
     ...(collection.edge ? [] : ['bigint']),
@@ -136,7 +154,7 @@ async function putRows(
   ])
   const key = collection.edge ? ['repo', 'rkey'] : ['id']
   const others = columns.filter((column) => !key.includes(column))
-  await run(
+  void run(
     `INSERT INTO ${quote(collection.name)} (${columns.map(quote).join(', ')})
      SELECT * FROM unnest(${types.map((type, at) => `$${at + 1}::${type}[]`).join(', ')})
      ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${others
@@ -146,9 +164,9 @@ async function putRows(
   )
 }
 
-async function onLinks(run: Run, sql: string, links: readonly LinkRow[]): Promise<void> {
+function sendLinks(run: Run, sql: string, links: readonly LinkRow[]): void {
   if (links.length === 0) return
-  await run(sql, [
+  void run(sql, [
     links.map(({ target }) => target),
     links.map(({ path }) => path),
     links.map(({ repo }) => repo),
@@ -156,17 +174,13 @@ async function onLinks(run: Run, sql: string, links: readonly LinkRow[]): Promis
   ])
 }
 
-async function onNotifications(
-  run: Run,
-  sql: string,
-  rows: readonly NotificationRow[],
-): Promise<void> {
+function sendNotifications(run: Run, sql: string, rows: readonly NotificationRow[]): void {
   if (rows.length === 0) return
-  await run(sql, [
+  void run(sql, [
     rows.map(({ recipient }) => recipient),
     rows.map(({ sortAt }) => sortAt),
     rows.map(({ repo }) => repo),
-    rows.map(({ nsid }) => nsid),
+    rows.map(({ space }) => space),
     rows.map(({ rkey }) => rkey),
     rows.map(({ reason }) => reason),
     rows.map(({ subject }) => subject),
@@ -174,14 +188,14 @@ async function onNotifications(
 }
 
 /** Every process adds in the same order, so two that count on the same subjects wait instead of locking each other out. */
-async function writeCounters(run: Run, changes: ChangeSet): Promise<void> {
+function sendCounters(run: Run, changes: ChangeSet): void {
   const rows = [...changes.counters].flatMap(([target, counters]) =>
     [...counters].flatMap(([counter, difference]) =>
       difference === 0 ? [] : [{ target, counter, difference }],
     ),
   )
   if (rows.length === 0) return
-  await run(
+  void run(
     `INSERT INTO ix_counter SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) k (target, counter, n)
      ORDER BY 1, 2 ON CONFLICT (target, counter) DO UPDATE SET n = ix_counter.n + excluded.n`,
     [
@@ -192,51 +206,55 @@ async function writeCounters(run: Run, changes: ChangeSet): Promise<void> {
   )
 }
 
-async function writeDeadLetters(run: Run, { deadDeletes, deadPuts }: ChangeSet): Promise<void> {
+function sendDeadLetters(run: Run, { deadDeletes, deadPuts }: ChangeSet): void {
   if (deadDeletes.length > 0)
-    await run(
-      `DELETE FROM ix_dead d USING ${GATED} WHERE d.nsid = k.nsid AND d.repo = k.repo AND d.rkey = k.rkey`,
+    void run(
+      `DELETE FROM ix_dead d USING ${GATED} WHERE d.space = k.space AND d.repo = k.repo AND d.rkey = k.rkey`,
       gatedColumns(deadDeletes),
     )
-  for (const { repo, nsid, rkey, cid, reason, at, bytes } of deadPuts)
-    await run(
-      `INSERT INTO ix_dead (repo, nsid, rkey, cid, reason, at, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7)
-       ON CONFLICT (repo, nsid, rkey) DO UPDATE SET cid = excluded.cid, reason = excluded.reason, at = excluded.at, bytes = excluded.bytes`,
-      [repo, nsid, rkey, cid, reason, at, bytes],
+  for (const { repo, space, rkey, cid, reason, at, bytes } of deadPuts)
+    void run(
+      `INSERT INTO ix_dead (repo, space, rkey, cid, reason, at, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7)
+       ON CONFLICT (repo, space, rkey) DO UPDATE SET cid = excluded.cid, reason = excluded.reason, at = excluded.at, bytes = excluded.bytes`,
+      [repo, space, rkey, cid, reason, at, bytes],
     )
 }
 
-async function writeGates(run: Run, changes: ChangeSet): Promise<void> {
+function sendGates(run: Run, changes: ChangeSet): void {
   const { gateForget, gateDue, gateTriggers } = changes
   if (gateForget.length > 0)
     for (const table of ['ix_gate', 'ix_gate_due'])
-      await run(
-        `DELETE FROM ${table} d USING ${GATED} WHERE d.nsid = k.nsid AND d.repo = k.repo AND d.rkey = k.rkey`,
+      void run(
+        `DELETE FROM ${table} d USING ${GATED} WHERE d.space = k.space AND d.repo = k.repo AND d.rkey = k.rkey`,
         gatedColumns(gateForget),
       )
   if (gateDue.length > 0)
-    await run(
+    void run(
       `INSERT INTO ix_gate_due SELECT * FROM ${GATED} ON CONFLICT DO NOTHING`,
       gatedColumns(gateDue),
     )
   if (gateTriggers.size > 0)
-    await run(
-      `INSERT INTO ix_gate_due SELECT nsid, repo, rkey FROM ix_gate WHERE dependency = ANY($1::text[])
+    void run(
+      `INSERT INTO ix_gate_due SELECT space, repo, rkey FROM ix_gate WHERE dependency = ANY($1::text[])
        ON CONFLICT DO NOTHING`,
       [[...gateTriggers]],
     )
 }
 
 function gatedColumns(keys: readonly GatedKey[]): [number[], number[], string[]] {
-  return [keys.map(({ nsid }) => nsid), keys.map(({ repo }) => repo), keys.map(({ rkey }) => rkey)]
+  return [
+    keys.map(({ space }) => space),
+    keys.map(({ repo }) => repo),
+    keys.map(({ rkey }) => rkey),
+  ]
 }
 
 /** A declaration's own statements, in order. */
-async function writeDerived(run: Run, changes: ChangeSet): Promise<void> {
+function sendDerived(run: Run, changes: ChangeSet): void {
   const statements: { text: string; values: readonly SqlValue[] }[] = []
   for (const { collection, sign, row } of changes.derived)
     collection.derive?.[sign === 1 ? 'added' : 'removed'](row, (text, parameters = []) => {
       statements.push(bind(text, parameters))
     })
-  for (const { text, values } of statements) await run(text, values)
+  for (const { text, values } of statements) void run(text, values)
 }

@@ -6,6 +6,7 @@ import { RecentMap } from '../../recent-map.ts'
 
 const NAME_TABLES: Readonly<Record<NameKind, string>> = {
   nsid: 'ix_nsid',
+  space: 'ix_space',
   reason: 'ix_reason',
   counter: 'ix_counter_name',
 }
@@ -37,8 +38,8 @@ export class Interner {
       'SELECT id FROM ix_uri WHERE repo = ? AND nsid = ? AND rkey = ?',
     )
     this.#addUri = database.prepare('INSERT INTO ix_uri (repo, nsid, rkey) VALUES (?, ?, ?)')
-    this.#findPath = database.prepare('SELECT id FROM ix_path WHERE nsid = ? AND path = ?')
-    this.#addPath = database.prepare('INSERT INTO ix_path (nsid, path) VALUES (?, ?)')
+    this.#findPath = database.prepare('SELECT id FROM ix_path WHERE space = ? AND path = ?')
+    this.#addPath = database.prepare('INSERT INTO ix_path (space, path) VALUES (?, ?)')
     this.#describeDid = database.prepare('SELECT did FROM ix_actor WHERE id = ?')
     this.#describeUri = database.prepare(
       'SELECT a.did, n.name, u.rkey FROM ix_uri u JOIN ix_actor a ON a.id = u.repo JOIN ix_nsid n ON n.id = u.nsid WHERE u.id = ?',
@@ -47,8 +48,18 @@ export class Interner {
       database.prepare(`SELECT id FROM ${NAME_TABLES[kind]} WHERE name = ?`)
     const add = (kind: NameKind): StatementSync =>
       database.prepare(`INSERT INTO ${NAME_TABLES[kind]} (name) VALUES (?)`)
-    this.#findName = { nsid: find('nsid'), reason: find('reason'), counter: find('counter') }
-    this.#addName = { nsid: add('nsid'), reason: add('reason'), counter: add('counter') }
+    this.#findName = {
+      nsid: find('nsid'),
+      space: find('space'),
+      reason: find('reason'),
+      counter: find('counter'),
+    }
+    this.#addName = {
+      nsid: add('nsid'),
+      space: add('space'),
+      reason: add('reason'),
+      counter: add('counter'),
+    }
   }
 
   forget(): void {
@@ -104,12 +115,13 @@ export class Interner {
     return id
   }
 
-  path(nsid: number, path: string): number {
-    const key = `${nsid} ${path}`
+  path(space: number, path: string): number {
+    const key = `${space} ${path}`
     const known = this.#paths.get(key)
     if (known !== undefined) return known
     const id =
-      idOf(this.#findPath.get(nsid, path)) ?? Number(this.#addPath.run(nsid, path).lastInsertRowid)
+      idOf(this.#findPath.get(space, path)) ??
+      Number(this.#addPath.run(space, path).lastInsertRowid)
     this.#paths.set(key, id)
     return id
   }

@@ -2,23 +2,22 @@ import type { DatabaseSync } from 'node:sqlite'
 
 import { addedColumns } from '../../column-change.ts'
 import { SchemaMismatchError } from '../../errors.ts'
+import { keepsColumns, oldTable } from '../../old-table.ts'
+import type { OldTable, RebuildState } from '../../old-table.ts'
 import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
-import {
-  fillKey,
-  quote,
-  searchTable,
-  setAsideTable,
-  uniqueByLink,
-  uniqueColumns,
-} from '../table-names.ts'
+import { shadowName, shadowOf, shadowTable, tableOfShadow } from '../../shadow.ts'
+import { REPLACED, replacedCounters } from '../remains.ts'
+import { decodeStored, isOf } from '../stored-collection.ts'
+import type { StoredCollection } from '../stored-collection.ts'
+import { fillKey, quote, searchTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
-const LAYOUT_VERSION = 2
+const LAYOUT_VERSION = 3
 
 const BASE_TABLES = `
 CREATE TABLE IF NOT EXISTS ix_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_collection (
-  nsid TEXT PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, setAside INTEGER NOT NULL DEFAULT 0
+  nsid TEXT PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, filling INTEGER NOT NULL DEFAULT 0, rebuild TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_actor (
   id INTEGER PRIMARY KEY,
@@ -40,9 +39,10 @@ CREATE INDEX IF NOT EXISTS ix_actor_fetch ON ix_actor (dueAt) WHERE sync IN (1, 
 CREATE INDEX IF NOT EXISTS ix_actor_sweep ON ix_actor (id) WHERE sweep <> 0;
 CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor (handleDue) WHERE handleDue <> 0;
 CREATE TABLE IF NOT EXISTS ix_nsid (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS ix_space (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_reason (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_counter_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS ix_path (id INTEGER PRIMARY KEY, nsid INTEGER NOT NULL, path TEXT NOT NULL, UNIQUE (nsid, path));
+CREATE TABLE IF NOT EXISTS ix_path (id INTEGER PRIMARY KEY, space INTEGER NOT NULL, path TEXT NOT NULL, UNIQUE (space, path));
 CREATE TABLE IF NOT EXISTS ix_uri (
   id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, nsid INTEGER NOT NULL, rkey TEXT NOT NULL, UNIQUE (repo, nsid, rkey)
 );
@@ -54,21 +54,21 @@ CREATE TABLE IF NOT EXISTS ix_counter (
   target INTEGER NOT NULL, counter INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (target, counter)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_notification (
-  recipient INTEGER NOT NULL, sortAt INTEGER NOT NULL, repo INTEGER NOT NULL, nsid INTEGER NOT NULL, rkey TEXT NOT NULL,
+  recipient INTEGER NOT NULL, sortAt INTEGER NOT NULL, repo INTEGER NOT NULL, space INTEGER NOT NULL, rkey TEXT NOT NULL,
   reason INTEGER NOT NULL, subject INTEGER NOT NULL,
-  PRIMARY KEY (recipient, sortAt, repo, nsid, rkey, reason)
+  PRIMARY KEY (recipient, sortAt, repo, space, rkey, reason)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_dead (
-  repo INTEGER NOT NULL, nsid INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, reason TEXT NOT NULL,
-  at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (repo, nsid, rkey)
+  repo INTEGER NOT NULL, space INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, reason TEXT NOT NULL,
+  at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (repo, space, rkey)
 );
 CREATE TABLE IF NOT EXISTS ix_gate (
-  dependency TEXT NOT NULL, nsid INTEGER NOT NULL, repo INTEGER NOT NULL, rkey TEXT NOT NULL,
-  PRIMARY KEY (dependency, nsid, repo, rkey)
+  dependency TEXT NOT NULL, space INTEGER NOT NULL, repo INTEGER NOT NULL, rkey TEXT NOT NULL,
+  PRIMARY KEY (dependency, space, repo, rkey)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS ix_gate_row ON ix_gate (nsid, repo, rkey);
+CREATE INDEX IF NOT EXISTS ix_gate_row ON ix_gate (space, repo, rkey);
 CREATE TABLE IF NOT EXISTS ix_gate_due (
-  nsid INTEGER NOT NULL, repo INTEGER NOT NULL, rkey TEXT NOT NULL, PRIMARY KEY (nsid, repo, rkey)
+  space INTEGER NOT NULL, repo INTEGER NOT NULL, rkey TEXT NOT NULL, PRIMARY KEY (space, repo, rkey)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ix_parked (id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, event BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS ix_parked_repo ON ix_parked (repo, id);
@@ -109,95 +109,147 @@ function layOutCollection(
   collection: CollectionSchema,
   canFetch: boolean,
 ): void {
-  const stored = database
-    .prepare('SELECT name, fingerprint, setAside FROM ix_collection WHERE nsid = ?')
-    .get(collection.nsid)
+  const stored = readStored(database, collection)
   if (stored === undefined) {
     createTables(database, collection)
     database
       .prepare('INSERT INTO ix_collection (nsid, name, fingerprint) VALUES (?, ?, ?)')
       .run(collection.nsid, collection.name, collection.fingerprint)
-  } else if (
-    stored['name'] !== collection.name ||
-    stored['fingerprint'] !== collection.fingerprint
-  ) {
-    const [name, fingerprint] = [String(stored['name']), String(stored['fingerprint'])]
-    // Rows that are being derived or filled are so for the declaration before: this one begins anew.
-    const added = stored['setAside'] === 0 ? addedColumns(collection, name, fingerprint) : undefined
-    if (added === undefined) setAside(database, collection, name, fingerprint, canFetch)
-    else addColumns(database, collection, added)
+  } else {
+    const { rebuild, filling } = stored
+    if (rebuild !== undefined && !isOf(rebuild, collection)) dropRebuild(database, collection)
+    if (rebuild === undefined || !isOf(rebuild, collection)) {
+      if (!isOf(stored, collection)) {
+        // Rows that are being filled are so for the declaration before: this one begins anew.
+        const added = filling
+          ? undefined
+          : addedColumns(collection, stored.name, stored.fingerprint)
+        if (added !== undefined) addColumns(database, collection, added)
+        else {
+          checkSource(database, collection, stored, canFetch)
+          beginRebuild(database, collection, false)
+        }
+      }
+    }
   }
-  createIndexes(database, collection)
+  if (readStored(database, collection)?.rebuild === undefined) createIndexes(database, collection)
   if (collection.derive !== undefined) database.exec(collection.derive.tables)
 }
 
-/**
- * Removes what the old declaration derived and puts its rows aside. Runs in the transaction that also stores the
- * new fingerprint: a crash is before or after it, and the rows aside are worked off in bounded steps later.
- */
-export function setAside(
+/** Reads what is stored of a collection. */
+export function readStored(
+  database: DatabaseSync,
+  { nsid }: Pick<CollectionSchema, 'nsid'>,
+): StoredCollection | undefined {
+  const row = database
+    .prepare('SELECT name, fingerprint, filling, rebuild FROM ix_collection WHERE nsid = ?')
+    .get(nsid)
+  return row === undefined ? undefined : decodeStored(row)
+}
+
+function checkSource(
   database: DatabaseSync,
   collection: CollectionSchema,
-  oldName: string,
-  oldFingerprint: string,
+  stored: StoredCollection,
   canFetch: boolean,
 ): void {
-  const old = JSON.parse(oldFingerprint) as {
-    keepsRecord: boolean
-    counters: [string][]
-    search: string[]
+  const old = oldTable(stored.name, stored.fingerprint)
+  if (old.keepsRecord || canFetch || keepsColumns(collection, old)) return
+  if (database.prepare(`SELECT 1 AS one FROM ${quote(old.name)} LIMIT 1`).get() === undefined)
+    return
+  throw new SchemaMismatchError(
+    collection.name,
+    'its rows keep no record to derive from; hand in fetchRepo to fetch them again',
+  )
+}
+
+/** Makes the tables that rows are derived into, and stores that they are to be filled: a crash is before or after it. */
+export function beginRebuild(
+  database: DatabaseSync,
+  collection: CollectionSchema,
+  refetch: boolean,
+): void {
+  dropRebuild(database, collection)
+  const shadow = shadowOf(collection)
+  createTables(database, shadow)
+  createIndexes(database, shadow)
+  const { name, fingerprint, nsid } = collection
+  const state: RebuildState = { name, fingerprint, refetch, after: [] }
+  database
+    .prepare('UPDATE ix_collection SET rebuild = ?, filling = 0 WHERE nsid = ?')
+    .run(JSON.stringify(state), nsid)
+}
+
+/** Drops what was derived so far for a declaration that is not to be. */
+function dropRebuild(database: DatabaseSync, collection: CollectionSchema): void {
+  const stored = readStored(database, collection)
+  if (stored?.rebuild === undefined) return
+  const { name, fingerprint } = stored.rebuild
+  const begun = oldTable(shadowTable(name), fingerprint)
+  dropTables(database, begun)
+  replaceName(database, 'ix_space', shadowName(collection.space))
+  for (const counter of begun.counters)
+    replaceName(database, 'ix_counter_name', shadowName(counter))
+  database.prepare("DELETE FROM ix_meta WHERE key = 'remains'").run()
+  database.prepare('UPDATE ix_collection SET rebuild = NULL WHERE nsid = ?').run(collection.nsid)
+}
+
+function dropTables(database: DatabaseSync, { name, searched }: OldTable): void {
+  database.exec(`DROP TABLE ${quote(name)}`)
+  if (searched) database.exec(`DROP TABLE ${quote(searchTable({ name }))}`)
+}
+
+/** Gives a name up to whoever takes it; what was under it is removed later. */
+function replaceName(database: DatabaseSync, table: string, name: string): void {
+  database
+    .prepare(`UPDATE ${table} SET name = name || '${REPLACED}' || id WHERE name = ?`)
+    .run(name)
+}
+
+/** Puts what was derived in the place of what was there. */
+export function swapIn(
+  database: DatabaseSync,
+  schema: Schema,
+  collection: CollectionSchema,
+  from: OldTable,
+): void {
+  const { name, nsid, space, fingerprint } = collection
+  const shadow = shadowOf(collection)
+  const take = (table: string, name: string): void => {
+    replaceName(database, table, name)
+    database.prepare(`UPDATE ${table} SET name = ? WHERE name = ?`).run(name, shadowName(name))
   }
-  const kept = quote(setAsideTable(collection))
-  const wasAside = database
-    .prepare("SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = ?")
-    .get(setAsideTable(collection))
-  if (
-    !old.keepsRecord &&
-    !canFetch &&
-    database.prepare(`SELECT 1 AS one FROM ${quote(oldName)} LIMIT 1`).get()
-  )
-    throw new SchemaMismatchError(
-      collection.name,
-      'its rows keep no record to derive from; hand in fetchRepo to fetch them again',
+  dropTables(database, from)
+  database.exec(`ALTER TABLE ${quote(shadow.name)} RENAME TO ${quote(name)}`)
+  if (collection.search.length > 0)
+    database.exec(
+      `ALTER TABLE ${quote(searchTable(shadow))} RENAME TO ${quote(searchTable(collection))}`,
     )
-  if (old.search.length > 0) database.exec(`DROP TABLE ${quote(`ix_search_${oldName}`)}`)
-  database
-    .prepare(
-      'DELETE FROM ix_link WHERE path / 2 IN (SELECT p.id FROM ix_path p JOIN ix_nsid n ON n.id = p.nsid WHERE n.name = ?)',
-    )
-    .run(collection.nsid)
-  database
-    .prepare('DELETE FROM ix_notification WHERE nsid IN (SELECT id FROM ix_nsid WHERE name = ?)')
-    .run(collection.nsid)
-  for (const table of ['ix_gate', 'ix_gate_due'])
-    database
-      .prepare(`DELETE FROM ${table} WHERE nsid IN (SELECT id FROM ix_nsid WHERE name = ?)`)
-      .run(collection.nsid)
-  const forget = database.prepare(
-    'DELETE FROM ix_counter WHERE counter IN (SELECT id FROM ix_counter_name WHERE name = ?)',
-  )
-  for (const [name] of old.counters) forget.run(name)
-  const rows = old.keepsRecord
-    ? 'SELECT repo, rkey, cid, bytes, indexedAt'
-    : 'SELECT repo, rkey, cid, NULL AS bytes, indexedAt'
-  if (wasAside === undefined)
-    database.exec(`CREATE TABLE ${kept} (
-      id INTEGER PRIMARY KEY, repo INTEGER NOT NULL, rkey TEXT NOT NULL, cid BLOB NOT NULL, bytes BLOB, indexedAt INTEGER NOT NULL
-    )`)
+  // Records that were refused before have not been judged again yet.
+  database.exec(`INSERT OR IGNORE INTO ix_space (name) VALUES ('${shadow.space}')`)
+  const spaceId = (of: string): string => `(SELECT id FROM ix_space WHERE name = '${of}')`
   database.exec(
-    `INSERT INTO ${kept} (repo, rkey, cid, bytes, indexedAt) ${rows} FROM ${quote(oldName)}`,
+    `UPDATE OR IGNORE ix_dead SET space = ${spaceId(shadow.space)} WHERE space = ${spaceId(space)}`,
   )
-  if (collection.derive !== undefined) {
-    database.exec(collection.derive.tables)
-    collection.derive.reset((statement, parameters = []) => {
-      database.prepare(statement).run(...parameters)
-    })
-  }
-  database.exec(`DROP TABLE ${quote(oldName)}`)
-  createTables(database, collection)
+  take('ix_space', space)
+  const others = new Set(
+    database
+      .prepare('SELECT name, fingerprint FROM ix_collection WHERE nsid <> ?')
+      .all(nsid)
+      .flatMap((row) => oldTable(String(row['name']), String(row['fingerprint'])).counters),
+  )
+  const declared = collection.counters.map((counter) => counter.name)
+  for (const counter of replacedCounters(declared, from.counters, others))
+    take('ix_counter_name', counter)
+  for (const { gate, space: gated } of schema.collections)
+    if (gate?.dependsOn.has(name) === true)
+      database.exec(
+        `INSERT OR IGNORE INTO ix_gate_due SELECT DISTINCT space, repo, rkey FROM ix_gate WHERE space = ${spaceId(gated)}`,
+      )
+  database.prepare("DELETE FROM ix_meta WHERE key = 'remains'").run()
   database
-    .prepare('UPDATE ix_collection SET name = ?, fingerprint = ?, setAside = 1 WHERE nsid = ?')
-    .run(collection.name, collection.fingerprint, collection.nsid)
+    .prepare('UPDATE ix_collection SET name = ?, fingerprint = ?, rebuild = NULL WHERE nsid = ?')
+    .run(name, fingerprint, nsid)
 }
 
 function addColumns(
@@ -211,7 +263,7 @@ function addColumns(
         `ALTER TABLE ${quote(collection.name)} ADD COLUMN ${quote(column.name)} ${sqlType(column)}`,
       )
   database
-    .prepare('UPDATE ix_collection SET fingerprint = ?, setAside = 2 WHERE nsid = ?')
+    .prepare('UPDATE ix_collection SET fingerprint = ?, filling = 1 WHERE nsid = ?')
     .run(collection.fingerprint, collection.nsid)
   database.prepare('DELETE FROM ix_meta WHERE key = ?').run(fillKey(collection))
 }
@@ -239,11 +291,21 @@ function createTables(database: DatabaseSync, collection: CollectionSchema): voi
   }
 }
 
+/** Creates the indexes that are missing. A table that took another's place keeps the names of its indexes. */
 export function createIndexes(database: DatabaseSync, collection: CollectionSchema): void {
+  const { name: table } = collection
+  const find = database.prepare(
+    "SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?",
+  )
   const create = (columns: readonly string[], where: string): void => {
-    const name = quote(`ix_${collection.name}_${columns.join('_')}`)
+    const names = ['ix', 'ix2'].map(
+      (start) => `${start}_${tableOfShadow(table)}_${columns.join('_')}`,
+    )
+    const tables = names.map((name) => find.get(name)?.['tbl_name'])
+    const free = names[tables.indexOf(undefined)]
+    if (tables.includes(table) || free === undefined) return
     database.exec(
-      `CREATE INDEX IF NOT EXISTS ${name} ON ${quote(collection.name)} (${columns.map(quote).join(', ')})${where}`,
+      `CREATE INDEX ${quote(free)} ON ${quote(table)} (${columns.map(quote).join(', ')})${where}`,
     )
   }
   // Every query orders by one column with ties in the same direction, so a backwards scan serves descending order.
@@ -254,10 +316,7 @@ export function createIndexes(database: DatabaseSync, collection: CollectionSche
     )
   for (const column of collection.columns)
     if (column.index) create([column.name], ' WHERE state = 0')
-  if (collection.maxAgeMs !== undefined)
-    database.exec(
-      `CREATE INDEX IF NOT EXISTS ${quote(`ix_${collection.name}_age`)} ON ${quote(collection.name)} ("sortAt")`,
-    )
+  if (collection.maxAgeMs !== undefined) create(['sortAt'], '')
   if (!uniqueByLink(collection) && collection.unique.length > 0)
     create(['repo', ...uniqueColumns(collection), 'rkey'], '')
 }

@@ -2,7 +2,9 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 import type { TransactionSql } from '../../collection.ts'
 import { plainColumns } from '../../column-change.ts'
+import type { OldTable } from '../../old-table.ts'
 import type { CollectionSchema, Schema } from '../../schema.ts'
+import { shadowTable } from '../../shadow.ts'
 import type {
   ActorState,
   ChangeSet,
@@ -12,23 +14,32 @@ import type {
   LabelRow,
   NameKind,
   RowKey,
-  SetAsideRow,
+  OldRow,
+  RebuildTask,
   StoredKey,
   StoredRow,
   StoredValue,
   UnfilledRow,
 } from '../transaction.ts'
 import { BOUND_LIMIT } from '../bound-limit.ts'
-import { decodeLabelRow } from '../stored-row.ts'
-import { fillKey, quote, setAsideTable } from '../table-names.ts'
+import { LAST_REMAINS, readRemains, replaced, WALKS, walkSql } from '../remains.ts'
+import type { Remains } from '../remains.ts'
+import { oldColumns, rebuildTasks } from '../stored-collection.ts'
+import { decodeLabelRow, decodeOldRow } from '../stored-row.ts'
+import { fillKey, quote } from '../table-names.ts'
 import { ActorTable } from './actor-table.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
-import { createIndexes, setAside } from './layout.ts'
+import { beginRebuild, readStored, swapIn } from './layout.ts'
+
+/** A key as it is stored. */
+type Key = Readonly<Record<string, string | number>>
 
 /** Every statement of the write side, prepared once. Valid inside an open transaction only. */
 export class SqliteTransaction implements IndexTransaction {
-  readonly #tables = new Map<CollectionSchema, CollectionTable>()
+  /** By name: a collection and its shadow have one each. Made when first needed, as tables come and go. */
+  readonly #tables = new Map<string, CollectionTable>()
+  readonly #schema: Schema
   readonly #actors: ActorTable
   readonly #names: Interner
   readonly #statements: Readonly<Record<keyof typeof STATEMENTS, StatementSync>>
@@ -38,16 +49,12 @@ export class SqliteTransaction implements IndexTransaction {
 
   constructor(database: DatabaseSync, schema: Schema) {
     this.#database = database
+    this.#schema = schema
     this.#actors = new ActorTable(database)
     this.#names = new Interner(database)
     const entries = Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)])
     // Object.entries forgets the literal keys; the record has exactly those of STATEMENTS.
     this.#statements = Object.fromEntries(entries) as Record<keyof typeof STATEMENTS, StatementSync>
-    for (const collection of schema.collections)
-      this.#tables.set(
-        collection,
-        new CollectionTable(database, collection, this.#names.name('nsid', collection.nsid)),
-      )
     this.reset()
   }
 
@@ -98,8 +105,8 @@ export class SqliteTransaction implements IndexTransaction {
     return names.map((name) => this.#names.name(kind, name))
   }
 
-  paths(nsid: number, paths: readonly string[]): number[] {
-    return paths.map((path) => this.#names.path(nsid, path))
+  paths(space: number, paths: readonly string[]): number[] {
+    return paths.map((path) => this.#names.path(space, path))
   }
 
   rows(collection: CollectionSchema, keys: readonly RowKey[]): (StoredRow | undefined)[] {
@@ -113,7 +120,8 @@ export class SqliteTransaction implements IndexTransaction {
     limits: readonly number[],
   ): string[][] {
     const table = this.#table(collection)
-    const path = (column: string): number => this.#names.path(table.nsid, column)
+    const space = this.#names.name('space', collection.space)
+    const path = (column: string): number => this.#names.path(space, column)
     return keys.map(({ repo, values }, index) =>
       table.candidates(repo, values, limits[index] ?? 1, path),
     )
@@ -123,8 +131,8 @@ export class SqliteTransaction implements IndexTransaction {
     return this.#table(collection).keys(repo, after, limit)
   }
 
-  deadKeys(repo: number, nsid: number): StoredKey[] {
-    return this.#statements.deadKeys.all(repo, nsid).map((row) => ({
+  deadKeys(repo: number, space: number): StoredKey[] {
+    return this.#statements.deadKeys.all(repo, space).map((row) => ({
       rkey: String(row['rkey']),
       // The column is a BLOB.
       cid: row['cid'] as Uint8Array,
@@ -148,7 +156,7 @@ export class SqliteTransaction implements IndexTransaction {
         row.recipient,
         row.sortAt,
         row.repo,
-        row.nsid,
+        row.space,
         row.rkey,
         row.reason,
       )
@@ -167,7 +175,7 @@ export class SqliteTransaction implements IndexTransaction {
         row.recipient,
         row.sortAt,
         row.repo,
-        row.nsid,
+        row.space,
         row.rkey,
         row.reason,
         row.subject,
@@ -180,14 +188,9 @@ export class SqliteTransaction implements IndexTransaction {
       collection.derive?.[sign === 1 ? 'added' : 'removed'](row, this.#sql)
   }
 
-  setAside(): CollectionSchema[] {
-    const nsids = this.#statements.setAside.all().map((row) => String(row['nsid']))
-    return [...this.#tables.keys()].filter(({ nsid }) => nsids.includes(nsid))
-  }
-
   unfilled(): CollectionSchema[] {
     const nsids = this.#statements.unfilled.all().map((row) => String(row['nsid']))
-    return [...this.#tables.keys()].filter(({ nsid }) => nsids.includes(nsid))
+    return this.#schema.collections.filter(({ nsid }) => nsids.includes(nsid))
   }
 
   takeUnfilled(collection: CollectionSchema, limit: number): UnfilledRow[] {
@@ -200,7 +203,7 @@ export class SqliteTransaction implements IndexTransaction {
       .all(after, limit)
     const last = rows.at(-1)
     this.remember(key, String(last?.['id'] ?? 0))
-    if (last === undefined) this.#statements.endSetAside.run(collection.nsid)
+    if (last === undefined) this.#statements.endFilling.run(collection.nsid)
     // The column is a BLOB.
     return rows.map((row) => ({ id: Number(row['id']), bytes: row['bytes'] as Uint8Array }))
   }
@@ -216,35 +219,73 @@ export class SqliteTransaction implements IndexTransaction {
     for (const { id, values } of rows) statement.run(...values, id)
   }
 
-  putAside(collection: CollectionSchema): void {
-    setAside(this.#database, collection, collection.name, collection.fingerprint, true)
-    createIndexes(this.#database, collection)
-  }
-
   remember(key: string, value: string): void {
     this.#statements.remember.run(key, value)
   }
 
-  takeSetAside(collection: CollectionSchema, limit: number): SetAsideRow[] {
-    const table = quote(setAsideTable(collection))
-    const rows = this.#database
-      .prepare(`SELECT * FROM ${table} ORDER BY id ${BOUND_LIMIT}`)
-      .all(limit)
-    const last = rows.at(-1)
-    if (last === undefined) {
-      this.#database.exec(`DROP TABLE ${table}`)
-      this.#statements.endSetAside.run(collection.nsid)
-      return []
+  rebuilds(): RebuildTask[] {
+    return rebuildTasks(this.#schema, this.#statements.rebuilds.all())
+  }
+
+  beginRebuild(collection: CollectionSchema, refetch: boolean): void {
+    this.#tables.delete(shadowTable(collection.name))
+    beginRebuild(this.#database, collection, refetch)
+    this.#names.forget()
+  }
+
+  rowsAfter(
+    from: OldTable,
+    collection: CollectionSchema,
+    after: readonly (string | number)[],
+    limit: number,
+  ): OldRow[] {
+    const key = from.edge ? 'repo, rkey' : 'id'
+    const marks = from.edge ? '?, ?' : '?'
+    return this.#database
+      .prepare(
+        `SELECT ${oldColumns(from, collection, quote)} FROM ${quote(from.name)}
+         ${after.length > 0 ? `WHERE (${key}) > (${marks})` : ''} ORDER BY ${key} ${BOUND_LIMIT}`,
+      )
+      .all(...after, limit)
+      .map((row) => decodeOldRow(from, collection, row))
+  }
+
+  continueAfter(collection: CollectionSchema, after: readonly (string | number)[]): void {
+    const rebuild = readStored(this.#database, collection)?.rebuild
+    this.#statements.setRebuild.run(JSON.stringify({ ...rebuild, after }), collection.nsid)
+  }
+
+  resetOwnTables({ derive }: CollectionSchema): void {
+    derive?.reset(this.#sql)
+  }
+
+  swap({ collection, from }: RebuildTask): void {
+    swapIn(this.#database, this.#schema, collection, from)
+    this.#tables.delete(collection.name)
+    this.#tables.delete(shadowTable(collection.name))
+    this.#names.forget()
+  }
+
+  dropRemains(limit: number): boolean {
+    if (this.#statements.hasRemains.get() === undefined) return false
+    const { walk: at, after } = readRemains(this.#statements.recall.get('remains')?.['value'])
+    const walk = WALKS[at]
+    if (walk === undefined) {
+      for (const sql of LAST_REMAINS) this.#database.exec(sql)
+      this.#names.forget()
+      return true
     }
-    this.#database.prepare(`DELETE FROM ${table} WHERE id <= ?`).run(last['id'] ?? 0)
-    return rows.map((row) => ({
-      repo: Number(row['repo']),
-      rkey: String(row['rkey']),
-      // BLOB columns.
-      cid: row['cid'] as Uint8Array,
-      bytes: row['bytes'] instanceof Uint8Array ? row['bytes'] : undefined,
-      indexedAt: Number(row['indexedAt']),
-    }))
+    const start = after.length > 0
+    const { end: find } = walkSql(walk, start, false, quote)
+    // The columns are integers and texts.
+    const end = this.#database.prepare(find).get(...after, limit) as Key | undefined
+    const until = end === undefined ? [] : walk.keys.map((key) => end[key] ?? 0)
+    const { remove } = walkSql(walk, start, end !== undefined, quote)
+    this.#database.prepare(remove).run(...after, ...until)
+    const next: Remains =
+      end === undefined ? { walk: at + 1, after: [] } : { walk: at, after: until }
+    this.remember('remains', JSON.stringify(next))
+    return true
   }
 
   park(repo: number, event: Uint8Array): void {
@@ -279,19 +320,19 @@ export class SqliteTransaction implements IndexTransaction {
     const rows = this.#statements.dueGates.all(limit)
     return rows.map((row) => {
       const key = {
-        nsid: Number(row['nsid']),
+        space: Number(row['space']),
         repo: Number(row['repo']),
         rkey: String(row['rkey']),
       }
-      this.#statements.gateDone.run(key.nsid, key.repo, key.rkey)
+      this.#statements.gateDone.run(key.space, key.repo, key.rkey)
       return key
     })
   }
 
-  setGateDependencies({ nsid, repo, rkey }: GatedKey, dependencies: readonly string[]): void {
-    this.#statements.forgetGate.run(nsid, repo, rkey)
+  setGateDependencies({ space, repo, rkey }: GatedKey, dependencies: readonly string[]): void {
+    this.#statements.forgetGate.run(space, repo, rkey)
     for (const dependency of dependencies)
-      this.#statements.addGate.run(dependency, nsid, repo, rkey)
+      this.#statements.addGate.run(dependency, space, repo, rkey)
   }
 
   hasLinks(
@@ -303,12 +344,12 @@ export class SqliteTransaction implements IndexTransaction {
   }
 
   #writeGates(changes: ChangeSet): void {
-    for (const { nsid, repo, rkey } of changes.gateForget) {
-      this.#statements.forgetGate.run(nsid, repo, rkey)
-      this.#statements.gateDone.run(nsid, repo, rkey)
+    for (const { space, repo, rkey } of changes.gateForget) {
+      this.#statements.forgetGate.run(space, repo, rkey)
+      this.#statements.gateDone.run(space, repo, rkey)
     }
-    for (const { nsid, repo, rkey } of changes.gateDue)
-      this.#statements.gateDue.run(nsid, repo, rkey)
+    for (const { space, repo, rkey } of changes.gateDue)
+      this.#statements.gateDue.run(space, repo, rkey)
     for (const trigger of changes.gateTriggers) this.#statements.triggerGates.run(trigger)
   }
 
@@ -324,18 +365,22 @@ export class SqliteTransaction implements IndexTransaction {
 
   #writeDeadLetters(changes: ChangeSet): void {
     if (this.#deadLetters > 0)
-      for (const { repo, nsid, rkey } of changes.deadDeletes)
-        this.#deadLetters -= Number(this.#statements.deleteDead.run(repo, nsid, rkey).changes)
+      for (const { repo, space, rkey } of changes.deadDeletes)
+        this.#deadLetters -= Number(this.#statements.deleteDead.run(repo, space, rkey).changes)
     for (const row of changes.deadPuts) {
-      const { repo, nsid, rkey, cid, reason, at, bytes } = row
-      this.#statements.putDead.run(repo, nsid, rkey, cid, reason, at, bytes)
+      const { repo, space, rkey, cid, reason, at, bytes } = row
+      this.#statements.putDead.run(repo, space, rkey, cid, reason, at, bytes)
       this.#deadLetters++
     }
   }
 
   #table(collection: CollectionSchema): CollectionTable {
-    const table = this.#tables.get(collection)
-    if (table === undefined) throw new TypeError(`collection was not declared: ${collection.name}`)
+    let table = this.#tables.get(collection.name)
+    if (table === undefined) {
+      const nsid = this.#names.name('nsid', collection.nsid)
+      table = new CollectionTable(this.#database, collection, nsid)
+      this.#tables.set(collection.name, table)
+    }
     return table
   }
 }
@@ -350,22 +395,24 @@ const STATEMENTS = {
     'INSERT INTO ix_counter VALUES (?, ?, ?) ON CONFLICT (target, counter) DO UPDATE SET n = n + excluded.n',
   putNotification: 'INSERT OR REPLACE INTO ix_notification VALUES (?, ?, ?, ?, ?, ?, ?)',
   deleteNotification:
-    'DELETE FROM ix_notification WHERE recipient = ? AND sortAt = ? AND repo = ? AND nsid = ? AND rkey = ? AND reason = ?',
+    'DELETE FROM ix_notification WHERE recipient = ? AND sortAt = ? AND repo = ? AND space = ? AND rkey = ? AND reason = ?',
   countDead: 'SELECT count(*) AS n FROM ix_dead',
-  deadKeys: 'SELECT rkey, cid FROM ix_dead WHERE repo = ? AND nsid = ?',
+  deadKeys: 'SELECT rkey, cid FROM ix_dead WHERE repo = ? AND space = ?',
   putDead:
-    'INSERT OR REPLACE INTO ix_dead (repo, nsid, rkey, cid, reason, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
-  deleteDead: 'DELETE FROM ix_dead WHERE repo = ? AND nsid = ? AND rkey = ?',
-  unfilled: 'SELECT nsid FROM ix_collection WHERE setAside = 2 ORDER BY nsid',
+    'INSERT OR REPLACE INTO ix_dead (repo, space, rkey, cid, reason, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  deleteDead: 'DELETE FROM ix_dead WHERE repo = ? AND space = ? AND rkey = ?',
+  unfilled: 'SELECT nsid FROM ix_collection WHERE filling = 1 ORDER BY nsid',
   recall: 'SELECT value FROM ix_meta WHERE key = ?',
-  setAside: 'SELECT nsid FROM ix_collection WHERE setAside = 1 ORDER BY nsid',
-  endSetAside: 'UPDATE ix_collection SET setAside = 0 WHERE nsid = ?',
-  dueGates: `SELECT nsid, repo, rkey FROM ix_gate_due ORDER BY nsid, repo, rkey ${BOUND_LIMIT}`,
-  gateDone: 'DELETE FROM ix_gate_due WHERE nsid = ? AND repo = ? AND rkey = ?',
+  rebuilds: 'SELECT * FROM ix_collection WHERE rebuild IS NOT NULL ORDER BY nsid',
+  setRebuild: 'UPDATE ix_collection SET rebuild = ? WHERE nsid = ?',
+  hasRemains: `${replaced('ix_space')} UNION ALL ${replaced('ix_counter_name')} LIMIT 1`,
+  endFilling: 'UPDATE ix_collection SET filling = 0 WHERE nsid = ?',
+  dueGates: `SELECT space, repo, rkey FROM ix_gate_due ORDER BY space, repo, rkey ${BOUND_LIMIT}`,
+  gateDone: 'DELETE FROM ix_gate_due WHERE space = ? AND repo = ? AND rkey = ?',
   gateDue: 'INSERT OR IGNORE INTO ix_gate_due VALUES (?, ?, ?)',
   triggerGates:
-    'INSERT OR IGNORE INTO ix_gate_due SELECT nsid, repo, rkey FROM ix_gate WHERE dependency = ?',
-  forgetGate: 'DELETE FROM ix_gate WHERE nsid = ? AND repo = ? AND rkey = ?',
+    'INSERT OR IGNORE INTO ix_gate_due SELECT space, repo, rkey FROM ix_gate WHERE dependency = ?',
+  forgetGate: 'DELETE FROM ix_gate WHERE space = ? AND repo = ? AND rkey = ?',
   addGate: 'INSERT OR IGNORE INTO ix_gate VALUES (?, ?, ?, ?)',
   hasLink: 'SELECT 1 AS one FROM ix_link WHERE target = ? AND path = ? AND repo = ? LIMIT 1',
   park: 'INSERT INTO ix_parked (repo, event) VALUES (?, ?)',

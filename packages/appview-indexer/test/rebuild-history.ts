@@ -1,0 +1,67 @@
+import { collection, didOf, integer, text, uri } from '../src/index.ts'
+import type { AnyCollection } from '../src/index.ts'
+import { createFakeNetwork } from '../src/testing/index.ts'
+import type { FakeNetwork } from '../src/testing/index.ts'
+import { NSID, strongRef } from './social.ts'
+
+/** Enough posts and likes for a rebuild of several transactions. */
+export function rebuildHistory(): FakeNetwork {
+  const network = createFakeNetwork()
+  const accounts = Array.from({ length: 9 }, () => network.account())
+  const posts: string[] = []
+  for (let n = 0; n < 2_600; n++) {
+    const account = accounts[n % accounts.length]!
+    const parent = posts[Math.floor(n * ((n * 0.618) % 1))]
+    const reply = parent === undefined ? {} : { reply: { parent: strongRef(parent) } }
+    posts.push(account.create(NSID.POST, { text: `post ${n % 50}`, length: n % 300, ...reply }))
+    if (parent !== undefined && n % 2 === 0)
+      account.create(NSID.LIKE, { subject: strongRef(parent) })
+  }
+  accounts[4]!.setStatus(false, 'takendown')
+  return network
+}
+
+const parent = uri('reply.parent')
+const subject = uri('subject', { required: true })
+const like = { layout: 'edge', columns: { subject } } as const
+
+/** What the history is indexed by at first. */
+export function firstCollections(): Record<'post' | 'like', AnyCollection> {
+  return {
+    post: collection(NSID.POST, {
+      columns: { text: text('text'), parent },
+      counters: { posts: 'did', replies: 'parent' },
+      notify: (row) => {
+        const recipient = didOf(row.parent)
+        return recipient === undefined ? [] : [{ recipient, reason: 'reply', subject: row.parent }]
+      },
+      search: ['text'],
+      indexes: [['did', '-sortAt']],
+    }),
+    like: collection(NSID.LIKE, { ...like, counters: { likes: 'subject' } }),
+  }
+}
+
+/** The same with other columns, counters and reasons; long posts are refused now. Edges are derived from their columns. */
+export function changedCollections(): Record<'post' | 'like', AnyCollection> {
+  return {
+    post: collection(NSID.POST, {
+      version: 2,
+      columns: { words: text('text', { index: true }), length: integer('length'), parent },
+      validate: (record) => (Number(record['length']) > 250 ? 'too long' : undefined),
+      counters: { posts: 'did', answers: { on: 'parent', where: (row) => row.length !== 0 } },
+      notify: (row) => {
+        const recipient = didOf(row.parent)
+        return recipient === undefined ? [] : [{ recipient, reason: 'answer' }]
+      },
+      search: ['words'],
+      indexes: [['did', '-sortAt']],
+    }),
+    like: collection(NSID.LIKE, {
+      ...like,
+      unique: ['subject'],
+      counters: { hearts: 'subject', hearted: 'did' },
+      notify: (row) => [{ recipient: didOf(row.subject) ?? row.did, reason: 'like' }],
+    }),
+  }
+}
