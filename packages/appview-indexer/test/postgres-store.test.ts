@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { openIndexer } from '../src/index.ts'
+import type { Indexer } from '../src/index.ts'
 import { openPostgresIndexStore } from '../src/stores/postgres.ts'
+import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { indexStoreCases } from '../src/testing/index.ts'
 import { killHistory } from './kill-history.ts'
 import { killShards } from './postgres-shards.ts'
 import { startPostgres } from './postgres-server.ts'
 import type { TestServer } from './postgres-server.ts'
+import { changedCollections, firstCollections, rebuildHistory } from './rebuild-history.ts'
 import { socialCollections } from './social.ts'
 
 describe('the Postgres store', () => {
@@ -69,4 +72,42 @@ describe('the Postgres store', () => {
     await using _other = await open(2, 3)
     await drop()
   })
+
+  it('takes no other declaration while processes of the one before still write', async () => {
+    const { connectionString, drop } = await running().create()
+    const open = (
+      collections: ReturnType<typeof changedCollections>,
+      lockTimeoutMs: number,
+    ): Promise<Indexer<typeof collections>> =>
+      openIndexer({
+        store: openPostgresIndexStore({ connectionString, lockTimeoutMs }),
+        collections,
+        now: () => network.now(),
+      })
+    const network = rebuildHistory()
+    {
+      await using before = await open(firstCollections(), 50)
+      await before.apply(network.events.slice(0, 200))
+      await expect(open(changedCollections(), 50)).rejects.toMatchObject({
+        code: 'SchemaMismatch',
+        message: expect.stringContaining('other processes still write') as string,
+      })
+      // The refusal changed nothing.
+      await before.apply(network.events.slice(200, 400))
+      expect(await before.audit()).toEqual([])
+    }
+    await using after = await open(changedCollections(), 10_000)
+    await after.apply(network.events.slice(400))
+    await after.settle()
+    expect(await after.audit()).toEqual([])
+    await using fresh = await openIndexer({
+      store: openSqliteIndexStore(':memory:'),
+      collections: changedCollections(),
+      now: () => network.now(),
+    })
+    await fresh.apply(network.events)
+    expect(await after.stateHash()).toBe(await fresh.stateHash())
+    await after[Symbol.asyncDispose]()
+    await drop()
+  }, 60_000)
 })

@@ -25,7 +25,7 @@ export interface PostgresIndexStoreOptions {
   readonly connectionString: string
   /** Connections for reading, beside the one that writes. @defaultValue 4 */
   readonly maxReadConnections?: number
-  /** How long to wait for another process that still writes the same shard, in milliseconds. @defaultValue 10000 */
+  /** How long to wait for other processes that still write the same shard or by another declaration, in milliseconds. @defaultValue 10000 */
   readonly lockTimeoutMs?: number
 }
 
@@ -86,7 +86,7 @@ class PostgresIndexStore implements IndexStore {
     const client = await this.#connect()
     try {
       await client.query('BEGIN; SELECT pg_advisory_xact_lock(hashtext(current_schema()), 1)')
-      await layOut(client, schema, canFetch)
+      await layOut(client, schema, { canFetch, lockTimeoutMs: this.#lockTimeoutMs })
       await client.query('COMMIT')
     } finally {
       await client.end()

@@ -79,8 +79,20 @@ CREATE TABLE IF NOT EXISTS ix_label (
 CREATE TABLE IF NOT EXISTS ix_source (name ${TEXT} PRIMARY KEY, cursor BIGINT NOT NULL, "updatedAt" BIGINT NOT NULL);
 `
 
+/** What {@link layOut} has to know. */
+export interface LayOutOptions {
+  /** Whether repos can be fetched again, so that rows may be derived from them. */
+  readonly canFetch: boolean
+  /** How long to wait for writers of the declaration before, in milliseconds. */
+  readonly lockTimeoutMs: number
+}
+
 /** Creates what is missing and sets rows of other declarations aside. Runs inside a transaction that excludes all others. */
-export async function layOut(client: ClientBase, schema: Schema, canFetch: boolean): Promise<void> {
+export async function layOut(
+  client: ClientBase,
+  schema: Schema,
+  options: LayOutOptions,
+): Promise<void> {
   for (const collection of schema.collections) checkIndexes(collection)
   // Only when there is nothing yet: DDL that finds all in place would still lock the tables that others write.
   if ((await read(client, "SELECT 1 WHERE to_regclass('ix_meta') IS NOT NULL")) === undefined) {
@@ -91,7 +103,7 @@ export async function layOut(client: ClientBase, schema: Schema, canFetch: boole
     await client.query(`INSERT INTO ix_meta VALUES ('layout', '${LAYOUT_VERSION}')`)
   else if (version !== LAYOUT_VERSION)
     throw new SchemaMismatchError('*', `layout version is not ${LAYOUT_VERSION}`)
-  for (const collection of schema.collections) await layOutCollection(client, collection, canFetch)
+  for (const collection of schema.collections) await layOutCollection(client, collection, options)
 }
 
 /** One row of a statement with `?` marks. */
@@ -108,7 +120,7 @@ export async function read(
 async function layOutCollection(
   client: ClientBase,
   collection: CollectionSchema,
-  canFetch: boolean,
+  { canFetch, lockTimeoutMs }: LayOutOptions,
 ): Promise<void> {
   const { name, nsid, fingerprint } = collection
   const stored = await readStored(client, collection)
@@ -124,7 +136,7 @@ async function layOutCollection(
     const { rebuild, filling } = stored
     rebuilding = rebuild !== undefined && isOf(rebuild, collection)
     if (!rebuilding && (rebuild !== undefined || !isOf(stored, collection))) {
-      await excludeWriters(client, name)
+      await excludeWriters(client, name, lockTimeoutMs)
       await dropRebuild(client, collection)
     }
     if (!rebuilding && !isOf(stored, collection)) {
@@ -143,9 +155,9 @@ async function layOutCollection(
 }
 
 /** Processes of the declaration before would write what nobody reads any more. Those that are just ending are waited for. */
-async function excludeWriters(client: ClientBase, name: string): Promise<void> {
+async function excludeWriters(client: ClientBase, name: string, timeoutMs: number): Promise<void> {
   try {
-    await excludeShards(client)
+    await excludeShards(client, timeoutMs)
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === LOCK_TIMEOUT)) throw error
     const reason = 'other processes still write by the declaration before'

@@ -51,17 +51,16 @@ export async function claimShard(
 }
 
 /** Ends the transaction with `LOCK_TIMEOUT` when a process still writes a shard, after waiting for it to end. */
-export async function excludeShards(client: ClientBase): Promise<void> {
+export async function excludeShards(client: ClientBase, timeoutMs: number): Promise<void> {
   const { rows } = await client.query<{ value: string }>(
     "SELECT value FROM ix_meta WHERE key = 'shards'",
   )
   const count = rows[0]?.value
   if (count === undefined) return
-  await client.query(`SET LOCAL lock_timeout = ${EXCLUSION_TIMEOUT_MS}`)
+  await client.query(`SET LOCAL lock_timeout = ${Math.ceil(timeoutMs)}`)
   await client.query(`SELECT pg_advisory_xact_lock(${COUNT_KEY}, ${Number(count)})`)
   await client.query('SET LOCAL lock_timeout = 0')
 }
 
 /** What Postgres says when a lock was not to be had in time. */
 export const LOCK_TIMEOUT = '55P03'
-const EXCLUSION_TIMEOUT_MS = 5_000
