@@ -20,6 +20,8 @@ const DAY_MS = 86_400_000
 const HOST_PAGE = 500
 /** Names in one listing of accounts that live elsewhere above which it is not believed: each costs a look-up. */
 const MAX_STRANGERS = 1_000
+/** Pages in a row without an account of the host after which it is not believed that more follow. */
+const MAX_IDLE_PAGES = 20
 
 export interface HostListingOptions {
   readonly tables: RelayTables
@@ -94,20 +96,30 @@ export class HostListing {
 
   /** @returns `false` when the host has no room for more accounts. */
   async #list(host: HostRecord, signal: AbortSignal): Promise<boolean> {
-    const { listing, fetch, sleep } = this.#options
+    const { tables, listing, fetch, sleep } = this.#options
     const { hostname, url } = host
+    // A page names each account once: more than the limit are the same ones again.
+    let room = tables.getHost(hostname)?.accountLimit ?? 0
     let strangers = 0
+    let idlePages = 0
     for (let cursor = listing.cursor(hostname); ;) {
       const page = await askForRepos({ url, cursor }, { fetch, signal })
+      idlePages++
       for (const repo of page.repos) {
         const taken = await this.#take(repo, host, signal)
         if (taken === 'no-room') return false
+        if (taken === 'taken') {
+          idlePages = 0
+          if (--room < 0) return false
+        }
         if (taken === 'stranger' && ++strangers > MAX_STRANGERS)
           throw new HostAnswerError('listRepos', 'lists too many accounts of other hosts')
         await sleep(PAUSE_MS, signal)
       }
       const { cursor: next } = page
       if (next === undefined) return true
+      if (idlePages >= MAX_IDLE_PAGES)
+        throw new HostAnswerError('listRepos', 'goes on without naming its accounts')
       if (next === cursor) throw new HostAnswerError('listRepos', 'its cursor stands still')
       listing.moveTo(hostname, next)
       cursor = next

@@ -12,6 +12,8 @@ beforeEach(async () => {
 })
 afterEach(() => network[Symbol.asyncDispose]())
 
+const STRANGER = `did:plc:${'a'.repeat(24)}`
+
 type Answer = NonNullable<FakeHostOptions['answer']>
 
 /** Accounts of a host, made before the relay knows it: nothing of them is in the stream that the relay reads. */
@@ -158,4 +160,29 @@ describe('the accounts a host had before', () => {
     )
     expect(await listed()).toHaveLength(5)
   })
+
+  it.each([
+    ['nothing', () => [], 0],
+    ['accounts nobody knows', (all: readonly object[]) => [{ ...all[0], did: STRANGER }], 0],
+    ['the same accounts', (all: readonly object[]) => all, 2],
+  ])(
+    'are not asked for without end by a host that goes on giving %s',
+    async (_what, answer, expected) => {
+      let pages = 0
+      const { host, repos } = await startOldHost(2, {
+        answer: (nsid) =>
+          nsid === 'com.atproto.sync.listRepos'
+            ? { body: { repos: answer(repos), cursor: `page ${++pages}` } }
+            : undefined,
+      })
+      await network.requestCrawl(host.hostname)
+      await network.relay.listHosts()
+      expect(pages).toBeGreaterThan(0)
+      expect(pages).toBeLessThan(100)
+      expect(await listed()).toHaveLength(expected)
+      const before = pages
+      await network.relay.listHosts()
+      expect(pages).toBe(before)
+    },
+  )
 })
