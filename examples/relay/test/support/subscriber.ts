@@ -57,9 +57,14 @@ export async function subscribe(url: string, cursor?: number): Promise<Subscribe
     errors,
     closed,
     until: async (condition, what) => {
-      const deadline = AbortSignal.timeout(PATIENCE_MS)
-      deadline.addEventListener('abort', notify)
+      let [heard, deadline] = [-1, AbortSignal.abort()]
       while (!condition(subscriber)) {
+        // As long as events arrive, all is well: hosts are slowed down on purpose.
+        if (heard < events.length) {
+          heard = events.length
+          deadline = AbortSignal.timeout(PATIENCE_MS)
+          deadline.addEventListener('abort', notify)
+        }
         if (socket.readyState === WebSocket.CLOSED && !condition(subscriber)) {
           throw new Error(`the stream ended before ${what}; errors=${errors.join()}`)
         }
