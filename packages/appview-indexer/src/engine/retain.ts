@@ -18,7 +18,8 @@ export function isExpired(
 /**
  * Of an account only the records with the highest keys stay: lower ones among the new are dropped, stored ones that are
  * pushed out are answered as deletes. The highest of all are the highest of those kept before and the new ones, so order
- * does not matter; but where one goes from a full account, an older one may have to come back from the repo.
+ * does not matter; but where one goes from a full account, those below the lowest that was kept are not known, and one of
+ * them may have to come back from the repo, whatever new ones are lower still.
  */
 export function* keepWithinLimits(
   tx: IndexTransaction,
@@ -40,11 +41,13 @@ export function* keepWithinLimits(
     if (first === undefined || limit === undefined) continue
     const { actor, collection } = first
     const stored = yield* ask(tx.repoKeys(collection, actor.id, '', limit))
+    const lowest = stored[0]?.rkey ?? ''
     const keys = new Set(stored.map(({ rkey }) => rkey))
     for (const { rkey, draft } of items)
       if (draft === undefined) keys.delete(rkey)
       else keys.add(rkey)
-    if (stored.length >= limit && keys.size < limit) shortened.push(actor)
+    const sure = [...keys].filter((rkey) => rkey >= lowest).length
+    if (stored.length >= limit && sure < limit) shortened.push(actor)
     const over = new Set([...keys].toSorted(byBytes).slice(0, Math.max(0, keys.size - limit)))
     for (const item of items)
       if (over.delete(item.rkey)) {
