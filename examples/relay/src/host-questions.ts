@@ -1,3 +1,4 @@
+import { parseDid } from '@skywright/identity'
 import { isPath, isTid, parseCid } from '@skywright/repo'
 import { SERVER_NAME } from './host-check.ts'
 import { readBounded } from './read-bounded.ts'
@@ -11,7 +12,6 @@ const MAX_DESCRIPTION_BYTES = 262_144
 /** Collections of one account that are taken. */
 const MAX_COLLECTIONS = 1_000
 const MAX_CURSOR_LENGTH = 2_048
-const DID = /^did:[a-z]+:[a-zA-Z0-9._:%-]{1,2000}$/
 
 /** A repository as its host lists it. */
 export interface ListedRepo {
@@ -118,14 +118,15 @@ function toListedRepo(repo: unknown): ListedRepo[] {
   if (!('did' in repo && 'rev' in repo && 'head' in repo)) return []
   const { did, rev, head } = repo
   if ('active' in repo && repo.active === false) return []
-  if (typeof did !== 'string' || !DID.test(did)) return []
+  if (typeof did !== 'string' || !parses(() => parseDid(did, { dev: true }))) return []
   if (typeof rev !== 'string' || !isTid(rev)) return []
-  return typeof head === 'string' && isCid(head) ? [{ did, rev, head }] : []
+  return typeof head === 'string' && parses(() => parseCid(head)) ? [{ did, rev, head }] : []
 }
 
-function isCid(text: string): boolean {
+function parses(parse: () => unknown): boolean {
   try {
-    return parseCid(text).toString() === text
+    parse()
+    return true
   } catch {
     return false
   }

@@ -161,6 +161,22 @@ describe('the accounts a host had before', () => {
     expect(await listed()).toHaveLength(5)
   })
 
+  it('are shown as deleted when they are', async () => {
+    const { host, dids } = await startOldHost(2)
+    await network.requestCrawl(host.hostname)
+    await network.relay.listHosts()
+    const [did = ''] = dids
+    await using heard = await subscribe(network.relay.url)
+    const time = new Date(nowMs).toISOString()
+    await host.emit({ type: 'account', seq: 0, did, active: false, status: 'deleted', time })
+    await heard.until((s) => s.repoEvents().length === 1, 'the deletion')
+    const [gone] = (await listed()).filter((repo) => repo.did === did)
+    expect(gone).toMatchObject({ active: false, status: 'deleted' })
+    await expect(
+      network.client.query('com.atproto.sync.getLatestCommit', { did }),
+    ).rejects.toMatchObject({ error: 'RepoNotFound' })
+  })
+
   it.each([
     ['nothing', () => [], 0],
     ['accounts nobody knows', (all: readonly object[]) => [{ ...all[0], did: STRANGER }], 0],

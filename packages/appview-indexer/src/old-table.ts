@@ -5,6 +5,8 @@ export interface OldTable {
   readonly name: string
   readonly edge: boolean
   readonly keepsRecord: boolean
+  /** Names of its own columns. */
+  readonly columns: readonly string[]
   readonly counters: readonly string[]
   readonly searched: boolean
   readonly fingerprint: string
@@ -35,11 +37,12 @@ interface Printed {
 /** Reads what an earlier declaration says of its table. */
 export function oldTable(name: string, fingerprint: string): OldTable {
   // Written by `compileSchema`.
-  const { edge, keepsRecord, counters, search } = JSON.parse(fingerprint) as Printed
+  const { edge, keepsRecord, columns, counters, search } = JSON.parse(fingerprint) as Printed
   return {
     name,
     edge,
     keepsRecord,
+    columns: columns.map(([column]) => column),
     counters: counters.map(([counter]) => counter),
     searched: search.length > 0,
     fingerprint,

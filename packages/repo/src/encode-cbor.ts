@@ -50,8 +50,7 @@ const TAG_LINK = 42
 const LINK_PREFIX = 0
 /** Most bytes of one UTF-16 code unit in UTF-8. */
 const MAX_BYTES_A_UNIT = 3
-// eslint-disable-next-line no-control-regex -- ASCII begins with them
-const ASCII = /^[\0-\x7f]*$/
+const BEYOND_ASCII = /[\u0080-\uffff]/
 const utf8 = new TextEncoder()
 
 /** Tells whether an object key is longer than {@link MAX_OBJECT_KEY_BYTES} in UTF-8. */
@@ -155,7 +154,7 @@ function writeMap(writer: CborWriter, value: object, depth: number): void {
 
 /** Orders keys as canonical CBOR does: by length in UTF-8, then by bytes. */
 function sortKeys(keys: string[]): readonly string[] {
-  const order = keys.every((key) => ASCII.test(key)) ? compareAscii : compareUtf8
+  const order = keys.some((key) => BEYOND_ASCII.test(key)) ? compareUtf8 : compareAscii
   for (let i = 1; i < keys.length; i++) {
     if (order(keys[i - 1] ?? '', keys[i] ?? '') > 0) return keys.sort(order)
   }

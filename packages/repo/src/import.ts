@@ -98,9 +98,9 @@ export async function importRepo(
       if (batch.full) await batch.put()
     }
     for (let attempts = 1; ; attempts++) {
+      const current = await store.getHead(did)
+      if (existed && current === undefined) throw new HeadMovedError(did)
       try {
-        const current = await store.getHead(did)
-        if (existed && current === undefined) throw new HeadMovedError(did)
         return await tryCommit(current, stage, source, batch, options)
       } catch (error) {
         if (!(error instanceof HeadMovedError) || attempts >= MAX_ATTEMPTS) throw error

@@ -3,11 +3,11 @@ import { cidForCbor } from '@skywright/repo'
 import { redraftRecord } from '../draft.ts'
 import type { Draft, DraftValue } from '../draft.ts'
 import { InvalidRecordError } from '../errors.ts'
-import { keepsColumns } from '../old-table.ts'
+import { keepsColumns, tableOf } from '../old-table.ts'
 import type { CollectionSchema } from '../schema.ts'
 import { shadowOf, withShadow } from '../shadow.ts'
 import { REPO_QUEUED } from '../stores/transaction.ts'
-import type { ActorState, IndexTransaction, OldRow, RebuildTask } from '../stores/transaction.ts'
+import type { ActorState, IndexTransaction, OldRow } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
 import type { EngineContext } from './apply-events.ts'
 import { createChangeSet } from './change-set.ts'
@@ -141,7 +141,7 @@ function* fillOwnTables(
   yield* ask(tx.resetOwnTables(collection))
   // The shadow derives nothing of its own; its rows are those of the collection.
   const derived: CollectionSchema = { ...shadow, derive: collection.derive }
-  const table = { name: shadow.name, ...tableShape(collection) }
+  const table = { ...tableOf(collection), name: shadow.name }
   for (let after: readonly (string | number)[] = []; ;) {
     const rows = yield* ask(tx.rowsAfter(table, collection, after, REBUILD_ROWS))
     const last = rows.at(-1)
@@ -163,11 +163,6 @@ function* fillOwnTables(
         changes.derived.push({ collection, sign: 1, row: effects.derived })
     yield* ask(tx.write(changes))
   }
-}
-
-function tableShape(collection: CollectionSchema): Omit<RebuildTask['from'], 'name'> {
-  const { edge, keepsRecord, fingerprint } = collection
-  return { edge, keepsRecord, fingerprint, counters: [], searched: collection.search.length > 0 }
 }
 
 /** Reads columns that were added from the stored records; nothing else is derived from them, so everything else stays. */

@@ -55,9 +55,7 @@ export function oldColumns(
   collection: CollectionSchema,
   quote: (name: string) => string,
 ): string {
-  // Written by `compileSchema`.
-  const { columns } = JSON.parse(from.fingerprint) as { columns: readonly (readonly [string])[] }
-  const known = new Set(columns.map(([name]) => name))
+  const known = new Set(from.columns)
   const values = collection.columns.map(({ name }, at) =>
     known.has(name) && !from.keepsRecord ? `${quote(name)} AS v${at}` : `NULL AS v${at}`,
   )
