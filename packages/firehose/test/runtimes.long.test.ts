@@ -1,10 +1,16 @@
 import { join } from 'node:path'
+import {
+  bundle,
+  COMMANDS,
+  installRuntimes,
+  runOn,
+  runOnWorkerd,
+} from '../../../scripts/runtimes/runtimes.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { SimulatedNetwork } from '../src/testing/index.ts'
 import { createEventSockets } from '../src/ws.ts'
 import { caseCount } from './portable/cases.ts'
 import { listen } from './support/listen.ts'
-import { bundleCases, COMMANDS, installRuntimes, runOn, runOnWorkerd } from './support/runtimes.ts'
 
 const folder = join(import.meta.dirname, '../.cache/runtimes')
 const everything = { passed: caseCount, failed: [] }
@@ -22,7 +28,7 @@ async function serve() {
 describe('the portable suite', () => {
   beforeAll(async () => {
     installRuntimes()
-    await bundleCases(join(import.meta.dirname, 'portable/cases.ts'), folder)
+    await bundle(join(import.meta.dirname, 'portable/cases.ts'), folder)
   }, 300_000)
 
   it.each(COMMANDS)('passes on %s', async (_name, command) => {
