@@ -11,8 +11,8 @@ import { createTestKey } from '../../src/testing/index.ts'
 const script = fileURLToPath(new URL('./writer-process.ts', import.meta.url))
 
 /**
- * Runs writers of the same repos until they have told of `commits` commits, kills them on the spot, and gives the last rev told
- * of for each repo.
+ * Runs writers of the same repos until each has told of a commit and all of `commits`, kills them on the spot, and gives the last
+ * rev told of for each repo.
  */
 async function writeAndKill(
   file: string,
@@ -28,26 +28,32 @@ async function writeAndKill(
       { stdio: ['ignore', 'pipe', 'pipe'] },
     ),
   )
+  const silent = new Set(children)
+  const killAll = (): void => children.forEach((child) => child.kill('SIGKILL'))
   let left = commits
-  await Promise.all(
-    children.map(async (child) => {
-      let complaint = ''
-      let commitsOfThis = 0
-      child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
-      const exited = once(child, 'exit')
-      for await (const line of createInterface({ input: child.stdout })) {
-        const [did = '', rev = ''] = line.split(' ')
-        if (rev.length !== 13) continue
-        commitsOfThis++
-        if (rev > (told.get(did) ?? '')) told.set(did, rev)
-        if (--left === 0) for (const each of children) each.kill('SIGKILL')
-      }
-      await exited
-      if (child.signalCode !== 'SIGKILL')
-        throw new Error(`the writer ended by itself: ${complaint}`)
-      if (commitsOfThis === 0) throw new Error('a writer never came to write')
-    }),
-  )
+  try {
+    await Promise.all(
+      children.map(async (child) => {
+        let complaint = ''
+        child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+        const exited = once(child, 'exit')
+        for await (const line of createInterface({ input: child.stdout })) {
+          const [did = '', rev = ''] = line.split(' ')
+          if (rev.length !== 13) continue
+          silent.delete(child)
+          left--
+          if (rev > (told.get(did) ?? '')) told.set(did, rev)
+          // One may have written all of them before another has started.
+          if (left <= 0 && silent.size === 0) killAll()
+        }
+        await exited
+        if (child.signalCode !== 'SIGKILL')
+          throw new Error(`the writer ended by itself: ${complaint}`)
+      }),
+    )
+  } finally {
+    killAll()
+  }
   return told
 }
 
