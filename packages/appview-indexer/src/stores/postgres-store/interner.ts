@@ -5,7 +5,7 @@ import { shardBucket } from '../../shard.ts'
 import { formatRecordUri, parseRecordUri } from '../../target.ts'
 import type { RecordUri } from '../../target.ts'
 import type { NameKind } from '../transaction.ts'
-import { boundValues } from './array-text.ts'
+import { arrayBytes, columnsBytes } from './array-bytes.ts'
 
 const NAME_TABLES: Readonly<Record<NameKind, string>> = {
   nsid: 'ix_nsid',
@@ -38,27 +38,29 @@ export class Interner {
     this.#others.clear()
   }
 
+  rememberDid(did: string, id: number): void {
+    this.#dids.set(did, id)
+  }
+
   dids(dids: readonly string[]): Promise<number[]> {
-    return this.#intern(this.#dids, dids, (missing) =>
-      this.#store(
-        `SELECT id, did AS key FROM ix_actor WHERE did = ANY($1::text[])`,
-        `INSERT INTO ix_actor (did, bucket) SELECT * FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING RETURNING id, did AS key`,
-        missing,
-        (dids) => [dids, dids.map(shardBucket)],
-      ),
-    )
+    return this.#intern(this.#dids, dids, (missing) => this.#store(DIDS, missing, false))
+  }
+
+  /** The same for those that were looked for in vain just now. */
+  newDids(dids: readonly string[]): Promise<number[]> {
+    return this.#intern(this.#dids, dids, (missing) => this.#store(DIDS, missing, true))
   }
 
   names(kind: NameKind, names: readonly string[]): Promise<number[]> {
     const table = NAME_TABLES[kind]
     const keys = names.map((name) => `${kind} ${name}`)
     return this.#intern(this.#others, keys, async (missing) => {
-      const found = await this.#store(
-        `SELECT id, name AS key FROM ${table} WHERE name = ANY($1::text[])`,
-        `INSERT INTO ${table} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, name AS key`,
-        missing.map((key) => key.slice(kind.length + 1)),
-        (names) => [names],
-      )
+      const statements = {
+        find: `SELECT id, name AS key FROM ${table} WHERE name = ANY($1::text[])`,
+        add: `INSERT INTO ${table} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, name AS key`,
+      }
+      const names = missing.map((key) => key.slice(kind.length + 1))
+      const found = await this.#store(statements, names, false)
       return new Map([...found].map(([name, id]) => [`${kind} ${name}`, id]))
     })
   }
@@ -67,12 +69,12 @@ export class Interner {
     const prefix = `path ${space} `
     const keys = paths.map((path) => `${prefix}${path}`)
     return this.#intern(this.#others, keys, async (missing) => {
-      const found = await this.#store(
-        `SELECT id, path AS key FROM ix_path WHERE space = ${space} AND path = ANY($1::text[])`,
-        `INSERT INTO ix_path (space, path) SELECT ${space}, unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, path AS key`,
-        missing.map((key) => key.slice(prefix.length)),
-        (paths) => [paths],
-      )
+      const statements = {
+        find: `SELECT id, path AS key FROM ix_path WHERE space = ${space} AND path = ANY($1::text[])`,
+        add: `INSERT INTO ix_path (space, path) SELECT ${space}, unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, path AS key`,
+      }
+      const paths = missing.map((key) => key.slice(prefix.length))
+      const found = await this.#store(statements, paths, false)
       return new Map([...found].map(([path, id]) => [`${prefix}${path}`, id]))
     })
   }
@@ -122,7 +124,7 @@ export class Interner {
       for (const { id, did } of (
         await this.#pool.query<{ id: number; did: string }>(
           'SELECT id, did FROM ix_actor WHERE id = ANY($1::bigint[])',
-          [odd],
+          [arrayBytes('bigint', odd)],
         )
       ).rows)
         texts.set(id * 2 + 1, did)
@@ -131,7 +133,7 @@ export class Interner {
         await this.#pool.query<{ id: number; did: string; name: string; rkey: string }>(
           `SELECT u.id, a.did, n.name, u.rkey FROM ix_uri u JOIN ix_actor a ON a.id = u.repo JOIN ix_nsid n ON n.id = u.nsid
            WHERE u.id = ANY($1::bigint[])`,
-          [even],
+          [arrayBytes('bigint', even)],
         )
       ).rows)
         texts.set(id * 2, formatRecordUri(did, name, rkey))
@@ -173,24 +175,23 @@ export class Interner {
 
   /** Finds, stores what is missing in one order everywhere (no two processes wait for each other), finds again. */
   async #store(
-    find: string,
-    add: string,
+    { find, add, addColumns }: InternStatements,
     keys: readonly string[],
-    values: (keys: readonly string[]) => readonly unknown[],
+    areNew: boolean,
   ): Promise<Map<string, number>> {
     const ids = new Map<string, number>()
-    const take = async (sql: string, parameters: readonly unknown[]): Promise<void> => {
-      const { rows } = await this.#pool.query<{ id: number; key: string }>(
-        sql,
-        boundValues(parameters),
-      )
+    const take = async (text: string, values: readonly Buffer[]): Promise<void> => {
+      const { rows } = await this.#pool.query<{ id: number; key: string }>(text, [...values])
       for (const { id, key } of rows) ids.set(key, id)
     }
     const missing = (): string[] => keys.filter((key) => !ids.has(key)).toSorted()
-    await take(find, [keys])
-    if (missing().length > 0) await take(add, values(missing()))
+    if (!areNew) await take(find, [arrayBytes('text', keys)])
+    const added = missing()
+    if (added.length > 0)
+      await take(add, [arrayBytes('text', added), ...(addColumns?.(added) ?? [])])
     // What another process stored at the same time was not answered.
-    if (missing().length > 0) await take(find, [missing()])
+    const others = missing()
+    if (others.length > 0) await take(find, [arrayBytes('text', others)])
     return ids
   }
 
@@ -210,7 +211,7 @@ export class Interner {
     )
     const ids = new Map<string, number>()
     const take = async (sql: string, wanted: typeof keyed): Promise<void> => {
-      const { rows } = await this.#pool.query<StoredUri>(sql, boundValues(columnsOf(wanted)))
+      const { rows } = await this.#pool.query<StoredUri>(sql, columnsOf(wanted))
       for (const { id, repo, nsid, rkey } of rows)
         ids.set(refOf.get(`${repo} ${nsid} ${rkey}`) ?? '', id)
     }
@@ -219,11 +220,27 @@ export class Interner {
         .filter(({ ref }) => !ids.has(ref))
         .toSorted((left, right) => left.repo - right.repo || (left.ref < right.ref ? -1 : 1))
     await take(FIND_URIS, keyed)
-    if (missing().length > 0) await take(ADD_URIS, missing())
+    const added = missing()
+    if (added.length > 0) await take(ADD_URIS, added)
     // What another process stored at the same time was not answered.
-    if (missing().length > 0) await take(FIND_URIS, missing())
+    const others = missing()
+    if (others.length > 0) await take(FIND_URIS, others)
     return ids
   }
+}
+
+/** How texts of one kind are found and added; both answer `id` and `key`. */
+interface InternStatements {
+  readonly find: string
+  readonly add: string
+  /** Parameters of `add` after the texts. */
+  readonly addColumns?: (keys: readonly string[]) => readonly Buffer[]
+}
+
+const DIDS: InternStatements = {
+  find: 'SELECT id, did AS key FROM ix_actor WHERE did = ANY($1::text[])',
+  add: 'INSERT INTO ix_actor (did, bucket) SELECT * FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING RETURNING id, did AS key',
+  addColumns: (dids) => [arrayBytes('int', dids.map(shardBucket))],
 }
 
 interface StoredUri {
@@ -240,6 +257,10 @@ const ADD_URIS = `INSERT INTO ix_uri (repo, nsid, rkey) SELECT * FROM unnest($1:
 
 function columnsOf(
   keys: readonly { readonly repo: number; readonly nsid: number; readonly rkey: string }[],
-): [number[], number[], string[]] {
-  return [keys.map(({ repo }) => repo), keys.map(({ nsid }) => nsid), keys.map(({ rkey }) => rkey)]
+): Buffer[] {
+  return columnsBytes(keys, [
+    ['bigint', ({ repo }) => repo],
+    ['bigint', ({ nsid }) => nsid],
+    ['text', ({ rkey }) => rkey],
+  ])
 }
