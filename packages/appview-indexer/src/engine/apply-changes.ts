@@ -7,7 +7,7 @@ import { storableText } from '../storable-text.ts'
 import { formatRecordUri } from '../target.ts'
 import { addEffects, createChangeSet, recordDependency, removeEffects } from './change-set.ts'
 import { askGates } from './gates.ts'
-import { effectsOfRows, loadRows } from './load-rows.ts'
+import { effectsOfRows, readRows } from './load-rows.ts'
 import { Names } from './names.ts'
 import type { PendingRow } from './pending-row.ts'
 import { equalBytes, storedCid } from './record-change.ts'
@@ -72,15 +72,18 @@ export function* applyChanges(
   const changeSet = createChangeSet()
   const names = new Names()
 
-  const stored =
-    options.fresh === true ? changes.map(() => undefined) : yield* loadRows(tx, changes)
-  const live: { change: RecordChange; row: StoredRow | undefined }[] = []
+  const asked = options.fresh === true ? changes.map(() => undefined) : readRows(tx, changes)
+  // While a server looks for them, all are decoded, not only those that turn out to be new.
+  const ahead = asked instanceof Promise ? changes.map((change) => judge(change, now)) : undefined
+  const stored = yield* ask(asked)
+  const live: { change: RecordChange; row: StoredRow | undefined; judged: Judged | undefined }[] =
+    []
   changes.forEach((change, index) => {
     const row = stored[index]
     if (row !== undefined && change.put !== undefined && change.again !== true) {
       if (equalBytes(row.cid, storedCid(change.collection, change.put.cid))) return
     }
-    live.push({ change, row })
+    live.push({ change, row, judged: ahead?.[index] })
   })
   const olds = yield* effectsOfRows(
     tx,
@@ -91,24 +94,11 @@ export function* applyChanges(
 
   const pending: PendingRow[] = []
   let nextOld = 0
-  for (const { change, row } of live) {
+  for (const { change, row, judged = judge(change, now) } of live) {
     const old = row === undefined ? undefined : olds[nextOld++]
-    const { actor, collection, rkey, put } = change
+    const { actor, collection, rkey } = change
+    const { draft, effects, failure } = judged
     names.wantCollection(collection)
-    let draft: Draft | undefined
-    let effects: EffectsText | undefined
-    let failure: string | undefined
-    if (put !== undefined) {
-      try {
-        const made = change.kept ?? draftRecord(collection, rkey, put.bytes)
-        if (!isExpired(collection, made.claimedAt, now)) {
-          effects = deriveEffects(collection, actor.did, rkey, made.values, made)
-          draft = made
-        }
-      } catch (error) {
-        failure = storableText(error instanceof Error ? error.message : String(error))
-      }
-    }
     if (failure !== undefined)
       failures.push({ did: actor.did, collection: collection.nsid, rkey, reason: failure })
     pending.push({
@@ -169,6 +159,24 @@ export function* applyChanges(
     records: records + after.records,
     touched: new Set([...touched, ...after.touched]),
     gatesDue: gatesDue || after.gatesDue,
+  }
+}
+
+/** What becomes of a new version: what it says and does, or why it is kept out. All are undefined for one that is not kept. */
+interface Judged {
+  readonly draft?: Draft
+  readonly effects?: EffectsText
+  readonly failure?: string
+}
+
+function judge({ actor, collection, rkey, put, kept }: RecordChange, now: number): Judged {
+  if (put === undefined) return {}
+  try {
+    const draft = kept ?? draftRecord(collection, rkey, put.bytes)
+    if (isExpired(collection, draft.claimedAt, now)) return {}
+    return { draft, effects: deriveEffects(collection, actor.did, rkey, draft.values, draft) }
+  } catch (error) {
+    return { failure: storableText(error instanceof Error ? error.message : String(error)) }
   }
 }
 

@@ -64,14 +64,15 @@ export function* applyEvents(
   const batch = new EventBatch(context, tx)
   yield* batch.loadActors(events)
   for (const event of events) yield* batch.apply(event)
-  const outcome = yield* applyChanges(context, tx, batch.changes.values())
-  if (context.canFetch)
-    for (const actor of queueShortened(outcome.shortened)) {
-      batch.dirty.add(actor)
-      batch.workWaiting = true
-    }
+  // First of all: a server stores the accounts while the records are decoded here.
   yield* ask(tx.putActors([...batch.dirty]))
   if (cursor !== undefined) yield* ask(tx.setCursor(cursor.source, cursor.seq, context.now))
+  const outcome = yield* applyChanges(context, tx, batch.changes.values())
+  const queued = context.canFetch ? queueShortened(outcome.shortened) : []
+  if (queued.length > 0) {
+    batch.workWaiting = true
+    yield* ask(tx.putActors(queued))
+  }
   return {
     stale: batch.stale,
     rejected: batch.rejected,

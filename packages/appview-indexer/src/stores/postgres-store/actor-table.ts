@@ -48,7 +48,7 @@ export class ActorTable {
       }
     const unknown = create ? missing.filter((did) => !found.has(did)) : []
     if (unknown.length > 0) {
-      const ids = await this.#names.newDids(unknown)
+      const ids = await this.#names.dids(unknown)
       unknown.forEach((did, at) => {
         const actor = newActor(ids[at] ?? 0, did)
         found.set(did, actor)

@@ -6,13 +6,7 @@ import { formatRecordUri, parseRecordUri } from '../../target.ts'
 import type { RecordUri } from '../../target.ts'
 import type { NameKind } from '../transaction.ts'
 import { arrayBytes, columnsBytes } from './array-bytes.ts'
-
-const NAME_TABLES: Readonly<Record<NameKind, string>> = {
-  nsid: 'ix_nsid',
-  space: 'ix_space',
-  reason: 'ix_reason',
-  counter: 'ix_counter_name',
-}
+import type { ElementType } from './array-bytes.ts'
 
 /** Most texts whose integer is remembered, per kind. */
 const MAX_REMEMBERED = 100_000
@@ -26,6 +20,8 @@ export class Interner {
   readonly #dids = new RecentMap<string, number>(MAX_REMEMBERED)
   readonly #uris = new RecentMap<string, number>(MAX_REMEMBERED)
   readonly #others = new RecentMap<string, number>(MAX_REMEMBERED)
+
+  readonly #prepared = new Map<string, string>()
 
   constructor(pool: Pool) {
     this.#pool = pool
@@ -43,24 +39,19 @@ export class Interner {
   }
 
   dids(dids: readonly string[]): Promise<number[]> {
-    return this.#intern(this.#dids, dids, (missing) => this.#store(DIDS, missing, false))
-  }
-
-  /** The same for those that were looked for in vain just now. */
-  newDids(dids: readonly string[]): Promise<number[]> {
-    return this.#intern(this.#dids, dids, (missing) => this.#store(DIDS, missing, true))
+    return this.#intern(this.#dids, dids, (missing) =>
+      this.#store(
+        DIDS,
+        missing.map((did) => ({ did, bucket: shardBucket(did) })),
+      ),
+    )
   }
 
   names(kind: NameKind, names: readonly string[]): Promise<number[]> {
-    const table = NAME_TABLES[kind]
     const keys = names.map((name) => `${kind} ${name}`)
     return this.#intern(this.#others, keys, async (missing) => {
-      const statements = {
-        find: `SELECT id, name AS key FROM ${table} WHERE name = ANY($1::text[])`,
-        add: `INSERT INTO ${table} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, name AS key`,
-      }
-      const names = missing.map((key) => key.slice(kind.length + 1))
-      const found = await this.#store(statements, names, false)
+      const wanted = missing.map((key) => ({ name: key.slice(kind.length + 1) }))
+      const found = await this.#store(NAMES[kind], wanted)
       return new Map([...found].map(([name, id]) => [`${kind} ${name}`, id]))
     })
   }
@@ -69,12 +60,8 @@ export class Interner {
     const prefix = `path ${space} `
     const keys = paths.map((path) => `${prefix}${path}`)
     return this.#intern(this.#others, keys, async (missing) => {
-      const statements = {
-        find: `SELECT id, path AS key FROM ix_path WHERE space = ${space} AND path = ANY($1::text[])`,
-        add: `INSERT INTO ix_path (space, path) SELECT ${space}, unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, path AS key`,
-      }
-      const paths = missing.map((key) => key.slice(prefix.length))
-      const found = await this.#store(statements, paths, false)
+      const wanted = missing.map((key) => ({ space, path: key.slice(prefix.length) }))
+      const found = await this.#store(PATHS, wanted)
       return new Map([...found].map(([path, id]) => [`${prefix}${path}`, id]))
     })
   }
@@ -173,28 +160,6 @@ export class Interner {
     })
   }
 
-  /** Finds, stores what is missing in one order everywhere (no two processes wait for each other), finds again. */
-  async #store(
-    { find, add, addColumns }: InternStatements,
-    keys: readonly string[],
-    areNew: boolean,
-  ): Promise<Map<string, number>> {
-    const ids = new Map<string, number>()
-    const take = async (text: string, values: readonly Buffer[]): Promise<void> => {
-      const { rows } = await this.#pool.query<{ id: number; key: string }>(text, [...values])
-      for (const { id, key } of rows) ids.set(key, id)
-    }
-    const missing = (): string[] => keys.filter((key) => !ids.has(key)).toSorted()
-    if (!areNew) await take(find, [arrayBytes('text', keys)])
-    const added = missing()
-    if (added.length > 0)
-      await take(add, [arrayBytes('text', added), ...(addColumns?.(added) ?? [])])
-    // What another process stored at the same time was not answered.
-    const others = missing()
-    if (others.length > 0) await take(find, [arrayBytes('text', others)])
-    return ids
-  }
-
   async #storeUris(
     parsed: ReadonlyMap<string, RecordUri>,
     repos: ReadonlyMap<string, number>,
@@ -206,61 +171,98 @@ export class Interner {
       nsid: nsids.get(collection) ?? 0,
       rkey,
     }))
-    const refOf = new Map(
-      keyed.map(({ ref, repo, nsid, rkey }) => [`${repo} ${nsid} ${rkey}`, ref]),
-    )
+    const ids = await this.#store(URIS, keyed)
+    return new Map(keyed.map((uri) => [uri.ref, ids.get(URIS.keyOf(uri)) ?? 0]))
+  }
+
+  /** Ids of what is stored or was not yet, by key. */
+  async #store<T>(kind: InternedKind<T>, wanted: readonly T[]): Promise<Map<string, number>> {
+    const { text, columns, keyOf } = kind
+    let name = this.#prepared.get(text)
+    if (name === undefined) this.#prepared.set(text, (name = `ix${this.#prepared.size}`))
     const ids = new Map<string, number>()
-    const take = async (sql: string, wanted: typeof keyed): Promise<void> => {
-      const { rows } = await this.#pool.query<StoredUri>(sql, columnsOf(wanted))
-      for (const { id, repo, nsid, rkey } of rows)
-        ids.set(refOf.get(`${repo} ${nsid} ${rkey}`) ?? '', id)
+    let missing = wanted
+    for (let attempt = 0; attempt < ATTEMPTS && missing.length > 0; attempt++) {
+      const values = columnsBytes(missing, columns)
+      const { rows } = await this.#pool.query({ name, text, values })
+      // `storing` answers the key columns and the id.
+      for (const row of rows as (T & { readonly id: number })[]) ids.set(keyOf(row), row.id)
+      missing = missing.filter((item) => !ids.has(keyOf(item)))
     }
-    const missing = (): typeof keyed =>
-      keyed
-        .filter(({ ref }) => !ids.has(ref))
-        .toSorted((left, right) => left.repo - right.repo || (left.ref < right.ref ? -1 : 1))
-    await take(FIND_URIS, keyed)
-    const added = missing()
-    if (added.length > 0) await take(ADD_URIS, added)
-    // What another process stored at the same time was not answered.
-    const others = missing()
-    if (others.length > 0) await take(FIND_URIS, others)
     return ids
   }
 }
 
-/** How texts of one kind are found and added; both answer `id` and `key`. */
-interface InternStatements {
-  readonly find: string
-  readonly add: string
-  /** Parameters of `add` after the texts. */
-  readonly addColumns?: (keys: readonly string[]) => readonly Buffer[]
+/** Once to find or store, once more for what another process was just storing. */
+const ATTEMPTS = 2
+
+/** How texts of one kind are stored. */
+interface InternedKind<T> {
+  readonly text: string
+  readonly columns: readonly (readonly [ElementType, (item: T) => unknown])[]
+  readonly keyOf: (item: T) => string
 }
 
-const DIDS: InternStatements = {
-  find: 'SELECT id, did AS key FROM ix_actor WHERE did = ANY($1::text[])',
-  add: 'INSERT INTO ix_actor (did, bucket) SELECT * FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING RETURNING id, did AS key',
-  addColumns: (dids) => [arrayBytes('int', dids.map(shardBucket))],
+const DIDS: InternedKind<{ readonly did: string; readonly bucket: number }> = {
+  text: storing('ix_actor', { did: 'text' }, { bucket: 'int' }),
+  columns: [
+    ['text', ({ did }) => did],
+    ['int', ({ bucket }) => bucket],
+  ],
+  keyOf: ({ did }) => did,
 }
 
-interface StoredUri {
-  readonly id: number
-  readonly repo: number
-  readonly nsid: number
-  readonly rkey: string
+const PATHS: InternedKind<{ readonly space: number; readonly path: string }> = {
+  text: storing('ix_path', { space: 'bigint', path: 'text' }),
+  columns: [
+    ['bigint', ({ space }) => space],
+    ['text', ({ path }) => path],
+  ],
+  keyOf: ({ path }) => path,
 }
 
-const FIND_URIS = `SELECT u.id, u.repo, u.nsid, u.rkey FROM unnest($1::bigint[], $2::bigint[], $3::text[]) k (repo, nsid, rkey)
-  JOIN ix_uri u ON u.repo = k.repo AND u.nsid = k.nsid AND u.rkey = k.rkey`
-const ADD_URIS = `INSERT INTO ix_uri (repo, nsid, rkey) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])
-  ON CONFLICT DO NOTHING RETURNING id, repo, nsid, rkey`
+const URIS: InternedKind<{ readonly repo: number; readonly nsid: number; readonly rkey: string }> =
+  {
+    text: storing('ix_uri', { repo: 'bigint', nsid: 'bigint', rkey: 'text' }),
+    columns: [
+      ['bigint', ({ repo }) => repo],
+      ['bigint', ({ nsid }) => nsid],
+      ['text', ({ rkey }) => rkey],
+    ],
+    keyOf: ({ repo, nsid, rkey }) => `${repo} ${nsid} ${rkey}`,
+  }
 
-function columnsOf(
-  keys: readonly { readonly repo: number; readonly nsid: number; readonly rkey: string }[],
-): Buffer[] {
-  return columnsBytes(keys, [
-    ['bigint', ({ repo }) => repo],
-    ['bigint', ({ nsid }) => nsid],
-    ['text', ({ rkey }) => rkey],
-  ])
+const NAMES: Readonly<Record<NameKind, InternedKind<{ readonly name: string }>>> = {
+  nsid: nameKind('ix_nsid'),
+  space: nameKind('ix_space'),
+  reason: nameKind('ix_reason'),
+  counter: nameKind('ix_counter_name'),
+}
+
+function nameKind(table: string): InternedKind<{ readonly name: string }> {
+  return {
+    text: storing(table, { name: 'text' }),
+    columns: [['text', ({ name }) => name]],
+    keyOf: ({ name }) => name,
+  }
+}
+
+/** SQL that finds what is there and adds what is not, in one order everywhere: no two processes wait for each other. */
+function storing(
+  table: string,
+  key: Readonly<Record<string, ElementType>>,
+  others: Readonly<Record<string, ElementType>> = {},
+): string {
+  const types = Object.entries({ ...key, ...others })
+  const all = types.map(([name]) => name).join(', ')
+  const keys = Object.keys(key)
+  const same = keys.map((name) => `t.${name} = k.${name}`).join(' AND ')
+  return `WITH k (${all}) AS (SELECT * FROM unnest(${types.map(([, type], at) => `$${at + 1}::${type}[]`).join(', ')})),
+    found AS (SELECT t.id, ${keys.map((name) => `t.${name}`).join(', ')} FROM k JOIN ${table} t ON ${same}),
+    added AS (
+      INSERT INTO ${table} (${all}) SELECT ${all} FROM k
+      WHERE NOT EXISTS (SELECT 1 FROM found t WHERE ${same}) ORDER BY ${keys.join(', ')}
+      ON CONFLICT DO NOTHING RETURNING id, ${keys.join(', ')}
+    )
+    SELECT * FROM found UNION ALL SELECT * FROM added`
 }
