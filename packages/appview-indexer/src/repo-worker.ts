@@ -68,7 +68,7 @@ export async function applyRepoSnapshot(
       if (part.length >= SNAPSHOT_PART) await flush()
     }
     await flush()
-    writer.announce(await writer.transact((tx, context) => endSnapshot(context, tx, did, rev)))
+    writer.announce(await writer.transact((tx, context) => endSnapshot(context, tx, snapshot)))
   } catch (error) {
     const touched = await writer.transact((tx, context) =>
       abandonSnapshot(context, tx, did, context.canFetch ? REPO_QUEUED : REPO_LIVE, context.now),

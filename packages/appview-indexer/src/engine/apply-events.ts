@@ -22,7 +22,7 @@ import type { ActorState, IndexTransaction } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
 import type { RecordFailure } from './apply-changes.ts'
 import { encodeParked } from './parked-event.ts'
-import { ChangeCollector } from './record-change.ts'
+import { ChangeCollector, equalBytes } from './record-change.ts'
 import { queueShortened } from './retain.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
@@ -159,6 +159,7 @@ class EventBatch {
     if (yield* this.#parkWhileBusy(actor, event)) return
     this.#checkChain(actor, event)
     actor.rev = event.rev
+    actor.data = event.data
     this.dirty.add(actor)
     for (const { action, collection: nsid, rkey, cid, record } of event.ops) {
       const collection = this.#context.schema.byNsid.get(nsid)
@@ -190,7 +191,7 @@ class EventBatch {
   }
 
   *#sync(actor: ActorState, event: IndexSyncEvent): Steps<void> {
-    if (actor.rev !== undefined && event.rev <= actor.rev) {
+    if (actor.rev !== undefined && event.rev <= actor.rev && !isOtherTree(actor, event)) {
       this.stale++
       return
     }
@@ -263,6 +264,12 @@ class EventBatch {
 
 const isAfter = (rev: string, before: string): boolean => rev > before
 const isAtLeast = (rev: string, before: string): boolean => rev >= before
+
+/** Whether a sync names another tree at the very rev that is indexed, or one that nobody proved to be the same. */
+function isOtherTree(actor: ActorState, { rev, data }: IndexSyncEvent): boolean {
+  if (data === undefined || rev !== actor.rev) return false
+  return actor.data === undefined || !equalBytes(data, actor.data)
+}
 
 /** Whether nothing keeps an account's events from being applied. */
 export function isIdle(actor: ActorState): boolean {

@@ -24,6 +24,8 @@ export interface ActorState {
   readonly id: number
   readonly did: string
   rev: string | undefined
+  /** Binary CID of the MST root at that rev, where it is proven. */
+  data: Uint8Array | undefined
   sync: number
   active: boolean
   status: string | undefined
@@ -33,6 +35,8 @@ export interface ActorState {
   sweep: number
   /** Where the sweep continues: `collection position/rkey`; empty at the start. */
   sweepAt: string
+  /** Dead letters of it that were dropped since its repo was last fetched. */
+  deadDropped: number
   /** Events waiting in the parking table; -1 when there were too many and they were dropped. */
   parked: number
   /** Failed fetches in a row, and when to try next (Unix milliseconds). */

@@ -14,7 +14,7 @@ import { bind } from './bind.ts'
 import { excludeShards, LOCK_TIMEOUT } from './shard-lock.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
-const LAYOUT_VERSION = '3'
+const LAYOUT_VERSION = '4'
 /** Text columns in one index: an entry may take 2,700 bytes, an indexed text 1,000. */
 const MAX_TEXTS_IN_INDEX = 2
 
@@ -29,15 +29,17 @@ CREATE TABLE IF NOT EXISTS ix_collection (
   nsid ${TEXT} PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, filling INTEGER NOT NULL DEFAULT 0, rebuild TEXT
 );
 CREATE TABLE IF NOT EXISTS ix_actor (
-  id ${ID}, did ${TEXT} NOT NULL UNIQUE, bucket INTEGER NOT NULL, handle ${TEXT}, rev ${TEXT},
+  id ${ID}, did ${TEXT} NOT NULL UNIQUE, bucket INTEGER NOT NULL, handle ${TEXT}, rev ${TEXT}, data BYTEA,
   sync INTEGER NOT NULL DEFAULT 0, active INTEGER NOT NULL DEFAULT 1, status TEXT, "handleDue" BIGINT NOT NULL DEFAULT 0,
   sweep INTEGER NOT NULL DEFAULT 0, "sweepAt" TEXT NOT NULL DEFAULT '', parked INTEGER NOT NULL DEFAULT 0,
+  "deadDropped" INTEGER NOT NULL DEFAULT 0,
   attempts INTEGER NOT NULL DEFAULT 0, "dueAt" BIGINT NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX IF NOT EXISTS ix_actor_handle ON ix_actor (handle) WHERE handle IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ix_actor_fetch ON ix_actor ("dueAt") WHERE sync IN (1, 2);
 CREATE INDEX IF NOT EXISTS ix_actor_sweep ON ix_actor (id) WHERE sweep <> 0;
 CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor ("handleDue") WHERE "handleDue" <> 0;
+CREATE INDEX IF NOT EXISTS ix_actor_dropped ON ix_actor (id) WHERE "deadDropped" <> 0;
 CREATE TABLE IF NOT EXISTS ix_nsid (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_space (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_reason (id ${ID}, name ${TEXT} NOT NULL UNIQUE);

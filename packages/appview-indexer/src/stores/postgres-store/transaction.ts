@@ -72,10 +72,12 @@ export class PostgresTransaction implements IndexTransaction {
     if (actors.length === 0) return
     const sorted = actors.toSorted((left, right) => left.id - right.id)
     await this.#run(
-      `UPDATE ix_actor a SET rev = k.rev, sync = k.sync, active = k.active, status = k.status, "handleDue" = k.due,
-         sweep = k.sweep, "sweepAt" = k.at, parked = k.parked, attempts = k.attempts, "dueAt" = k.next
+      `UPDATE ix_actor a SET rev = k.rev, data = k.data, sync = k.sync, active = k.active, status = k.status, "handleDue" = k.due,
+         sweep = k.sweep, "sweepAt" = k.at, parked = k.parked, attempts = k.attempts, "dueAt" = k.next,
+         "deadDropped" = k.dropped
        FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::text[], $6::bigint[], $7::int[], $8::text[],
-         $9::int[], $10::int[], $11::bigint[]) k (id, rev, sync, active, status, due, sweep, at, parked, attempts, next)
+         $9::int[], $10::int[], $11::bigint[], $12::bytea[], $13::int[])
+         k (id, rev, sync, active, status, due, sweep, at, parked, attempts, next, data, dropped)
        WHERE a.id = k.id`,
       [
         sorted.map(({ id }) => id),
@@ -89,6 +91,8 @@ export class PostgresTransaction implements IndexTransaction {
         sorted.map(({ parked }) => parked),
         sorted.map(({ attempts }) => attempts),
         sorted.map(({ dueAt }) => dueAt),
+        sorted.map(({ data }) => data ?? null),
+        sorted.map(({ deadDropped }) => deadDropped),
       ],
     )
   }

@@ -12,7 +12,7 @@ import type { StoredCollection } from '../stored-collection.ts'
 import { fillKey, quote, searchTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
-const LAYOUT_VERSION = 3
+const LAYOUT_VERSION = 4
 
 const BASE_TABLES = `
 CREATE TABLE IF NOT EXISTS ix_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -24,12 +24,14 @@ CREATE TABLE IF NOT EXISTS ix_actor (
   did TEXT NOT NULL UNIQUE,
   handle TEXT,
   rev TEXT,
+  data BLOB,
   sync INTEGER NOT NULL DEFAULT 0,
   active INTEGER NOT NULL DEFAULT 1,
   status TEXT,
   handleDue INTEGER NOT NULL DEFAULT 0,
   sweep INTEGER NOT NULL DEFAULT 0,
   sweepAt TEXT NOT NULL DEFAULT '',
+  deadDropped INTEGER NOT NULL DEFAULT 0,
   parked INTEGER NOT NULL DEFAULT 0,
   attempts INTEGER NOT NULL DEFAULT 0,
   dueAt INTEGER NOT NULL DEFAULT 0
@@ -38,6 +40,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS ix_actor_handle ON ix_actor (handle) WHERE han
 CREATE INDEX IF NOT EXISTS ix_actor_fetch ON ix_actor (dueAt) WHERE sync IN (1, 2);
 CREATE INDEX IF NOT EXISTS ix_actor_sweep ON ix_actor (id) WHERE sweep <> 0;
 CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor (handleDue) WHERE handleDue <> 0;
+CREATE INDEX IF NOT EXISTS ix_actor_dropped ON ix_actor (id) WHERE deadDropped <> 0;
 CREATE TABLE IF NOT EXISTS ix_nsid (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_space (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_reason (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
