@@ -78,6 +78,8 @@ export { listRepos } from './sources/list-repos.ts'
 export type { ListedRepo, ListReposOptions } from './sources/list-repos.ts'
 export { createRepoFetcher } from './sources/repo-fetcher.ts'
 export type { RepoFetcherOptions } from './sources/repo-fetcher.ts'
+export { DEAD_LETTER_LIMITS } from './engine/dead-letter-limits.ts'
+export type { DeadLetterLimits } from './engine/dead-letter-limits.ts'
 export { openIndexer } from './open-indexer.ts'
 export type {
   BackfillOptions,
@@ -91,6 +93,7 @@ export type {
   ReconcileOptions,
   ReconcileResult,
   RepoReport,
+  RetryResult,
 } from './indexer.ts'
 export type {
   Actor,

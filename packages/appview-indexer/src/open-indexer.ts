@@ -10,6 +10,7 @@ import type { RecordFailure } from './engine/apply-changes.ts'
 import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import { applyLabels } from './engine/apply-labels.ts'
+import { DEAD_LETTER_LIMITS } from './engine/dead-letter-limits.ts'
 import type { LabelOutcome } from './engine/apply-labels.ts'
 import { rebuildStep } from './engine/rebuild.ts'
 import { ask } from './engine/steps.ts'
@@ -24,6 +25,7 @@ import type {
   IndexIssue,
   ReconcileOptions,
   ReconcileResult,
+  RetryResult,
 } from './indexer.ts'
 import { judgeByChangedLexicons, withLexicons } from './lexicons.ts'
 import { InvalidQueryError } from './errors.ts'
@@ -126,6 +128,7 @@ class DefaultIndexer extends Reader {
       now: this.#now(),
       canFetch: this.#options.fetchRepo !== undefined,
       canResolve: this.#options.resolveHandle !== undefined,
+      deadLetterLimits: { ...DEAD_LETTER_LIMITS, ...this.#options.deadLetterLimits },
       allAccounts: this.#options.accounts === 'all',
     }
   }
@@ -207,6 +210,7 @@ class DefaultIndexer extends Reader {
       records: outcome.records,
       labels: labelled.stored,
       deadLetters: outcome.failures.length,
+      deadLettersDropped: outcome.failures.filter(({ kept }) => !kept).length,
       durationMs: this.#now() - started,
     })
     for (const { did, rev } of outcome.desynchronized) this.#onIssue({ kind: 'gap', did, rev })
@@ -399,7 +403,7 @@ class DefaultIndexer extends Reader {
     return listDeadLetters(this.#options.store, options)
   }
 
-  retryDeadLetters(): Promise<{ readonly indexed: number; readonly failed: number }> {
+  retryDeadLetters(): Promise<RetryResult> {
     return retryDeadLetters(this.#options.store, this.#writer)
   }
 
@@ -443,8 +447,7 @@ class DefaultIndexer extends Reader {
   }
 
   #reportFailures(failures: readonly RecordFailure[]): void {
-    for (const { did, collection, rkey, reason } of failures)
-      this.#onIssue({ kind: 'dead-letter', did, collection, rkey, reason })
+    for (const failure of failures) this.#onIssue({ kind: 'dead-letter', ...failure })
   }
 }
 

@@ -420,6 +420,7 @@ it('purges an account in bounded transactions, however many of its records were 
         ),
     },
     collections: socialCollections(),
+    deadLetterLimits: { perAccount: 10_000 },
     now: () => network.now(),
   })
   await index.apply(network.events.slice(0, -1))

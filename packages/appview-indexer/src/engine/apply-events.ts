@@ -21,6 +21,7 @@ import {
 import type { ActorState, IndexTransaction } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
 import type { RecordFailure } from './apply-changes.ts'
+import type { DeadLetterLimits } from './dead-letter-limits.ts'
 import { encodeParked } from './parked-event.ts'
 import { ChangeCollector, equalBytes } from './record-change.ts'
 import { queueShortened } from './retain.ts'
@@ -38,6 +39,7 @@ export interface EngineContext {
   readonly canFetch: boolean
   /** Whether handles are looked up. */
   readonly canResolve: boolean
+  readonly deadLetterLimits: DeadLetterLimits
   /** Whether accounts without anything to index are remembered too. */
   readonly allAccounts: boolean
 }

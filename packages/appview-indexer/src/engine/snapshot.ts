@@ -31,6 +31,8 @@ export function* beginSnapshot(
   if (actor.sweep === SWEEP_PURGE || (!actor.active && actor.status === 'deleted'))
     throw new SnapshotRejectedError(did, 'account is deleted')
   actor.sync = REPO_FETCHING
+  // All of it is judged again.
+  actor.deadDropped = 0
   yield* ask(tx.putActors([actor]))
   const known: KnownRecords = new Map()
   for (const collection of context.schema.collections) {

@@ -137,6 +137,12 @@ export interface DeadLetterRow {
   readonly at: number
 }
 
+/** How many dead letters, and the bytes of their records. */
+export interface DeadTally {
+  readonly letters: number
+  readonly bytes: number
+}
+
 /** Which statement of a labeler: the newest one is kept. */
 export interface LabelKey {
   readonly target: number
@@ -225,9 +231,12 @@ export interface IndexTransaction {
   putActors(actors: readonly ActorState[]): MaybePromise<void>
   /** Stores a verified handle, taking it from whoever had it before. */
   setHandle(actor: ActorState, handle: string | undefined): MaybePromise<void>
-  /** The first accounts in a sync state that are due, or with a pending sweep, or with a due handle. */
+  /**
+   * The first accounts in a sync state that are due, or with a pending sweep, or with a due handle, or with dropped dead
+   * letters and no fetch before them.
+   */
   dueActors(
-    what: 'fetch' | 'sweep' | 'handle',
+    what: 'fetch' | 'sweep' | 'handle' | 'dropped',
     now: number,
     limit: number,
   ): MaybePromise<readonly ActorState[]>
@@ -259,6 +268,10 @@ export interface IndexTransaction {
   ): MaybePromise<readonly StoredKey[]>
   /** Dead letters of a repo in a collection, all of them. */
   deadKeys(repo: number, space: number): MaybePromise<readonly StoredKey[]>
+  /** How many dead letters there are, of all accounts and of each of these. */
+  countDead(
+    repos: readonly number[],
+  ): MaybePromise<{ readonly all: DeadTally; readonly accounts: readonly DeadTally[] }>
   write(changes: ChangeSet): MaybePromise<void>
   /** Rows of a collection with a `maxAgeMs` whose `sortAt` is before a time, oldest first. */
   expired(

@@ -6,13 +6,13 @@ import { boolean, did, integer, json, text, uri } from '../column.ts'
 import type { Column } from '../column.ts'
 import { ask } from '../engine/steps.ts'
 import type { IndexLabel } from '../event.ts'
-import type { Indexer } from '../indexer.ts'
+import type { Indexer, IndexIssue } from '../indexer.ts'
 import { openIndexer } from '../open-indexer.ts'
 import { compileSchema } from '../schema.ts'
 import type { IndexStore } from '../stores/port.ts'
 import { didOf } from '../target.ts'
 import { createFakeNetwork } from './fake-network.ts'
-import type { FakeNetwork } from './fake-network.ts'
+import type { FakeNetwork, FakeWrite } from './fake-network.ts'
 
 /** One rule every index store must obey; `run` rejects when the store breaks it. */
 export interface IndexStoreCase {
@@ -402,6 +402,58 @@ const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<voi
     },
   ],
   [
+    'keeps refused records up to a bound, of each account and of all, and fetches the rest when they are tried again',
+    async (database) => {
+      const network = createFakeNetwork()
+      const [mallory, alice, bob, carol] = [1, 2, 3, 4].map(() => network.account())
+      if (!mallory || !alice || !bob || !carol) throw new TypeError('no accounts')
+      const flood = (title: string, count: number): FakeWrite[] =>
+        Array.from({ length: count }, () => ({ collection: NOTE, record: { title } }))
+      for (let n = 0; n < 6; n++) mallory.commit(...flood('bad', 200))
+      alice.commit(...flood('bad', 3))
+      for (let n = 0; n < 20; n++) bob.commit(...flood('b'.repeat(900_000), 1))
+      carol.commit(...flood('bad', 4))
+      let refusing = true
+      const issues: IndexIssue[] = []
+      const note = collection(NOTE, {
+        columns: { title: text('title') },
+        validate: () => (refusing ? 'not now' : undefined),
+      })
+      const open = (total: number): Promise<Indexer<{ note: typeof note }>> =>
+        openIndexer({
+          store: database.open(),
+          collections: { note },
+          now: () => network.now(),
+          fetchRepo: network.fetchRepo,
+          deadLetterLimits: { total },
+          onIssue: (issue) => issues.push(issue),
+        })
+      const kept = 1_000 + 3 + 18 + 1
+      {
+        await using index = await open(kept)
+        for (const event of network.events) await index.apply([event])
+        const status = await index.status()
+        assert.equal(status.deadLetters, kept)
+        assert.equal(status.deadLettersDropped, 200 + 2 + 3)
+      }
+      const told = issues.filter((issue) => issue.kind === 'dead-letter')
+      assert.equal(told.length, 1_227)
+      assert.equal(told.filter((issue) => !issue.kept).length, 205)
+      await using index = await open(kept)
+      // What is kept stays kept when it is refused again, and what was dropped is counted again.
+      assert.deepEqual(await index.retryDeadLetters(), { indexed: 0, failed: kept, queued: 3 })
+      assert.equal((await index.status()).deadLetters, kept)
+      await index.backfill({ repos: [] })
+      assert.equal((await index.status()).deadLettersDropped, 205)
+      refusing = false
+      assert.deepEqual(await index.retryDeadLetters(), { indexed: kept, failed: 0, queued: 3 })
+      await index.backfill({ repos: [] })
+      assert.equal(await index.select('note').count(), 1_227)
+      const { deadLetters, deadLettersDropped } = await index.status()
+      assert.deepEqual([deadLetters, deadLettersDropped], [0, 0])
+    },
+  ],
+  [
     'orders record keys by their bytes, up to 512 characters',
     async (database) => {
       const network = createFakeNetwork()
@@ -482,7 +534,7 @@ const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<voi
         letters.filter(({ bytes }) => bytes.length === 3).map(({ bytes }) => [...bytes]),
         [[...garbage], [...garbage], [...garbage]],
       )
-      assert.deepEqual(await index.retryDeadLetters(), { indexed: 0, failed: 4 })
+      assert.deepEqual(await index.retryDeadLetters(), { indexed: 0, failed: 4, queued: 0 })
       assert.deepEqual(await index.audit(), [])
     },
   ],

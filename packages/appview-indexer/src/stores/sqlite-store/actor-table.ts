@@ -78,13 +78,15 @@ export class ActorTable {
     this.#recent.delete(actor.did)
   }
 
-  due(what: 'fetch' | 'sweep' | 'handle', now: number, limit: number): ActorState[] {
+  due(what: 'fetch' | 'sweep' | 'handle' | 'dropped', now: number, limit: number): ActorState[] {
     const rows =
       what === 'fetch'
         ? this.#statements.dueFetch.all(now, limit)
         : what === 'sweep'
           ? this.#statements.dueSweep.all(limit)
-          : this.#statements.dueHandle.all(now, limit)
+          : what === 'handle'
+            ? this.#statements.dueHandle.all(now, limit)
+            : this.#statements.dropped.all(limit)
     return rows.map(decodeActor)
   }
 
@@ -121,5 +123,6 @@ const STATEMENTS = {
   dueFetch: `SELECT * FROM ix_actor WHERE sync IN (1, 2) AND dueAt <= ? ORDER BY dueAt ${BOUND_LIMIT}`,
   dueSweep: `SELECT * FROM ix_actor WHERE sweep <> 0 ORDER BY id ${BOUND_LIMIT}`,
   dueHandle: `SELECT * FROM ix_actor WHERE handleDue <> 0 AND handleDue <= ? ORDER BY handleDue ${BOUND_LIMIT}`,
+  dropped: `SELECT * FROM ix_actor WHERE deadDropped <> 0 AND sync NOT IN (1, 2) ORDER BY id ${BOUND_LIMIT}`,
   requeue: 'UPDATE ix_actor SET sync = ?, dueAt = 0 WHERE sync = ?',
 } as const
