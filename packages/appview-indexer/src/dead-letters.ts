@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { ASIDE } from './shadow.ts'
 import { applyChanges } from './engine/apply-changes.ts'
 import type { RecordChange } from './engine/record-change.ts'
@@ -85,12 +87,14 @@ export async function retryDeadLetters(
     result.failed += outcome.failures.length
     result.indexed += outcome.tried - outcome.failures.length
     writer.announce(outcome.touched)
+    await setImmediate()
   }
   for (;;) {
     const queued = await writer.transact(queueDropped)
     if (queued === 0) return result
     result.queued += queued
     writer.announceWork()
+    await setImmediate()
   }
 }
 

@@ -34,6 +34,7 @@ export type {
   RowBase,
   RetainDeclaration,
   RowInput,
+  NameOwnTable,
   TransactionSql,
 } from './collection.ts'
 export {

@@ -286,7 +286,7 @@ export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDi
    * what was there, in one transaction; rows that kept no record are derived from their columns, and with `fetchRepo`
    * their repos are fetched again too. A changed declaration does this by itself when the index opens. Batches wait
    * meanwhile; queries see the old state until the end. What a crash or a refusing database cuts off is finished when the
-   * index opens next. Own tables are filled in the transaction that swaps. Not for an index that several processes share.
+   * index opens next. Not for an index that several processes share.
    *
    * @throws {IndexerClosedError} when the indexer closed before it was done
    */

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { cidForRaw } from '@skywright/repo'
 
 import type { Declarations } from './collection.ts'
@@ -81,6 +83,7 @@ async function judgeAgain(
     })
     writer.announce(part.outcome.touched)
     after = part.after
+    await setImmediate()
   }
 }
 

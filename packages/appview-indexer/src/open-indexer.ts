@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { isTid } from '@skywright/repo'
 
 import { auditCounters } from './audit.ts'
@@ -139,7 +141,11 @@ class DefaultIndexer extends Reader {
       yield* ask(tx.requeueFetching(REPO_FETCHING, REPO_QUEUED))
     })
     let rebuilt = false
-    while (await this.#writer.transact((tx, context) => rebuildStep(context, tx))) rebuilt = true
+    while (await this.#writer.transact((tx, context) => rebuildStep(context, tx))) {
+      rebuilt = true
+      // An embedded store answers at once: everything else has its turn in between, here and in all that is long.
+      await setImmediate()
+    }
     // What the old declaration could not take, the new one may.
     if (rebuilt) await this.retryDeadLetters()
     const { lexicons, store } = this.#options

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { backoffMs } from './backoff.ts'
 import type { Delay } from './backoff.ts'
 import {
@@ -54,6 +56,7 @@ export async function applyRepoSnapshot(
     failures.push(...outcome.failures)
     writer.announce(outcome.touched)
     if (outcome.gatesDue) writer.startSweeping()
+    await setImmediate()
   }
   try {
     for await (const record of snapshot.records) {

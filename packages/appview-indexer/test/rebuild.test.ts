@@ -252,10 +252,9 @@ it('fills added columns in place, and derives again when anything else changed',
     collection(NSID.POST, {
       columns,
       derive: {
-        tables: 'CREATE TABLE IF NOT EXISTS unused (n INTEGER)',
+        tables: { unused: 'n INTEGER' },
         added: () => derived++,
         removed: () => undefined,
-        reset: () => undefined,
       },
       ...more,
     })

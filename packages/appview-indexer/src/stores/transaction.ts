@@ -303,8 +303,6 @@ export interface IndexTransaction {
     collection: CollectionSchema,
     after: readonly (string | number)[],
   ): MaybePromise<void>
-  /** Runs the `reset` of a declaration that derives own tables. */
-  resetOwnTables(collection: CollectionSchema): MaybePromise<void>
   /** Puts what was derived in the place of what was there, whose remains are left to `dropRemains`. */
   swap(task: RebuildTask): MaybePromise<void>
   /** Removes what a swap replaced, looking at about `limit` rows; false when nothing is left. */

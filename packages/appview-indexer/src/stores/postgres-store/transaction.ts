@@ -403,14 +403,6 @@ export class PostgresTransaction implements IndexTransaction {
     ])
   }
 
-  async resetOwnTables({ derive }: CollectionSchema): Promise<void> {
-    const statements: ReturnType<typeof bind>[] = []
-    derive?.reset((text, parameters = []) => {
-      statements.push(bind(text, parameters))
-    })
-    for (const { text, values } of statements) await this.#client.query(text, [...values])
-  }
-
   async swap({ collection, from }: RebuildTask): Promise<void> {
     await swapIn(this.#client, this.#schema, collection, from)
     this.#names.forget()

@@ -27,7 +27,7 @@ import { LAST_REMAINS, readRemains, replaced, WALKS, walkSql } from '../remains.
 import type { Remains } from '../remains.ts'
 import { oldColumns, rebuildTasks } from '../stored-collection.ts'
 import { decodeLabelRow, decodeOldRow } from '../stored-row.ts'
-import { fillKey, quote } from '../table-names.ts'
+import { fillKey, ownTables, quote } from '../table-names.ts'
 import { ActorTable } from './actor-table.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
@@ -195,7 +195,7 @@ export class SqliteTransaction implements IndexTransaction {
     this.#writeDeadLetters(changes)
     this.#writeGates(changes)
     for (const { collection, sign, row } of changes.derived)
-      collection.derive?.[sign === 1 ? 'added' : 'removed'](row, this.#sql)
+      collection.derive?.[sign === 1 ? 'added' : 'removed'](row, this.#sql, ownTables(collection))
   }
 
   unfilled(): CollectionSchema[] {
@@ -263,10 +263,6 @@ export class SqliteTransaction implements IndexTransaction {
   continueAfter(collection: CollectionSchema, after: readonly (string | number)[]): void {
     const rebuild = readStored(this.#database, collection)?.rebuild
     this.#statements.setRebuild.run(JSON.stringify({ ...rebuild, after }), collection.nsid)
-  }
-
-  resetOwnTables({ derive }: CollectionSchema): void {
-    derive?.reset(this.#sql)
   }
 
   swap({ collection, from }: RebuildTask): void {
