@@ -149,7 +149,14 @@ class DefaultIndexer extends Reader {
     // What the old declaration could not take, the new one may.
     if (rebuilt) await this.retryDeadLetters()
     const { lexicons, store } = this.#options
-    const judged = await judgeByChangedLexicons(lexicons, this.#schema, store, this.#writer)
+    const canFetch = this.#options.fetchRepo !== undefined
+    const judged = await judgeByChangedLexicons(
+      lexicons,
+      this.#schema,
+      store,
+      this.#writer,
+      canFetch,
+    )
     // Gates are asked, and what was replaced is gone, when the first query comes.
     if (rebuilt || judged) await this.#writer.settle()
     this.#writer.startSweeping()
