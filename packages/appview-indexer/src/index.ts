@@ -34,6 +34,7 @@ export type {
   RowBase,
   RetainDeclaration,
   RowInput,
+  NameOwnTable,
   TransactionSql,
 } from './collection.ts'
 export {
@@ -78,6 +79,8 @@ export { listRepos } from './sources/list-repos.ts'
 export type { ListedRepo, ListReposOptions } from './sources/list-repos.ts'
 export { createRepoFetcher } from './sources/repo-fetcher.ts'
 export type { RepoFetcherOptions } from './sources/repo-fetcher.ts'
+export { DEAD_LETTER_LIMITS } from './engine/dead-letter-limits.ts'
+export type { DeadLetterLimits } from './engine/dead-letter-limits.ts'
 export { openIndexer } from './open-indexer.ts'
 export type {
   BackfillOptions,
@@ -91,6 +94,7 @@ export type {
   ReconcileOptions,
   ReconcileResult,
   RepoReport,
+  RetryResult,
 } from './indexer.ts'
 export type {
   Actor,

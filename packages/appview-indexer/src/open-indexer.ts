@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { isTid } from '@skywright/repo'
 
 import { auditCounters } from './audit.ts'
@@ -10,6 +12,7 @@ import type { RecordFailure } from './engine/apply-changes.ts'
 import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import { applyLabels } from './engine/apply-labels.ts'
+import { DEAD_LETTER_LIMITS } from './engine/dead-letter-limits.ts'
 import type { LabelOutcome } from './engine/apply-labels.ts'
 import { rebuildStep } from './engine/rebuild.ts'
 import { ask } from './engine/steps.ts'
@@ -24,6 +27,7 @@ import type {
   IndexIssue,
   ReconcileOptions,
   ReconcileResult,
+  RetryResult,
 } from './indexer.ts'
 import { judgeByChangedLexicons, withLexicons } from './lexicons.ts'
 import { InvalidQueryError } from './errors.ts'
@@ -126,6 +130,7 @@ class DefaultIndexer extends Reader {
       now: this.#now(),
       canFetch: this.#options.fetchRepo !== undefined,
       canResolve: this.#options.resolveHandle !== undefined,
+      deadLetterLimits: { ...DEAD_LETTER_LIMITS, ...this.#options.deadLetterLimits },
       allAccounts: this.#options.accounts === 'all',
     }
   }
@@ -136,11 +141,22 @@ class DefaultIndexer extends Reader {
       yield* ask(tx.requeueFetching(REPO_FETCHING, REPO_QUEUED))
     })
     let rebuilt = false
-    while (await this.#writer.transact((tx, context) => rebuildStep(context, tx))) rebuilt = true
+    while (await this.#writer.transact((tx, context) => rebuildStep(context, tx))) {
+      rebuilt = true
+      // An embedded store answers at once: everything else has its turn in between, here and in all that is long.
+      await setImmediate()
+    }
     // What the old declaration could not take, the new one may.
     if (rebuilt) await this.retryDeadLetters()
     const { lexicons, store } = this.#options
-    const judged = await judgeByChangedLexicons(lexicons, this.#schema, store, this.#writer)
+    const canFetch = this.#options.fetchRepo !== undefined
+    const judged = await judgeByChangedLexicons(
+      lexicons,
+      this.#schema,
+      store,
+      this.#writer,
+      canFetch,
+    )
     // Gates are asked, and what was replaced is gone, when the first query comes.
     if (rebuilt || judged) await this.#writer.settle()
     this.#writer.startSweeping()
@@ -207,6 +223,7 @@ class DefaultIndexer extends Reader {
       records: outcome.records,
       labels: labelled.stored,
       deadLetters: outcome.failures.length,
+      deadLettersDropped: outcome.failures.filter(({ kept }) => !kept).length,
       durationMs: this.#now() - started,
     })
     for (const { did, rev } of outcome.desynchronized) this.#onIssue({ kind: 'gap', did, rev })
@@ -399,7 +416,7 @@ class DefaultIndexer extends Reader {
     return listDeadLetters(this.#options.store, options)
   }
 
-  retryDeadLetters(): Promise<{ readonly indexed: number; readonly failed: number }> {
+  retryDeadLetters(): Promise<RetryResult> {
     return retryDeadLetters(this.#options.store, this.#writer)
   }
 
@@ -443,8 +460,7 @@ class DefaultIndexer extends Reader {
   }
 
   #reportFailures(failures: readonly RecordFailure[]): void {
-    for (const { did, collection, rkey, reason } of failures)
-      this.#onIssue({ kind: 'dead-letter', did, collection, rkey, reason })
+    for (const failure of failures) this.#onIssue({ kind: 'dead-letter', ...failure })
   }
 }
 

@@ -86,7 +86,7 @@ async function fetchFrom(
     maxBytes,
     signal,
   })
-  const snapshot = { did, rev: repo.rev, records: recordsOf(repo) }
+  const snapshot = { did, rev: repo.rev, data: repo.data.bytes, records: recordsOf(repo) }
   return { kind: 'snapshot', snapshot, host: hostOf(pds) }
 }
 

@@ -29,6 +29,7 @@ export function newActor(id: number, did: string): ActorState {
     id,
     did,
     rev: undefined,
+    data: undefined,
     sync: 0,
     active: true,
     status: undefined,
@@ -36,6 +37,7 @@ export function newActor(id: number, did: string): ActorState {
     handleDue: 0,
     sweep: 0,
     sweepAt: '',
+    deadDropped: 0,
     parked: 0,
     attempts: 0,
     dueAt: 0,
@@ -50,6 +52,8 @@ export function decodeActor(row: Readonly<Record<string, unknown>>): ActorState 
     id: Number(row['id']),
     did: String(row['did']),
     rev: optional(row['rev']),
+    // The column is a BLOB.
+    data: (row['data'] ?? undefined) as Uint8Array | undefined,
     sync: Number(row['sync']),
     active: Number(row['active']) === 1,
     status: optional(row['status']),
@@ -57,6 +61,7 @@ export function decodeActor(row: Readonly<Record<string, unknown>>): ActorState 
     handleDue: Number(row['handleDue']),
     sweep: Number(row['sweep']),
     sweepAt: String(row['sweepAt']),
+    deadDropped: Number(row['deadDropped']),
     parked: Number(row['parked']),
     attempts: Number(row['attempts']),
     dueAt: Number(row['dueAt']),
@@ -72,6 +77,7 @@ export function differsInRevOnly(stored: ActorState, actor: ActorState): boolean
     stored.handleDue === actor.handleDue &&
     stored.sweep === actor.sweep &&
     stored.sweepAt === actor.sweepAt &&
+    stored.deadDropped === actor.deadDropped &&
     stored.parked === actor.parked &&
     stored.attempts === actor.attempts &&
     stored.dueAt === actor.dueAt

@@ -6,13 +6,13 @@ import { boolean, did, integer, json, text, uri } from '../column.ts'
 import type { Column } from '../column.ts'
 import { ask } from '../engine/steps.ts'
 import type { IndexLabel } from '../event.ts'
-import type { Indexer } from '../indexer.ts'
+import type { Indexer, IndexIssue } from '../indexer.ts'
 import { openIndexer } from '../open-indexer.ts'
 import { compileSchema } from '../schema.ts'
 import type { IndexStore } from '../stores/port.ts'
 import { didOf } from '../target.ts'
 import { createFakeNetwork } from './fake-network.ts'
-import type { FakeNetwork } from './fake-network.ts'
+import type { FakeNetwork, FakeWrite } from './fake-network.ts'
 
 /** One rule every index store must obey; `run` rejects when the store breaks it. */
 export interface IndexStoreCase {
@@ -88,19 +88,16 @@ function declare(version = 1): Collections {
         },
       },
       derive: {
-        tables:
-          'CREATE TABLE IF NOT EXISTS title_length (title TEXT PRIMARY KEY, n INTEGER NOT NULL)',
-        added: (row, sql) => {
+        tables: { title_length: 'title TEXT PRIMARY KEY, n INTEGER NOT NULL' },
+        indexes: { title_length: ['n, title'] },
+        added: (row, sql, own) => {
           sql(
-            'INSERT INTO title_length VALUES (?, ?) ON CONFLICT (title) DO UPDATE SET n = title_length.n + 1',
+            `INSERT INTO ${own('title_length')} AS t VALUES (?, ?) ON CONFLICT (title) DO UPDATE SET n = t.n + 1`,
             [row.title ?? '', 1],
           )
         },
-        removed: (row, sql) => {
-          sql('UPDATE title_length SET n = n - 1 WHERE title = ?', [row.title ?? ''])
-        },
-        reset: (sql) => {
-          sql('DELETE FROM title_length')
+        removed: (row, sql, own) => {
+          sql(`UPDATE ${own('title_length')} SET n = n - 1 WHERE title = ?`, [row.title ?? ''])
         },
       },
       search: ['title'],
@@ -402,6 +399,176 @@ const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<voi
     },
   ],
   [
+    'lets collections exchange names of tables, take those of others and change their minds',
+    async (database) => {
+      const network = createFakeNetwork()
+      const alice = network.account()
+      for (let n = 0; n < 30; n++) {
+        alice.create(NOTE, { title: `note ${n}` })
+        if (n < 20) alice.create(STAR, { title: `star ${n}` })
+        if (n < 10) alice.create(SEAL, { title: `seal ${n}` })
+      }
+      const declare = (nsid: string, table: string): AnyCollection =>
+        collection(nsid, {
+          columns: { title: text('title', { index: true }) },
+          search: ['title'],
+          indexes: [['did', '-sortAt']],
+          derive: {
+            tables: { [table]: 'title TEXT PRIMARY KEY' },
+            indexes: { [table]: ['title DESC'] },
+            added: (row, sql, own) => {
+              sql(`INSERT INTO ${own(table)} VALUES (?)`, [row.title ?? ''])
+            },
+            removed: (row, sql, own) => {
+              sql(`DELETE FROM ${own(table)} WHERE title = ?`, [row.title ?? ''])
+            },
+          },
+        })
+      const steps: Record<string, AnyCollection>[] = [
+        { a: declare(NOTE, 'x'), b: declare(STAR, 'y'), c: declare(SEAL, 'z') },
+        { b: declare(NOTE, 'y'), a: declare(STAR, 'x'), c: declare(SEAL, 'z') },
+        { b: declare(SEAL, 'y'), c: declare(NOTE, 'z'), a: declare(STAR, 'x') },
+        // One that is no longer declared leaves its name, also to one that is new.
+        { a: declare(NOTE, 'x') },
+        { a: declare(FOLLOW, 'x'), c: declare(SEAL, 'z') },
+        // Own tables and tables of collections take each other's place.
+        { x: declare(NOTE, 'a'), y: declare(STAR, 'b') },
+        { a: declare(NOTE, 'x'), b: declare(STAR, 'y'), c: declare(SEAL, 'z') },
+      ]
+      const sizes: Readonly<Record<string, number>> = { [NOTE]: 30, [STAR]: 20, [SEAL]: 10 }
+      for (const collections of steps) {
+        // Killed in the middle of another change of mind.
+        for (const transactions of [2, 3]) {
+          const inner = database.open()
+          let left = transactions
+          const dying: IndexStore = {
+            dialect: inner.dialect,
+            prepare: (schema, options) => inner.prepare(schema, options),
+            query: (sql, parameters) => inner.query(sql, parameters),
+            transact: (work) =>
+              left-- > 0 ? inner.transact(work) : Promise.reject(new RangeError('on purpose')),
+            [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+          }
+          const reversed = Object.fromEntries(
+            Object.keys(collections).map((name, at) => [
+              name,
+              Object.values(collections).toReversed()[at],
+            ]),
+          ) as Record<string, AnyCollection>
+          const opening = openIndexer({
+            store: dying,
+            collections: left === 2 ? reversed : collections,
+            now: () => network.now(),
+          })
+          await opening.then(
+            (index) => index[Symbol.asyncDispose](),
+            async (error: unknown) => {
+              assert.equal(error instanceof RangeError, true, String(error))
+              await inner[Symbol.asyncDispose]()
+            },
+          )
+        }
+        const open = (store: IndexStore): ReturnType<typeof openIndexer> =>
+          openIndexer({
+            store,
+            collections,
+            now: () => network.now(),
+            fetchRepo: network.fetchRepo,
+          })
+        await using index = await open(database.open())
+        await index.apply(network.events)
+        await index.backfill({ repos: [alice.did] })
+        await index.reconcile({ repos: 'all' })
+        for (const [name, { nsid, derive }] of Object.entries(collections)) {
+          const size = sizes[nsid] ?? 0
+          const own = Object.keys(derive?.tables ?? {})[0] ?? ''
+          assert.equal(await index.select(name).count(), size)
+          assert.equal((await index.sql(`SELECT title FROM ${own}`)).length, size)
+          const found = await index.select(name).search('7').page()
+          assert.equal(found.rows.length, Math.min(1, size))
+        }
+        assert.deepEqual(await index.audit(), [])
+      }
+      // Each collection has its indexes still: the same that a new index would have.
+      const inspect = async (store: IndexStore): Promise<unknown> => {
+        await using index = await openIndexer({
+          store,
+          collections: steps.at(-1) ?? {},
+          now: () => network.now(),
+        })
+        const sql =
+          store.dialect === 'sqlite'
+            ? "SELECT tbl_name AS t, count(*) AS n FROM sqlite_schema WHERE type = 'index' AND tbl_name IN ('a', 'b', 'c', 'x', 'y', 'z') GROUP BY tbl_name ORDER BY tbl_name"
+            : "SELECT tablename AS t, count(*) AS n FROM pg_indexes WHERE schemaname = current_schema() AND tablename IN ('a', 'b', 'c', 'x', 'y', 'z') GROUP BY tablename ORDER BY tablename"
+        const rows = await index.sql<{ readonly t: string; readonly n: number }>(sql)
+        return rows.map(({ t, n }) => [t, Number(n)])
+      }
+      const store = database.open()
+      // Postgres counts the index of an integer primary key too.
+      const main = store.dialect === 'sqlite' ? 2 : 3
+      assert.deepEqual(await inspect(store), [
+        ['a', main],
+        ['b', main],
+        ['c', main],
+        ['x', 2],
+        ['y', 2],
+        ['z', 2],
+      ])
+    },
+  ],
+  [
+    'keeps refused records up to a bound, of each account and of all, and fetches the rest when they are tried again',
+    async (database) => {
+      const network = createFakeNetwork()
+      const [mallory, alice, bob, carol] = [1, 2, 3, 4].map(() => network.account())
+      if (!mallory || !alice || !bob || !carol) throw new TypeError('no accounts')
+      const flood = (title: string, count: number): FakeWrite[] =>
+        Array.from({ length: count }, () => ({ collection: NOTE, record: { title } }))
+      for (let n = 0; n < 6; n++) mallory.commit(...flood('bad', 200))
+      alice.commit(...flood('bad', 3))
+      for (let n = 0; n < 20; n++) bob.commit(...flood('b'.repeat(900_000), 1))
+      carol.commit(...flood('bad', 4))
+      let refusing = true
+      const issues: IndexIssue[] = []
+      const note = collection(NOTE, {
+        columns: { title: text('title') },
+        validate: () => (refusing ? 'not now' : undefined),
+      })
+      const open = (total: number): Promise<Indexer<{ note: typeof note }>> =>
+        openIndexer({
+          store: database.open(),
+          collections: { note },
+          now: () => network.now(),
+          fetchRepo: network.fetchRepo,
+          deadLetterLimits: { total },
+          onIssue: (issue) => issues.push(issue),
+        })
+      const kept = 1_000 + 3 + 18 + 1
+      {
+        await using index = await open(kept)
+        for (const event of network.events) await index.apply([event])
+        const status = await index.status()
+        assert.equal(status.deadLetters, kept)
+        assert.equal(status.deadLettersDropped, 200 + 2 + 3)
+      }
+      const told = issues.filter((issue) => issue.kind === 'dead-letter')
+      assert.equal(told.length, 1_227)
+      assert.equal(told.filter((issue) => !issue.kept).length, 205)
+      await using index = await open(kept)
+      // What is kept stays kept when it is refused again, and what was dropped is counted again.
+      assert.deepEqual(await index.retryDeadLetters(), { indexed: 0, failed: kept, queued: 3 })
+      assert.equal((await index.status()).deadLetters, kept)
+      await index.backfill({ repos: [] })
+      assert.equal((await index.status()).deadLettersDropped, 205)
+      refusing = false
+      assert.deepEqual(await index.retryDeadLetters(), { indexed: kept, failed: 0, queued: 3 })
+      await index.backfill({ repos: [] })
+      assert.equal(await index.select('note').count(), 1_227)
+      const { deadLetters, deadLettersDropped } = await index.status()
+      assert.deepEqual([deadLetters, deadLettersDropped], [0, 0])
+    },
+  ],
+  [
     'orders record keys by their bytes, up to 512 characters',
     async (database) => {
       const network = createFakeNetwork()
@@ -482,7 +649,7 @@ const CASES: readonly (readonly [string, (database: TestDatabase) => Promise<voi
         letters.filter(({ bytes }) => bytes.length === 3).map(({ bytes }) => [...bytes]),
         [[...garbage], [...garbage], [...garbage]],
       )
-      assert.deepEqual(await index.retryDeadLetters(), { indexed: 0, failed: 4 })
+      assert.deepEqual(await index.retryDeadLetters(), { indexed: 0, failed: 4, queued: 0 })
       assert.deepEqual(await index.audit(), [])
     },
   ],

@@ -76,10 +76,12 @@ export class ActorTable {
     }
     if (revs.length > 0)
       send(
-        `UPDATE ix_actor a SET rev = k.rev, sync = k.sync FROM unnest($1::bigint[], $2::text[], $3::int[]) k (id, rev, sync) WHERE a.id = k.id`,
+        `UPDATE ix_actor a SET rev = k.rev, data = k.data, sync = k.sync
+         FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::int[]) k (id, rev, data, sync) WHERE a.id = k.id`,
         columnsBytes(revs, [
           ['bigint', ({ id }) => id],
           ['text', ({ rev }) => rev],
+          ['bytea', ({ data }) => data],
           ['int', ({ sync }) => sync],
         ]),
       )
@@ -104,22 +106,26 @@ async function readActors(run: Run, dids: readonly string[]): Promise<ActorState
   return rows.map(decodeActor)
 }
 
-const PUT_ALL = `UPDATE ix_actor a SET rev = k.rev, sync = k.sync, active = k.active, status = k.status, "handleDue" = k.due,
-    sweep = k.sweep, "sweepAt" = k.at, parked = k.parked, attempts = k.attempts, "dueAt" = k.next
-  FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::text[], $6::bigint[], $7::int[], $8::text[],
-    $9::int[], $10::int[], $11::bigint[]) k (id, rev, sync, active, status, due, sweep, at, parked, attempts, next)
+const PUT_ALL = `UPDATE ix_actor a SET rev = k.rev, data = k.data, sync = k.sync, active = k.active, status = k.status,
+    "handleDue" = k.due, sweep = k.sweep, "sweepAt" = k.at, "deadDropped" = k.dropped, parked = k.parked,
+    attempts = k.attempts, "dueAt" = k.next
+  FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::int[],
+    $9::text[], $10::int[], $11::int[], $12::int[], $13::bigint[])
+    k (id, rev, data, sync, active, status, due, sweep, at, dropped, parked, attempts, next)
   WHERE a.id = k.id`
 
 function actorColumns(actors: readonly ActorState[]): Buffer[] {
   return columnsBytes(actors, [
     ['bigint', ({ id }) => id],
     ['text', ({ rev }) => rev],
+    ['bytea', ({ data }) => data],
     ['int', ({ sync }) => sync],
     ['int', ({ active }) => Number(active)],
     ['text', ({ status }) => status],
     ['bigint', ({ handleDue }) => handleDue],
     ['int', ({ sweep }) => sweep],
     ['text', ({ sweepAt }) => sweepAt],
+    ['int', ({ deadDropped }) => deadDropped],
     ['int', ({ parked }) => parked],
     ['int', ({ attempts }) => attempts],
     ['bigint', ({ dueAt }) => dueAt],

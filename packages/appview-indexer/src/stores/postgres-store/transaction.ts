@@ -14,6 +14,7 @@ import { fillKey, quote, storedColumns, uniqueByLink, uniqueColumns } from '../t
 import type {
   ActorState,
   ChangeSet,
+  DeadTally,
   GatedKey,
   IndexTransaction,
   LabelKey,
@@ -118,7 +119,7 @@ export class PostgresTransaction implements IndexTransaction {
   }
 
   async dueActors(
-    what: 'fetch' | 'sweep' | 'handle',
+    what: 'fetch' | 'sweep' | 'handle' | 'dropped',
     now: number,
     limit: number,
   ): Promise<ActorState[]> {
@@ -126,6 +127,7 @@ export class PostgresTransaction implements IndexTransaction {
     const where = {
       fetch: 'sync IN (1, 2) AND "dueAt" <= $1 ORDER BY "dueAt"',
       sweep: 'sweep <> 0 AND $1::bigint IS NOT NULL ORDER BY id',
+      dropped: '"deadDropped" <> 0 AND sync NOT IN (1, 2) AND $1::bigint IS NOT NULL ORDER BY id',
       handle: '"handleDue" <> 0 AND "handleDue" <= $1 ORDER BY "handleDue"',
     }[what]
     const rows = await this.#run(
@@ -274,6 +276,22 @@ export class PostgresTransaction implements IndexTransaction {
     return rows.map((row) => ({ repo: Number(row['repo']), rkey: String(row['rkey']) }))
   }
 
+  async countDead(repos: readonly number[]): Promise<{ all: DeadTally; accounts: DeadTally[] }> {
+    const rows = await this.#run(
+      `SELECT 0 AS repo, count(*) AS n, sum(octet_length(bytes)) AS size FROM ix_dead UNION ALL
+       SELECT repo, count(*), sum(octet_length(bytes)) FROM ix_dead WHERE repo = ANY($1::bigint[]) GROUP BY repo`,
+      [arrayBytes('bigint', repos)],
+    )
+    const tallies = new Map(
+      rows.map(({ repo, n, size }) => [
+        Number(repo),
+        { letters: Number(n), bytes: Number(size ?? 0) },
+      ]),
+    )
+    const of = (repo: number): DeadTally => tallies.get(repo) ?? { letters: 0, bytes: 0 }
+    return { all: of(0), accounts: repos.map(of) }
+  }
+
   write(changes: ChangeSet): void {
     writeChanges(this.#send, changes)
   }
@@ -415,14 +433,6 @@ export class PostgresTransaction implements IndexTransaction {
       JSON.stringify({ ...stored?.rebuild, after }),
       collection.nsid,
     ])
-  }
-
-  async resetOwnTables({ derive }: CollectionSchema): Promise<void> {
-    const statements: ReturnType<typeof bind>[] = []
-    derive?.reset((text, parameters = []) => {
-      statements.push(bind(text, parameters))
-    })
-    for (const { text, values } of statements) await this.#client.query(text, [...values])
   }
 
   async swap({ collection, from }: RebuildTask): Promise<void> {

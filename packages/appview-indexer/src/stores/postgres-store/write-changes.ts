@@ -1,6 +1,7 @@
+import type { TransactionSql } from '../../collection.ts'
 import type { CollectionSchema } from '../../schema.ts'
 import type { SqlValue } from '../../sql-value.ts'
-import { quote, searchTable, storedColumns } from '../table-names.ts'
+import { ownTables, quote, searchTable, storedColumns } from '../table-names.ts'
 import type { ChangeSet, GatedKey, LinkRow, NotificationRow, StoredRow } from '../transaction.ts'
 import { arrayBytes, columnsBytes, valueType } from './array-bytes.ts'
 import type { ElementType } from './array-bytes.ts'
@@ -239,9 +240,10 @@ function gatedColumns(keys: readonly GatedKey[]): Buffer[] {
 /** A declaration's own statements, in order. */
 function sendDerived(send: Send, changes: ChangeSet): void {
   const statements: { text: string; values: readonly SqlValue[] }[] = []
+  const sql: TransactionSql = (text, parameters = []) => {
+    statements.push(bind(text, parameters))
+  }
   for (const { collection, sign, row } of changes.derived)
-    collection.derive?.[sign === 1 ? 'added' : 'removed'](row, (text, parameters = []) => {
-      statements.push(bind(text, parameters))
-    })
+    collection.derive?.[sign === 1 ? 'added' : 'removed'](row, sql, ownTables(collection))
   for (const { text, values } of statements) send(text, values)
 }
