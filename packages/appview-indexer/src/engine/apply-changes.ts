@@ -34,6 +34,8 @@ export interface RecordFailure {
 /** What applying changes did. */
 export interface ApplyOutcome {
   readonly records: number
+  /** The same by account. */
+  readonly recordsOf: ReadonlyMap<ActorState, number>
   readonly failures: readonly RecordFailure[]
   /** Short names of collections whose rows changed. */
   readonly touched: ReadonlySet<string>
@@ -45,6 +47,7 @@ export interface ApplyOutcome {
 
 const NOTHING: ApplyOutcome = {
   records: 0,
+  recordsOf: new Map(),
   failures: [],
   touched: new Set(),
   gatesDue: false,
@@ -134,8 +137,12 @@ export function* applyChanges(
   })
   const limited = schema.hasLimits ? yield* keepWithinLimits(tx, pending) : undefined
   let records = 0
+  const recordsOf = new Map<ActorState, number>()
   for (const { actor, collection, rkey, old, draft, effects, failure } of pending) {
-    if (old !== undefined || draft !== undefined || failure !== undefined) records++
+    if (old !== undefined || draft !== undefined || failure !== undefined) {
+      records++
+      recordsOf.set(actor, (recordsOf.get(actor) ?? 0) + 1)
+    }
     if (old !== undefined || draft !== undefined) touched.add(collection.name)
     if (old !== undefined) names.wantEffects(collection, old.effects)
     if (draft === undefined || effects === undefined) continue
@@ -170,15 +177,23 @@ export function* applyChanges(
   }
   yield* ask(tx.write(changeSet))
   const gatesDue = schema.hasGates && (yield* askGates(schema, tx, GATE_ROWS, touched))
-  const outcome = { records, failures, touched, gatesDue, shortened: limited?.shortened ?? [] }
+  const shortened = limited?.shortened ?? []
+  const outcome = { records, recordsOf, failures, touched, gatesDue, shortened }
   if (limited === undefined || limited.pushedOut.length === 0) return outcome
   const after = yield* applyChanges(context, tx, limited.pushedOut)
   return {
     ...outcome,
     records: records + after.records,
+    recordsOf: addUp(recordsOf, after.recordsOf),
     touched: new Set([...touched, ...after.touched]),
     gatesDue: gatesDue || after.gatesDue,
   }
+}
+
+function addUp<K>(left: ReadonlyMap<K, number>, right: ReadonlyMap<K, number>): Map<K, number> {
+  const sums = new Map(left)
+  for (const [key, value] of right) sums.set(key, (sums.get(key) ?? 0) + value)
+  return sums
 }
 
 /** What becomes of a new version: what it says and does, or why it is kept out. All are undefined for one that is not kept. */
