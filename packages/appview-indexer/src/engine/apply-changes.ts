@@ -1,25 +1,23 @@
-import { draftRecord } from '../draft.ts'
 import type { Draft } from '../draft.ts'
 import type { CollectionSchema, Schema } from '../schema.ts'
 import { STATE_GATED, STATE_HIDDEN } from '../stores/transaction.ts'
 import type { ActorState, ChangeSet, IndexTransaction, StoredRow } from '../stores/transaction.ts'
-import { storableText } from '../storable-text.ts'
 import { formatRecordUri } from '../target.ts'
 import { addEffects, createChangeSet, recordDependency, removeEffects } from './change-set.ts'
 import { askGates } from './gates.ts'
 import { dropDeadLetters } from './dead-letter-limits.ts'
 import type { DeadLetterLimits } from './dead-letter-limits.ts'
 import { effectsOfRows, readRows } from './load-rows.ts'
+import { judgeRecord } from './judge.ts'
+import type { Judged } from './judge.ts'
 import { Names } from './names.ts'
 import type { PendingRow } from './pending-row.ts'
 import { equalBytes, storedCid } from './record-change.ts'
 import type { RecordChange } from './record-change.ts'
-import { isExpired, keepWithinLimits } from './retain.ts'
+import { keepWithinLimits } from './retain.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
 import { resolveUnique } from './unique.ts'
-import { deriveEffects } from './version.ts'
-import type { EffectsText } from './version.ts'
 
 /** A record that was kept out, and why. */
 export interface RecordFailure {
@@ -81,9 +79,15 @@ export function* applyChanges(
   const names = new Names()
 
   const asked = options.fresh === true ? changes.map(() => undefined) : readRows(tx, changes)
-  // While a server looks for them, all are decoded, not only those that turn out to be new.
-  const ahead = asked instanceof Promise ? changes.map((change) => judge(change, now)) : undefined
-  const stored = yield* ask(asked)
+  let ahead: readonly Judged[] | undefined
+  let stored: readonly (StoredRow | undefined)[]
+  if (asked instanceof Promise) {
+    // While a server looks for the rows, all records are decoded, not only those that turn out to be new, and what they
+    // name is asked for.
+    ahead = changes.map((change) => change.judged ?? judgeChange(change, now))
+    for (const [index, change] of changes.entries()) wantJudged(names, change, ahead[index])
+    stored = (yield* ask(Promise.all([asked, names.loadTargets(tx)])))[0]
+  } else stored = asked
   const live: { change: RecordChange; row: StoredRow | undefined; judged: Judged | undefined }[] =
     []
   changes.forEach((change, index) => {
@@ -102,7 +106,7 @@ export function* applyChanges(
 
   const pending: PendingRow[] = []
   let nextOld = 0
-  for (const { change, row, judged = judge(change, now) } of live) {
+  for (const { change, row, judged = judgeChange(change, now) } of live) {
     const old = row === undefined ? undefined : olds[nextOld++]
     const { actor, collection, rkey } = change
     const { draft, effects, failure } = judged
@@ -145,10 +149,7 @@ export function* applyChanges(
     }
     if (old !== undefined || draft !== undefined) touched.add(collection.name)
     if (old !== undefined) names.wantEffects(collection, old.effects)
-    if (draft === undefined || effects === undefined) continue
-    names.wantEffects(collection, effects)
-    wantValues(names, collection, draft)
-    if (!collection.edge) names.wantTarget(formatRecordUri(actor.did, collection.nsid, rkey))
+    wantJudged(names, { actor, collection, rkey }, { draft, effects })
   }
   yield* names.load(tx)
 
@@ -196,22 +197,20 @@ function addUp<K>(left: ReadonlyMap<K, number>, right: ReadonlyMap<K, number>): 
   return sums
 }
 
-/** What becomes of a new version: what it says and does, or why it is kept out. All are undefined for one that is not kept. */
-interface Judged {
-  readonly draft?: Draft
-  readonly effects?: EffectsText
-  readonly failure?: string
+function judgeChange(change: RecordChange, now: number): Judged {
+  const { actor, collection, rkey, put, kept } = change
+  return put === undefined ? {} : judgeRecord(collection, actor.did, rkey, put.bytes, now, kept)
 }
 
-function judge({ actor, collection, rkey, put, kept }: RecordChange, now: number): Judged {
-  if (put === undefined) return {}
-  try {
-    const draft = kept ?? draftRecord(collection, rkey, put.bytes)
-    if (isExpired(collection, draft.claimedAt, now)) return {}
-    return { draft, effects: deriveEffects(collection, actor.did, rkey, draft.values, draft) }
-  } catch (error) {
-    return { failure: storableText(error instanceof Error ? error.message : String(error)) }
-  }
+function wantJudged(
+  names: Names,
+  { actor, collection, rkey }: Pick<RecordChange, 'actor' | 'collection' | 'rkey'>,
+  { draft, effects }: Judged = {},
+): void {
+  if (draft === undefined || effects === undefined) return
+  names.wantEffects(collection, effects)
+  wantValues(names, collection, draft)
+  if (!collection.edge) names.wantTarget(formatRecordUri(actor.did, collection.nsid, rkey))
 }
 
 function wantValues(names: Names, collection: CollectionSchema, draft: Draft): void {

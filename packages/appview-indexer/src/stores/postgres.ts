@@ -59,6 +59,10 @@ class PostgresIndexStore implements IndexStore {
     this.#pool = new Pool({ ...this.#config, max: maxReadConnections })
     // An idle connection that breaks is replaced by the pool; whoever needs one then is told.
     this.#pool.on('error', () => undefined)
+    // What it stores are names. A batch that uses one commits later, and waits for the disk: then that name is there too.
+    this.#pool.on('connect', (client) => {
+      client.query('SET synchronous_commit = off').catch(() => undefined)
+    })
     this.#names = new Interner(this.#pool)
   }
 
@@ -158,6 +162,8 @@ class PostgresIndexStore implements IndexStore {
       await client.end()
       throw error
     }
+    // The database may have lost what was stored last, if it is not only the connection that is new.
+    this.#names.forget()
     const { schema, shard } = prepared
     const transaction = new PostgresTransaction(client, this.#names, schema, shard)
     const open = { client, transaction }
