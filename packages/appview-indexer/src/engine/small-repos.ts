@@ -46,22 +46,19 @@ export function* applySmallRepos(
     return actor === undefined || outcomes[at] !== undefined ? [] : [{ repo, actor, at }]
   })
   const known = yield* readKnown(context, tx, taken)
+  const changes = new ChangeCollector()
   // Where nothing is stored yet, nothing has to be looked for.
-  const fresh = new ChangeCollector()
-  const others = new ChangeCollector()
+  const fresh = known.every((stored) => stored?.size === 0)
   for (const [index, { repo, actor, at }] of taken.entries()) {
     const stored = known[index]
     if (stored === undefined) outcomes[at] = TOO_LARGE
-    else collect(context, actor, repo, stored, stored.size === 0 ? fresh : others)
+    else collect(context, actor, repo, stored, changes)
   }
-  const done = [
-    yield* applyChanges(context, tx, fresh.values(), { fresh: true }),
-    yield* applyChanges(context, tx, others.values()),
-  ]
+  const done = yield* applyChanges(context, tx, changes.values(), { fresh })
   const ended = taken.filter(({ at }) => outcomes[at] === undefined)
   for (const { actor, repo } of ended) finishSnapshot(context, actor, repo)
   yield* ask(tx.putActors(ended.map(({ actor }) => actor)))
-  const touched = new Set(done.flatMap((outcome) => [...outcome.touched]))
+  const touched = new Set(done.touched)
   for (const { actor } of ended)
     for (const name of yield* drainParked(context, tx, actor)) touched.add(name)
   for (const { actor, at } of ended) outcomes[at] = outcomeOf(actor, done, touched)
@@ -136,16 +133,14 @@ function* readKnown(
 
 function outcomeOf(
   actor: ActorState,
-  done: readonly ApplyOutcome[],
+  { recordsOf, failures, gatesDue }: ApplyOutcome,
   touched: ReadonlySet<string>,
 ): SmallRepoOutcome {
-  let records = 0
-  for (const { recordsOf } of done) records += recordsOf.get(actor) ?? 0
   return {
     tooLarge: false,
-    records,
-    failures: done.flatMap(({ failures }) => failures.filter(({ did }) => did === actor.did)),
+    records: recordsOf.get(actor) ?? 0,
+    failures: failures.filter(({ did }) => did === actor.did),
     touched,
-    gatesDue: done.some(({ gatesDue }) => gatesDue),
+    gatesDue,
   }
 }

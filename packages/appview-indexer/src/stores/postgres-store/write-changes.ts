@@ -48,7 +48,6 @@ export function writeChanges(send: Send, changes: ChangeSet): void {
     `INSERT INTO ix_link SELECT * FROM ${LINKS} ON CONFLICT DO NOTHING`,
     changes.linkPuts.toSorted((left, right) => left.target - right.target),
   )
-  sendCounters(send, changes)
   sendNotifications(
     send,
     `INSERT INTO ix_notification SELECT DISTINCT ON (1, 2, 3, 4, 5, 6) * FROM ${NOTIFICATIONS}
@@ -68,6 +67,8 @@ export function writeChanges(send: Send, changes: ChangeSet): void {
   sendDeadLetters(send, changes)
   sendGates(send, changes)
   sendDerived(send, changes)
+  // Last: other processes that count on the same subjects wait from here to the commit.
+  sendCounters(send, changes)
 }
 
 const LINKS =
