@@ -62,6 +62,11 @@ class Clock {
   }
 }
 
+/** How far it is, for whoever waits: many minutes pass before there is a result. */
+function tell(line: string): void {
+  console.error(`${new Date().toISOString()} ${line}`)
+}
+
 async function fill(index: BenchIndexer, stream: RecordStream, curve: Curve): Promise<void> {
   let seq = 0
   for (let step = 0; step < STEPS; step++) {
@@ -83,6 +88,9 @@ async function fill(index: BenchIndexer, stream: RecordStream, curve: Curve): Pr
       await live.time(() => index.apply(commits.slice(at, at + 1_000)))
     curve.live.push((LIVE_COMMITS / live.ms) * 1000)
     curve.liveCpu.push(live.cpu / LIVE_COMMITS)
+    tell(
+      `tenth ${step + 1}: a record ${(bulk.ms * 1000 * STEPS) / ROWS} µs, CPU ${curve.backfillCpu.at(-1)}; a commit ${(live.ms * 1000) / LIVE_COMMITS} µs, CPU ${curve.liveCpu.at(-1)}`,
+    )
   }
 }
 
@@ -155,6 +163,9 @@ export const suite: Suite = {
       })
       const counts = await timesOf(COUNTS, (n) =>
         index.countBacklinks({ target: viewed.posts[n] ?? '', from: 'like', path: 'subject' }),
+      )
+      tell(
+        `pages p50 ${percentile(pages.ms, 0.5)} p99 ${percentile(pages.ms, 0.99)} ms; counts p50 ${percentile(counts.ms, 0.5)} p99 ${percentile(counts.ms, 0.99)} ms; the rival is next`,
       )
       // Of this process, in which the records were made too; before the rival begins.
       const rss = process.resourceUsage().maxRSS / 1024
