@@ -110,7 +110,10 @@ class DefaultIndexer extends Reader {
       store: options.store,
       writer,
       canFetch: options.fetchRepo !== undefined,
-      listRepos: options.listRepos ?? ((): AsyncIterable<string> => indexedRepos(options.store)),
+      listRepos: (signal) => {
+        const collections = schema.collections.map(({ nsid }) => nsid)
+        return options.listRepos?.({ signal, collections }) ?? indexedRepos(options.store)
+      },
       queue: (repos, signal) => queueRepos(writer, this.#shard, repos, signal),
       onIssue: this.#onIssue,
       delay: this.#delay,
