@@ -83,6 +83,8 @@ export { createRepoFetcher } from './sources/repo-fetcher.ts'
 export type { RepoFetcherOptions } from './sources/repo-fetcher.ts'
 export { DEAD_LETTER_LIMITS } from './engine/dead-letter-limits.ts'
 export type { DeadLetterLimits } from './engine/dead-letter-limits.ts'
+export { openLiveView } from './live-view.ts'
+export type { LiveView, LiveViewOptions } from './live-view.ts'
 export { openIndexer } from './open-indexer.ts'
 export type {
   BackfillOptions,
