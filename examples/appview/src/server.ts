@@ -145,7 +145,7 @@ export async function startAppView(
   app.use(createExpressHandler(router))
   app.use(imageRoutes({ index, blobs: createBlobSource({ resolver, fetch }), cache }))
   app.get('/metrics', async (_request, response) => {
-    response.type('text/plain; version=0.0.4').send(metrics.render(await index.status()))
+    response.type(metrics.contentType).send(await metrics.render(await index.status()))
   })
   app.get('/', (_request, response) => {
     response.type('text/plain').send(`An AppView of the AT Protocol: ${did}\n`)

@@ -47,7 +47,7 @@ export async function startStatusphere(options: StatusphereOptions): Promise<Sta
       onIssue,
     }),
   )
-  void index.run(relay.source)
+  index.run(relay.source).catch(onIssue)
 
   const eta = new Eta({ views: folder('views') })
 
