@@ -76,10 +76,9 @@ export async function startStatusphere(options: StatusphereOptions): Promise<Sta
     const client = createClient({ service, lexicons, fetch })
     const input = { repo, collection, record }
     const { uri } = await client.procedure('com.atproto.repo.createRecord', input)
-    const written = index.select('status').where({ uri })
-    // The next page shows it, unless the network takes longer than a second.
-    for await (const rows of written.live({ limit: 1, signal: AbortSignal.timeout(1_000) }))
-      if (rows.length > 0) break
+    // The next page shows it, with the handle of who wrote it, unless that takes longer than a second.
+    for await (const html of board.follow({ signal: AbortSignal.timeout(1_000) }))
+      if (html.includes(uri) && html.includes(`title="${repo}">@`)) break
   }
 
   const app = express().disable('x-powered-by').set('trust proxy', 'loopback')

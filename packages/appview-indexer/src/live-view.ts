@@ -54,17 +54,18 @@ export async function openLiveView<T, D extends Declarations>(
   const rendering = (async () => {
     for (;;) {
       await change
-      await setTimeout(minIntervalMs, undefined, { signal })
       change = index.changed({ signal })
       change.catch(() => undefined)
       try {
         const next = await render()
-        if (next === current) continue
-        current = next
-        wakeAll()
+        if (next !== current) {
+          current = next
+          wakeAll()
+        }
       } catch (error) {
         if (!signal.aborted) onError(error)
       }
+      await setTimeout(minIntervalMs, undefined, { signal })
     }
   })().catch((error: unknown) => {
     if (!signal.aborted) onError(error)
