@@ -6,7 +6,7 @@ import type { Declarations } from '../collection.ts'
 import type { IndexerOptions } from '../indexer.ts'
 import { firehoseSource } from './firehose-source.ts'
 import { listRepos } from './list-repos.ts'
-import type { ListedRepo } from './list-repos.ts'
+import type { ListedRepo, ListReposOptions } from './list-repos.ts'
 import { createRepoFetcher } from './repo-fetcher.ts'
 
 /** Options of {@link createRelay}. */
@@ -20,6 +20,8 @@ export interface RelayOptions {
    * @defaultValue https on public hosts alone
    */
   readonly fetch?: typeof globalThis.fetch
+  /** Asks the relay itself, which is the operator's choice. @defaultValue globalThis.fetch */
+  readonly relayFetch?: typeof globalThis.fetch
   /** Told of everything that was received and is not an event. */
   readonly onIssue: (issue: FirehoseIssue) => void
   /** How sockets are opened. @defaultValue the platform's `WebSocket` */
@@ -45,10 +47,13 @@ const MAX_LISTED_COLLECTIONS = 8
  * of `openIndexer`, then `run` its `source`. Repos that hold one of the declared collections are listed by collection.
  */
 export function createRelay(options: RelayOptions): Relay {
-  const { service, resolver, fetch, onIssue, open, allowHttp, now } = options
+  const { service, resolver, fetch, relayFetch, onIssue, open, allowHttp, now } = options
   return {
     fetchRepo: createRepoFetcher(fetch === undefined ? { resolver } : { resolver, fetch }),
-    listRepos: ({ signal, collections }) => listHolders(service, collections, signal),
+    listRepos: ({ signal, collections }) => {
+      const asked = { service, signal, fetch: relayFetch ?? globalThis.fetch }
+      return listHolders(asked, collections)
+    },
     resolveHandle: async (did, { signal }) => {
       const { handle, handleError } = await resolver.resolveIdentity(did, { signal })
       return handleError === undefined ? handle : null
@@ -65,10 +70,9 @@ export function createRelay(options: RelayOptions): Relay {
 }
 
 async function* listHolders(
-  service: string,
+  relay: ListReposOptions,
   collections: readonly string[],
-  signal: AbortSignal,
 ): AsyncGenerator<ListedRepo, void, void> {
-  if (collections.length > MAX_LISTED_COLLECTIONS) return yield* listRepos({ service, signal })
-  for (const collection of collections) yield* listRepos({ service, collection, signal })
+  if (collections.length > MAX_LISTED_COLLECTIONS) return yield* listRepos(relay)
+  for (const collection of collections) yield* listRepos({ ...relay, collection })
 }
