@@ -39,6 +39,8 @@ export interface IndexerOptions<D extends Declarations> {
    */
   readonly listRepos?: (options: {
     readonly signal: AbortSignal
+    /** NSIDs of the declared collections. */
+    readonly collections: readonly string[]
   }) => Iterable<string | ListedRepo> | AsyncIterable<string | ListedRepo>
   /**
    * Which accounts are remembered: those with something to index or to hide, or `all` that the source tells of. A server
