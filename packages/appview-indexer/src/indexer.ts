@@ -55,7 +55,7 @@ export interface IndexerOptions<D extends Declarations> {
   ) => Promise<string | null | undefined>
   /**
    * How many refused records are kept with their bytes, of one account and of all; rebuilds keep what was stored before.
-   * What goes beyond is counted and reported. @defaultValue 1,000 and 16 MiB an account, 100,000 and 1 GiB in total
+   * What goes beyond is counted and reported; which are kept then depends on what came first. @defaultValue 1,000 and 16 MiB an account, 100,000 and 1 GiB in total
    */
   readonly deadLetterLimits?: Partial<DeadLetterLimits>
   /** What happened, as values: nothing is logged. */

@@ -357,6 +357,18 @@ it('11: a sync at the indexed rev is a confirmation when it names the same tree,
     expect(fetched).toBe(times)
     expect((await index.get('post', old))?.text).toBe('forked')
   }
+  // Of what came without a proof nobody can say that the tree is the same.
+  const bob = network.account()
+  bob.create(NSID.POST, { text: 'unproven' })
+  const unproven = network.events.at(-1)!
+  if (unproven.type !== 'commit') throw new TypeError('not a commit')
+  await index.apply([unproven])
+  await index.apply([{ ...sync, did: bob.did, rev: unproven.rev, seq: 4, data: tree }])
+  expect((await index.status()).repos.queued).toBe(1)
+  await index.apply([{ ...sync, seq: 4, data: fork }])
+  expect((await index.status()).repos.queued).toBe(1)
+  await index.apply([{ type: 'account', seq: 4, did: bob.did, active: false, status: 'deleted' }])
+  await index.settle()
   // One that waits while the repo is fetched is judged by what was fetched.
   await index.apply([{ ...sync, seq: 5, data: tree }])
   await index.backfill({ repos: [] })

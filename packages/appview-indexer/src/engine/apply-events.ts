@@ -183,8 +183,9 @@ class EventBatch {
     }
     if (yield* this.#parkWhileBusy(actor, event)) return
     this.#checkChain(actor, event)
+    // Operations of one rev that come one by one prove no tree, and take none away.
+    actor.data = event.data ?? (actor.rev === event.rev ? actor.data : undefined)
     actor.rev = event.rev
-    actor.data = event.data
     this.dirty.add(actor)
     for (const op of event.ops) {
       const { action, cid, record } = op

@@ -5,14 +5,15 @@ import type { EventSource } from '../event.ts'
 import type { Declarations } from '../collection.ts'
 import type { IndexerOptions } from '../indexer.ts'
 import { firehoseSource } from './firehose-source.ts'
+import type { FirehoseSourceOptions } from './firehose-source.ts'
 import { listRepos } from './list-repos.ts'
 import type { ListedRepo, ListReposOptions } from './list-repos.ts'
 import { createRepoFetcher } from './repo-fetcher.ts'
 
 /** Options of {@link createRelay}. */
 export interface RelayOptions {
-  /** Base URL of a relay, or of a single PDS. */
-  readonly service: string
+  /** Base URL of a relay, or of a single PDS; of several relays of one network the first lists, see {@link firehoseSource}. */
+  readonly service: FirehoseSourceOptions['service']
   /** Finds keys, PDSes and handles; share one with everything else that resolves identities. */
   readonly resolver: IdentityResolver
   /**
@@ -51,7 +52,8 @@ export function createRelay(options: RelayOptions): Relay {
   return {
     fetchRepo: createRepoFetcher(fetch === undefined ? { resolver } : { resolver, fetch }),
     listRepos: ({ signal, collections }) => {
-      const asked = { service, signal, fetch: relayFetch ?? globalThis.fetch }
+      const first = typeof service === 'string' ? service : service[0]
+      const asked = { service: first, signal, fetch: relayFetch ?? globalThis.fetch }
       return listHolders(asked, collections)
     },
     resolveHandle: async (did, { signal }) => {
