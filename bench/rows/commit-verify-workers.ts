@@ -5,7 +5,7 @@ import { readLiveFrames } from '../fixtures.ts'
 import { race, type Contender, type Row } from '../row.ts'
 
 /** Captured commits handed out at once, again and again: a relay that has work does not wait for the last of a batch. */
-const REPEATS = 10
+const REPEATS = 40
 
 export const row: Row = {
   work: 'verify captured #commits in two worker threads, everything as in commit-verify; the rival is one such thread',
