@@ -2,7 +2,7 @@ import type { Page } from '@skywright/appview-indexer'
 import type { AppIndex } from './collections.ts'
 import { fillPage } from './fill-page.ts'
 import { hydrateActors } from './hydration/actors.ts'
-import { createHydration, isBlocked, isVisible } from './hydration/hydration.ts'
+import { type Caller, createHydration, isBlocked, isVisible } from './hydration/hydration.ts'
 import type { BlobUrls } from './images/url.ts'
 import { profileView } from './views/profile.ts'
 import type { ProfileView } from './views/view-types.ts'
@@ -17,7 +17,7 @@ export interface AccountEntry<Row> {
 export async function accountPage<Row>(
   index: AppIndex,
   urls: BlobUrls,
-  viewer: string | undefined,
+  caller: Caller,
   options: {
     readonly page: { readonly limit: number; readonly cursor?: string | undefined }
     readonly read: (page: {
@@ -30,7 +30,7 @@ export async function accountPage<Row>(
 ): Promise<{ readonly entries: readonly AccountEntry<Row>[]; readonly cursor?: string }> {
   const { page, read, didOf } = options
   const { items, cursor } = await fillPage(page, read, async (rows) => {
-    const hydration = createHydration(viewer)
+    const hydration = createHydration(caller)
     await hydrateActors(index, hydration, rows.map(didOf))
     return rows.flatMap((row) => {
       const did = didOf(row)
@@ -45,10 +45,10 @@ export async function accountPage<Row>(
 export async function oneAccount(
   index: AppIndex,
   urls: BlobUrls,
-  viewer: string | undefined,
+  caller: Caller,
   did: string,
 ): Promise<ProfileView> {
-  const hydration = createHydration(viewer)
+  const hydration = createHydration(caller)
   await hydrateActors(index, hydration, [did])
   return profileView(hydration, urls, did)
 }

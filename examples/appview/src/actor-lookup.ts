@@ -1,4 +1,4 @@
-import type { Actor } from '@skywright/appview-indexer'
+import type { AcceptedLabelers, Actor } from '@skywright/appview-indexer'
 import type { IdentityResolver } from '@skywright/identity'
 import { InvalidRequestError } from '@skywright/xrpc'
 import { parseRecordUri } from './at-uri.ts'
@@ -15,10 +15,10 @@ export interface ActorLookup {
   /** DIDs of several, in the order asked, without those that nobody holds. */
   dids(identifiers: readonly string[]): Promise<readonly string[]>
   /**
-   * An indexed account that may be shown.
+   * An indexed account that may be shown, and that no labeler of the caller's takes down.
    * @throws {InvalidRequestError} when it is unknown, or `AccountTakedown` / `AccountDeactivated`
    */
-  visible(identifier: string): Promise<Actor>
+  visible(identifier: string, labelers: AcceptedLabelers): Promise<Actor>
   /** The at-uri with its authority as DID; `undefined` when that is a handle that nobody holds, or it names no record. */
   uri(uri: string): Promise<string | undefined>
   /** Several at-uris, each once, without those that lead nowhere. */
@@ -60,19 +60,24 @@ export function createActorLookup(
       const found = await Promise.all(identifiers.map(did))
       return found.filter((value) => value !== undefined)
     },
-    async visible(identifier) {
+    async visible(identifier, labelers) {
       const found = await did(identifier)
       const actor = found === undefined ? undefined : await index.actor(found)
-      if (isShown(actor)) return actor
-      throw hiddenError(actor)
+      if (!isShown(actor)) throw hiddenError(actor)
+      const said = await index.labels([actor.did], labelers)
+      if (said.get(actor.did)?.redacted === true) throw takedownError()
+      return actor
     },
   }
+}
+
+function takedownError(): InvalidRequestError {
+  return new InvalidRequestError('Account has been suspended', { error: 'AccountTakedown' })
 }
 
 function hiddenError(actor: Actor | undefined): InvalidRequestError {
   if (actor === undefined || actor.active || actor.status === 'deleted')
     return new InvalidRequestError('Profile not found')
-  if (actor.status === 'takendown' || actor.status === 'suspended')
-    return new InvalidRequestError('Account has been suspended', { error: 'AccountTakedown' })
+  if (actor.status === 'takendown' || actor.status === 'suspended') return takedownError()
   return new InvalidRequestError('Account is deactivated', { error: 'AccountDeactivated' })
 }

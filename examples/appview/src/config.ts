@@ -20,6 +20,8 @@ export interface AppViewConfig {
   readonly relay: string
   /** Fetch accounts that the index does not know from the relay's `listRepos`, beside the live stream. */
   readonly backfill: boolean
+  /** DIDs of the labelers that are followed; requests that name none hear all of them, and may have things redacted. */
+  readonly labelers: readonly string[]
   /** Answer reads that carry no service token. */
   readonly publicReads: boolean
   /** Allows `http:` and loopback endpoints and `.test` handles. For sandboxes and tests only. */
@@ -39,6 +41,8 @@ const DEFAULT_RELAY = 'https://bsky.network'
 const DEFAULT_PLC_URL = 'https://plc.directory'
 /** 1 GB of images. */
 const DEFAULT_IMAGE_CACHE_BYTES = 1_000_000_000
+/** As many as a request may name. */
+const MAX_LABELERS = 20
 const MAX_IMAGE_CACHE_BYTES = 10_000_000_000_000
 
 /** The configuration a sandbox or a test starts from: loopback, a free port, `http:` allowed, silent. */
@@ -50,6 +54,7 @@ export function devConfig(
     host: '127.0.0.1',
     port: 0,
     audiences: [],
+    labelers: [],
     backfill: true,
     publicReads: true,
     dev: true,
@@ -107,6 +112,14 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): A
     if (!/^did:[a-z]+:[^#\s]+(#[a-z0-9_-]+)?$/i.test(audience))
       problems.push(`APPVIEW_AUDIENCES must be DIDs or did#id, not ${audience}`)
 
+  const labelers = (read('APPVIEW_LABELERS') ?? '').split(',').map((item) => item.trim())
+  const namedLabelers = [...new Set(labelers.filter((item) => item !== ''))]
+  for (const labeler of namedLabelers)
+    if (!/^did:(web|plc):[^#;\s]+$/.test(labeler))
+      problems.push(`APPVIEW_LABELERS must be DIDs, not ${labeler}`)
+  if (namedLabelers.length > MAX_LABELERS)
+    problems.push(`APPVIEW_LABELERS must be at most ${MAX_LABELERS} DIDs`)
+
   const config: AppViewConfig = Object.freeze({
     host: read('APPVIEW_HOST') ?? '127.0.0.1',
     port: integer('APPVIEW_PORT', DEFAULT_PORT, 65_535),
@@ -116,6 +129,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): A
     dataDirectory: read('APPVIEW_DATA_DIRECTORY') ?? 'data',
     plcUrl: origin('APPVIEW_PLC_URL', read('APPVIEW_PLC_URL') ?? DEFAULT_PLC_URL),
     relay: origin('APPVIEW_RELAY', read('APPVIEW_RELAY') ?? DEFAULT_RELAY),
+    labelers: namedLabelers,
     backfill: flag('APPVIEW_BACKFILL', true),
     publicReads: flag('APPVIEW_PUBLIC_READS', true),
     dev,

@@ -1,6 +1,6 @@
 import type { TimelineRow } from '@skywright/appview-indexer'
 import type { AppCollections, AppIndex, PostRow } from './collections.ts'
-import { createHydration, type Hydration } from './hydration/hydration.ts'
+import { type Caller, createHydration, type Hydration } from './hydration/hydration.ts'
 import { hydratePosts } from './hydration/posts.ts'
 import type { FeedItem } from './views/feed.ts'
 
@@ -17,11 +17,12 @@ export function feedItem(entry: FeedRow): FeedItem {
 /** Loads all that the items of a feed show; `rows` are posts that were read already. */
 export async function hydrateFeed(
   index: AppIndex,
-  viewer: string | undefined,
+  caller: Caller,
   items: readonly FeedItem[],
   rows: readonly PostRow[] = [],
 ): Promise<Hydration> {
-  const hydration = createHydration(viewer)
+  const hydration = createHydration(caller)
+  const { viewer } = hydration
   const reposters = items.flatMap((item) => (item.repost === undefined ? [] : [item.repost.did]))
   await hydratePosts(index, hydration, {
     rows,

@@ -1,6 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { firehoseSource, type Indexer } from '@skywright/appview-indexer'
+import {
+  type EventSource,
+  firehoseSource,
+  type Indexer,
+  labelSource,
+} from '@skywright/appview-indexer'
 import type { FirehoseIssue } from '@skywright/firehose'
 import { createOpenWebSocket } from '@skywright/firehose/ws'
 import type { IdentityResolver } from '@skywright/identity'
@@ -27,7 +32,7 @@ export interface IngestOptions {
   readonly logger: Logger
 }
 
-/** Follows the relay for ever. What was missed, and what could not be judged, the index lists and fetches by itself. */
+/** Follows the relay and the labelers for ever. What was missed, and what could not be judged, the index lists and fetches by itself. */
 export function startIngest({ config, index, resolver, logger }: IngestOptions): Ingest {
   const stop = new AbortController()
   const { signal } = stop
@@ -37,23 +42,34 @@ export function startIngest({ config, index, resolver, logger }: IngestOptions):
     const kind = issue.kind === 'rejected' ? `rejected:${issue.reason}` : issue.kind
     issues[kind] = (issues[kind] ?? 0) + 1
     logger.warn({ issue }, 'stream')
-    if (issue.kind === 'reconnect') connected = false
   }
   const onOpen = (): void => {
     connected = true
   }
-  const open = createOpenWebSocket({ onOpen })
-  const relay = { service: config.relay, resolver, allowHttp: config.dev, onIssue, open }
-  const following = (async () => {
+  const network = { resolver, allowHttp: config.dev }
+  const relay = firehoseSource({
+    ...network,
+    service: config.relay,
+    open: createOpenWebSocket({ onOpen }),
+    onIssue: (issue) => {
+      onIssue(issue)
+      if (issue.kind === 'reconnect') connected = false
+    },
+  })
+  const labelers = config.labelers.map((labeler) =>
+    labelSource({ ...network, labeler, open: createOpenWebSocket(), onIssue }),
+  )
+  const follow = async (source: EventSource): Promise<void> => {
     while (!signal.aborted) {
       // The stream reconnects by itself; this goes on after what ends it.
-      await index.run(firehoseSource(relay), { signal }).catch((error: unknown) => {
-        if (!signal.aborted) logger.error({ err: error }, 'stream ended')
+      await index.run(source, { signal }).catch((error: unknown) => {
+        if (!signal.aborted) logger.error({ err: error, source: source.name }, 'stream ended')
       })
-      connected = false
+      if (source === relay) connected = false
       await delay(RETRY_MS, undefined, { signal }).catch(() => undefined)
     }
-  })()
+  }
+  const following = Promise.all([relay, ...labelers].map(follow))
   return {
     status: () => ({ connected, issues: { ...issues } }),
     [Symbol.asyncDispose]: async () => {

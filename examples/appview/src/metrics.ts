@@ -4,139 +4,96 @@ import type {
   ReconcileResult,
   RepoReport,
 } from '@skywright/appview-indexer'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
-/** Upper bounds of the age of a commit when it is visible, in seconds. */
-const AGE_BUCKETS = [0.05, 0.1, 0.3, 1, 3, 10, 60, 600] as const
 /** Hosts that are told apart; the repos of further ones are counted as `other`. */
 const MAX_HOSTS = 1_000
 
 /** Figures of the index as Prometheus reads them. Hand its hooks to `openIndexer`. */
 export interface IndexMetrics {
+  readonly contentType: string
   readonly onBatch: (report: BatchReport) => void
   readonly onRepo: (report: RepoReport) => void
   readonly onReconcile: (result: ReconcileResult) => void
   /** The text format, with what the index says of itself now. */
-  render(status: IndexerStatus): string
+  render(status: IndexerStatus): Promise<string>
 }
 
-/**
- * Counts in memory what an indexer reports.
- *
- * @see {@link https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format}
- */
+/** Counts in memory what an indexer reports, in a registry of its own. */
 export function createIndexMetrics(now: () => number = Date.now): IndexMetrics {
-  const totals = { batches: 0, events: 0, records: 0, labels: 0, deadLetters: 0, writeMs: 0 }
-  const ages = { count: 0, sumSeconds: 0, buckets: AGE_BUCKETS.map(() => 0) }
-  const repos = new Map<string, { readonly host: string; readonly outcome: string; n: number }>()
+  const registry = new Registry()
+  const registers = [registry]
+  const counter = (name: string, help: string, ...labelNames: string[]): Counter =>
+    new Counter({ name: `appview_${name}`, help, labelNames, registers })
+  const gauge = (name: string, help: string, ...labelNames: string[]): Gauge =>
+    new Gauge({ name: `appview_${name}`, help, labelNames, registers })
+  const histogram = (name: string, help: string, buckets: number[]): Histogram =>
+    new Histogram({ name: `appview_${name}`, help, buckets, registers })
+
+  const batchEvents = histogram(
+    'batch_events',
+    'Events in one transaction.',
+    [1, 3, 10, 30, 100, 300, 1_000],
+  )
+  const writeSeconds = histogram(
+    'write_seconds',
+    'From handing a batch in to committed.',
+    [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3],
+  )
+  const visibleSeconds = histogram(
+    'commit_to_visible_seconds',
+    'From the moment a commit names as its own to visible here; clocks differ.',
+    [0.05, 0.1, 0.3, 1, 3, 10, 60, 600],
+  )
+  const lag = gauge('lag_seconds', 'The same of the newest commit of the last batch.', 'source')
+  const records = counter('records_total', 'Records put or deleted.')
+  const labels = counter('labels_total', 'Statements of labelers that were new.')
+  const refused = counter('refused_records_total', 'Records that were kept out.', 'kept')
+  const fetched = counter('repos_fetched_total', 'Repos that were fetched.', 'host', 'outcome')
+  const reconciled = counter('reconciled_repos_total', 'Repos compared with their PDS.', 'outcome')
+  const repos = gauge('repos', 'Accounts by what is known of their repo.', 'state')
+  const dead = gauge('dead_letters', 'Refused records that can be tried again.')
+  const dropped = gauge('dead_letters_dropped', 'Refused records beyond the bound.')
+  const listings = gauge('listings_pending', 'Sources that missed events not yet listed.')
+  const cursor = gauge('cursor', 'Position in a source.', 'source')
+  const cursorAge = gauge('cursor_age_seconds', 'Since it moved.', 'source')
+  const failing = gauge('store_failing', 'Attempts at a batch the database refuses; 0 when fine.')
   const hosts = new Set<string>()
-  const reconciled = { compared: 0, drifted: 0, behind: 0, failed: 0 }
+
   return {
-    onBatch: ({ events, records, labels, deadLetters, durationMs, commitAgesMs }) => {
-      totals.batches++
-      totals.events += events
-      totals.records += records
-      totals.labels += labels
-      totals.deadLetters += deadLetters
-      totals.writeMs += durationMs
-      for (const ageMs of commitAgesMs) {
-        const seconds = Math.max(0, ageMs / 1_000)
-        ages.count++
-        ages.sumSeconds += seconds
-        AGE_BUCKETS.forEach((bound, at) => {
-          if (seconds <= bound) ages.buckets[at] = (ages.buckets[at] ?? 0) + 1
-        })
-      }
+    contentType: registry.contentType,
+    onBatch: (batch) => {
+      batchEvents.observe(batch.events)
+      writeSeconds.observe(batch.durationMs / 1_000)
+      for (const ageMs of batch.commitAgesMs) visibleSeconds.observe(Math.max(0, ageMs / 1_000))
+      if (batch.commitAgesMs.length > 0)
+        lag.set({ source: batch.source ?? '' }, Math.min(...batch.commitAgesMs) / 1_000)
+      records.inc(batch.records)
+      labels.inc(batch.labels)
+      refused.inc({ kept: 'true' }, batch.deadLetters - batch.deadLettersDropped)
+      refused.inc({ kept: 'false' }, batch.deadLettersDropped)
     },
     onRepo: ({ host = 'unknown', outcome }) => {
       if (hosts.size < MAX_HOSTS) hosts.add(host)
-      const known = hosts.has(host) ? host : 'other'
-      const key = `${known} ${outcome}`
-      const entry = repos.get(key) ?? { host: known, outcome, n: 0 }
-      entry.n++
-      repos.set(key, entry)
+      fetched.inc({ host: hosts.has(host) ? host : 'other', outcome })
     },
     onReconcile: ({ compared, drifted, behind, failed }) => {
-      reconciled.compared += compared
-      reconciled.drifted += drifted.length
-      reconciled.behind += behind.length
-      reconciled.failed += failed.length
+      reconciled.inc({ outcome: 'compared' }, compared)
+      reconciled.inc({ outcome: 'drifted' }, drifted.length)
+      reconciled.inc({ outcome: 'behind' }, behind.length)
+      reconciled.inc({ outcome: 'failed' }, failed.length)
     },
     render: (status) => {
-      const cursors = status.cursors.map(({ source, cursor, updatedAt }) => ({
-        labels: { source },
-        cursor,
-        ageSeconds: (now() - updatedAt) / 1_000,
-      }))
-      const one = (value: number): Sample[] => [{ value }]
-      const byName = (name: string, values: Readonly<Record<string, number>>): Sample[] =>
-        Object.entries(values).map(([key, value]) => ({ labels: { [name]: key }, value }))
-      return [
-        metric('appview_batches_total', 'counter', one(totals.batches)),
-        metric('appview_events_total', 'counter', one(totals.events)),
-        metric('appview_records_total', 'counter', one(totals.records)),
-        metric('appview_labels_total', 'counter', one(totals.labels)),
-        metric('appview_dead_letters_total', 'counter', one(totals.deadLetters)),
-        metric('appview_write_seconds_total', 'counter', one(totals.writeMs / 1_000)),
-        metric('appview_commit_age_seconds', 'histogram', [
-          ...AGE_BUCKETS.map((le, at) => ({
-            suffix: '_bucket',
-            labels: { le: String(le) },
-            value: ages.buckets[at] ?? 0,
-          })),
-          { suffix: '_bucket', labels: { le: '+Inf' }, value: ages.count },
-          { suffix: '_sum', value: ages.sumSeconds },
-          { suffix: '_count', value: ages.count },
-        ]),
-        metric(
-          'appview_repos_fetched_total',
-          'counter',
-          [...repos.values()].map(({ host, outcome, n }) => ({
-            labels: { host, outcome },
-            value: n,
-          })),
-        ),
-        metric('appview_reconciled_repos_total', 'counter', byName('outcome', reconciled)),
-        metric('appview_repos', 'gauge', byName('state', status.repos)),
-        metric('appview_dead_letters', 'gauge', one(status.deadLetters)),
-        metric(
-          'appview_listings_pending',
-          'gauge',
-          one(status.missed.filter(({ pending }) => pending).length),
-        ),
-        metric(
-          'appview_cursor',
-          'gauge',
-          cursors.map(({ labels, cursor }) => ({ labels, value: cursor })),
-        ),
-        metric(
-          'appview_cursor_age_seconds',
-          'gauge',
-          cursors.map(({ labels, ageSeconds }) => ({ labels, value: ageSeconds })),
-        ),
-      ].join('')
+      for (const [state, n] of Object.entries(status.repos)) repos.set({ state }, n)
+      dead.set(status.deadLetters)
+      dropped.set(status.deadLettersDropped)
+      listings.set(status.missed.filter(({ pending }) => pending).length)
+      for (const { source, cursor: position, updatedAt } of status.cursors) {
+        cursor.set({ source }, position)
+        cursorAge.set({ source }, (now() - updatedAt) / 1_000)
+      }
+      failing.set(status.failing?.attempts ?? 0)
+      return registry.metrics()
     },
   }
-}
-
-interface Sample {
-  readonly suffix?: string
-  readonly labels?: Readonly<Record<string, string>>
-  readonly value: number
-}
-
-function metric(
-  name: string,
-  type: 'counter' | 'gauge' | 'histogram',
-  samples: readonly Sample[],
-): string {
-  const lines = samples.map(({ suffix = '', labels = {}, value }) => {
-    const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escapeLabel(text)}"`)
-    return `${name}${suffix}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}\n`
-  })
-  return `# TYPE ${name} ${type}\n${lines.join('')}`
-}
-
-/** Host names come from DID documents of strangers. */
-function escapeLabel(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 }

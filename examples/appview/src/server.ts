@@ -126,11 +126,12 @@ export async function startAppView(
     middleware: [logCalls(logger)],
     health: () => ({ version: '0.0.0' }),
   })
+  const labelers = config.labelers.map((labeler) => ({ did: labeler, redact: true }))
   const parts = {
     index,
     urls: createBlobUrls(publicUrl),
     actors: createActorLookup(index, resolver),
-    query: createAppQuery(index, auth),
+    query: createAppQuery(index, auth, labelers),
   }
   for (const method of allMethods(parts)) router.add(method)
 
@@ -143,9 +144,9 @@ export async function startAppView(
     response.set('access-control-allow-origin', '*').json(document)
   })
   app.use(createExpressHandler(router))
-  app.use(imageRoutes({ index, blobs: createBlobSource({ resolver, fetch }), cache }))
+  app.use(imageRoutes({ index, blobs: createBlobSource({ resolver, fetch }), cache, labelers }))
   app.get('/metrics', async (_request, response) => {
-    response.type('text/plain; version=0.0.4').send(metrics.render(await index.status()))
+    response.type(metrics.contentType).send(await metrics.render(await index.status()))
   })
   app.get('/', (_request, response) => {
     response.type('text/plain').send(`An AppView of the AT Protocol: ${did}\n`)

@@ -209,8 +209,20 @@ it('gives figures to Prometheus', async () => {
   const lines = text.trim().split('\n')
   for (const line of lines)
     expect(line).toMatch(
-      /^(# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{[a-z]+=".*"\})? [0-9.e+-]+)$/,
+      /^(|# HELP .*|# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{[a-z]+=".*"\})? [0-9.e+-]+)$/,
     )
+  for (const name of [
+    'lag_seconds',
+    'cursor_age_seconds',
+    'batch_events_bucket',
+    'write_seconds_count',
+    'dead_letters_dropped',
+    'refused_records_total{kept="true"} 1',
+    'repos{state="synchronized"}',
+    'commit_to_visible_seconds_bucket',
+    'store_failing 0',
+  ])
+    expect(text).toContain(`appview_${name}`)
   const valueOf = (name: string): number =>
     Number(
       lines
@@ -220,7 +232,7 @@ it('gives figures to Prometheus', async () => {
     )
   expect(valueOf('appview_records_total')).toBeGreaterThan(5)
   expect(valueOf('appview_dead_letters')).toBe(1)
-  expect(valueOf('appview_commit_age_seconds_count')).toBeGreaterThan(3)
+  expect(valueOf('appview_commit_to_visible_seconds_count')).toBeGreaterThan(3)
   expect(valueOf(`appview_cursor{source="${pds.url}"}`)).toBe(pds.seq)
   expect(valueOf('appview_reconciled_repos_total{outcome="compared"}')).toBe(1)
 })

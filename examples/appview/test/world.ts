@@ -48,6 +48,8 @@ export class World implements AsyncDisposable {
   readonly resolver: MemoryResolver
   /** Answers checked against their lexicon. */
   checked = 0
+  /** What every request asks for as `atproto-accept-labelers`. */
+  accept: string | undefined
   readonly #directory: string
   readonly #tids = createTidClock()
   readonly #revs = new Map<string, string>()
@@ -62,9 +64,11 @@ export class World implements AsyncDisposable {
     this.#directory = directory
   }
 
-  static async start(overrides: Partial<AppViewConfig> = {}): Promise<World> {
+  static async start(
+    overrides: Partial<AppViewConfig> = {},
+    resolver: MemoryResolver = createMemoryResolver(),
+  ): Promise<World> {
     const directory = mkdtempSync(join(tmpdir(), 'appview-'))
-    const resolver = createMemoryResolver()
     const required = {
       dataDirectory: directory,
       plcUrl: 'http://localhost:1',
@@ -201,7 +205,10 @@ export class World implements AsyncDisposable {
     for (const [name, value] of Object.entries(params))
       for (const item of Array.isArray(value) ? value : [value])
         url.searchParams.append(name, String(item))
-    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    const headers = {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(this.accept === undefined ? {} : { 'atproto-accept-labelers': this.accept }),
+    }
     const response = await fetch(url, { headers })
     const body: unknown = await response.json()
     if (response.status === 200) {

@@ -5,11 +5,8 @@ import { AtpAgent } from '@atproto/api'
 import { devConfig as appViewConfig, startAppView, type AppView } from '@example/appview'
 import { devConfig as pdsConfig, startPds, type Pds } from '@example/pds'
 import { readConfig as readRelayConfig, startRelay, type RunningRelay } from '@example/relay'
-import {
-  readConfig as readStatusphereConfig,
-  startStatusphere,
-  type Statusphere,
-} from '@example/statusphere'
+import { startStatusphere, type Statusphere } from '@example/statusphere'
+import { pino } from 'pino'
 import { createNodeResolver } from '@skywright/identity/node'
 import { createTestDns } from './test-dns.ts'
 import { startPlcServer } from './plc-server.ts'
@@ -116,19 +113,18 @@ export async function startNetwork(options: NetworkOptions = {}): Promise<Networ
     dns.delegate(handleDomain, server.url)
     pds.push({ url: server.url, did: server.did, handleDomain })
   }
+  const logger = pino({ name: 'statusphere', level: logLevel })
   const statusphere = resources.use(
-    await startStatusphere(
-      {
-        ...readStatusphereConfig({}),
-        port: ports.statusphere,
-        dataDirectory: folder('statusphere'),
-        plcUrl: plc.url,
-        relay: relay.url,
-        dev: true,
-        logLevel,
-      },
-      { resolver: resolver() },
-    ),
+    await startStatusphere({
+      host: 'localhost',
+      port: ports.statusphere,
+      data: folder('statusphere'),
+      plc: plc.url,
+      relay: relay.url,
+      dev: true,
+      onIssue: (issue) => logger.warn({ issue }, 'statusphere'),
+      resolver: resolver(),
+    }),
   )
   writePorts(dataDirectory, {
     plc: portOf(plc.url),

@@ -1,15 +1,18 @@
 import { once } from 'node:events'
-import { readConfig } from './config.ts'
+import { parseArgs } from 'node:util'
 import { startStatusphere } from './server.ts'
 
-const stop = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
-
-try {
-  await using statusphere = await startStatusphere(readConfig(process.env))
-  console.log(`statusphere listening on ${statusphere.url}`)
-  if (!stop.signal.aborted) await once(stop.signal, 'abort')
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
-}
+const { values } = parseArgs({
+  options: {
+    host: { type: 'string', default: 'localhost' },
+    port: { type: 'string', default: '3000' },
+    data: { type: 'string', default: 'data' },
+    relay: { type: 'string', default: 'https://bsky.network' },
+    plc: { type: 'string', default: 'https://plc.directory' },
+    dev: { type: 'boolean', default: false },
+  },
+})
+const port = Number(values.port)
+await using statusphere = await startStatusphere({ ...values, port, onIssue: console.warn })
+console.log(`statusphere listening on ${statusphere.url}`)
+await Promise.race(['SIGINT', 'SIGTERM'].map((name) => once(process, name)))

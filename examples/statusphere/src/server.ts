@@ -1,149 +1,136 @@
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { Eta } from 'eta'
 import express, { type ErrorRequestHandler, type Request } from 'express'
-import { type Logger, pino } from 'pino'
-import type { IdentityResolver } from '@skywright/identity'
+import { collection, createRelay, openIndexer } from '@skywright/appview-indexer'
+import { openLiveView, text } from '@skywright/appview-indexer'
+import { openSqliteIndexStore } from '@skywright/appview-indexer/sqlite'
 import { createNodeResolver, createSafeFetch } from '@skywright/identity/node'
-import { createClient } from '@skywright/xrpc'
+import { AuthRequiredError, ForbiddenError, NotFoundError } from '@skywright/xrpc'
+import { createCatalog, createClient, createSignIns, type Session } from '@skywright/xrpc'
 import { atproto } from '@skywright/xrpc/lexicons'
-import { closeServer } from '@skywright/xrpc/node'
-import { fieldOf, PAGE_HEADERS, sameOriginOnly } from './browser.ts'
-import { startBoard } from './board.ts'
-import type { StatusphereConfig } from './config.ts'
-import { describeFailure, RefusedError } from './failure.ts'
+import { listenNode } from '@skywright/xrpc/node'
+import { describeFailure } from './failure.ts'
 import { statusLexicon } from './lexicon.ts'
-import { renderPage } from './page.ts'
-import { createSignIns, SIGN_IN_TTL_MS } from './sign-ins.ts'
-import { openStatusIndex, type StatusIndex } from './status-index.ts'
+import type { Statusphere, StatusphereOptions } from './statusphere.ts'
 
-/** A running statusphere. Disposing it stops the stream and closes the index. */
-export interface Statusphere extends AsyncDisposable {
-  /** Where it listens. */
-  readonly url: string
-  readonly index: StatusIndex
+export type { Statusphere, StatusphereOptions }
+
+const folder = (name: string): string => join(import.meta.dirname, '..', name)
+/** Only what this server sends is loaded or run, nobody frames it, and its forms lead back to it. */
+const HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; " +
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'same-origin',
+  'cache-control': 'no-store',
 }
 
-/** Parts that a test or another server replaces. */
-export interface StatusphereOverrides {
-  /** @defaultValue one over the configured PLC directory, DNS and HTTPS */
-  readonly resolver?: IdentityResolver
-  /** For URLs that strangers chose. @defaultValue a fetch that refuses private addresses, unless `dev` */
-  readonly fetch?: typeof globalThis.fetch
-  /** @defaultValue JSON lines to standard output */
-  readonly logger?: Logger
-}
-
-const COOKIE = 'statusphere'
-/** A form is a handle and a password, or an emoji. */
-const MAX_FORM_BYTES = 4_096
-/** How long the answer to a write waits for the index, so that the next page shows it. */
-const VISIBLE_WITHIN_MS = 1_000
 /** Starts the app: resolves when it answers requests; the index catches up meanwhile. */
-export async function startStatusphere(
-  config: StatusphereConfig,
-  overrides: StatusphereOverrides = {},
-): Promise<Statusphere> {
-  const { dev, plcUrl } = config
-  const { id } = statusLexicon
-  const lexicons = atproto.with(statusLexicon)
-  const {
-    fetch = createSafeFetch({ dev }),
-    resolver = createNodeResolver({ plcUrl, dev, publicFetch: fetch }),
-    logger = pino({ name: 'statusphere', level: config.logLevel }),
-  } = overrides
+export async function startStatusphere(options: StatusphereOptions): Promise<Statusphere> {
+  const { data, dev, relay: service, plc: plcUrl, onIssue } = options
+  const fetch = createSafeFetch({ dev })
+  const { resolver = createNodeResolver({ plcUrl, dev, publicFetch: fetch }) } = options
   await using started = new AsyncDisposableStack()
-  const stop = new AbortController()
-  await mkdir(config.dataDirectory, { recursive: true })
+  await mkdir(data, { recursive: true })
+  const relay = createRelay({ service, resolver, fetch, allowHttp: dev, onIssue })
+  const columns = { status: text('status', { required: true, index: true }) }
   const index = started.use(
-    await openStatusIndex({ config, resolver, fetch, logger, signal: stop.signal }),
+    await openIndexer({
+      ...relay,
+      store: openSqliteIndexStore(join(data, 'statuses.sqlite')),
+      collections: { status: collection(statusLexicon.id, { columns }) },
+      lexicons: createCatalog(statusLexicon),
+      onIssue,
+    }),
   )
-  started.defer(() => stop.abort())
-  const app = express()
-  const server = createServer(app)
-  started.defer(() => closeServer(server))
-  const board = started.use(await startBoard(index, logger))
-  const signIns = createSignIns(resolver, fetch)
+  index.run(relay.source).catch(onIssue)
 
-  async function page(request: Request, problem?: string): Promise<string> {
-    const signedIn = signIns.get(secretOf(request))
-    const view = { board: board.html, problem }
-    if (signedIn === undefined) return renderPage(view).text
-    const { did } = signedIn.session
-    const latest = await index.select('status').where({ did }).first()
-    const viewer = { did, handle: signedIn.handle, status: latest?.status }
-    return renderPage({ ...view, viewer }).text
+  const eta = new Eta({ views: folder('views') })
+
+  const board = started.use(await openLiveView(index, { render: renderBoard, onError: onIssue }))
+  async function renderBoard(): Promise<string> {
+    const { rows } = await index.select('status').page({ limit: 40 })
+    const actors = await index.actors(rows.map(({ did }) => did))
+    const counts = await index.sql(
+      'SELECT status, count(*) AS n FROM status WHERE state = 0 GROUP BY status ORDER BY n DESC, status LIMIT 24',
+    )
+    return eta.render('board', { rows, actors, counts })
+  }
+  const signIns = createSignIns({ resolver, fetch })
+  const secretOf = (request: Request): string =>
+    /(?:^|; )statusphere=([\w-]{43})(?:;|$)/.exec(request.get('cookie') ?? '')?.[1] ?? ''
+  async function renderPage(request: Request, problem?: string): Promise<string> {
+    const viewer = signIns.get(secretOf(request))
+    const latest = viewer && (await index.select('status').where({ did: viewer.did }).first())
+    return eta.render('page', { board: board.current, viewer, latest, problem })
+  }
+  async function writeStatus({ did: repo, service, fetch }: Session, text: unknown): Promise<void> {
+    const { id: collection } = statusLexicon
+    const record = { $type: collection, status: text, createdAt: new Date().toISOString() }
+    const lexicons = atproto.with(statusLexicon)
+    lexicons.validateRecord(collection, record)
+    const client = createClient({ service, lexicons, fetch })
+    const input = { repo, collection, record }
+    const { uri } = await client.procedure('com.atproto.repo.createRecord', input)
+    // The next page shows it, with the handle of who wrote it, unless that takes longer than a second.
+    for await (const html of board.follow({ signal: AbortSignal.timeout(1_000) }))
+      if (html.includes(uri) && html.includes(`title="${repo}">@`)) break
   }
 
-  app.disable('x-powered-by')
-  app.set('trust proxy', 'loopback')
-  app.use((_request, response, next) => {
-    response.set(PAGE_HEADERS)
-    next()
+  const app = express().disable('x-powered-by').set('trust proxy', 'loopback')
+  app.use((_request, response, next) => (response.set(HEADERS), next()))
+  app.use(express.static(folder('public'), { cacheControl: false }))
+  app.get('/', async (request, response) => void response.send(await renderPage(request)))
+  app.get('/live', async (_request, response) => {
+    const gone = new AbortController()
+    response.on('close', () => gone.abort())
+    response.set({ 'content-type': 'text/event-stream', connection: 'close' })
+    for await (const html of board.follow(gone))
+      // JSON, because the lines of an event end at line ends. Who is slow gets the latest when it can.
+      if (!response.write(`data: ${JSON.stringify(html)}\n\n`)) await once(response, 'drain', gone)
+    response.end()
   })
-  app.use(express.static(join(import.meta.dirname, '../public'), { cacheControl: false }))
-  app.get('/', async (request, response) => void response.send(await page(request)))
-  app.get('/live', (_request, response) => board.listen(response))
-  const readForm = express.urlencoded({ extended: false, limit: MAX_FORM_BYTES })
-  app.post(['/login', '/logout', '/status'], sameOriginOnly, readForm)
-
+  /** Browsers say where a form comes from. Those of other sites, other ports of this host included, change nothing. */
+  app.post('/{*path}', (request, _response, next) => {
+    const site = request.get('sec-fetch-site')
+    const own = `${request.protocol}://${request.host}`
+    if (site === undefined ? request.get('origin') === own : site === 'same-origin') next()
+    else throw new ForbiddenError('This form was sent from another site.')
+  })
+  app.use(express.urlencoded({ extended: false, limit: 4_096 }))
   app.post('/login', async (request, response) => {
-    const identifier = fieldOf(request, 'identifier').trim().replace(/^@/, '')
-    const secret = await signIns.signIn(identifier, fieldOf(request, 'password'), request.ip ?? '')
-    response.cookie(COOKIE, secret, {
-      httpOnly: true,
-      sameSite: 'lax',
-      secure: request.secure,
-      maxAge: SIGN_IN_TTL_MS,
-    })
-    response.redirect(303, '/')
+    const { identifier, password } = (request.body ?? {}) as Readonly<Record<string, unknown>>
+    const login = { identifier: String(identifier), password: String(password) }
+    const secret = await signIns.signIn({ ...login, address: request.ip })
+    const cookie = { httpOnly: true, sameSite: 'lax', secure: request.secure } as const
+    response.cookie('statusphere', secret, { ...cookie, maxAge: signIns.ttlMs }).redirect(303, '/')
   })
-
   app.post('/logout', async (request, response) => {
-    const told = signIns.signOut(secretOf(request))
-    await told.catch((error: unknown) => logger.warn({ err: error }, 'sign-out'))
-    response.clearCookie(COOKIE).redirect(303, '/')
+    await signIns.signOut(secretOf(request)).catch(onIssue)
+    response.clearCookie('statusphere').redirect(303, '/')
   })
-
   app.post('/status', async (request, response) => {
-    const signedIn = signIns.get(secretOf(request))
-    if (signedIn === undefined) throw new RefusedError(401, 'Please sign in first.')
-    const { did: repo, service, fetch: send } = signedIn.session
-    const record = {
-      $type: id,
-      status: fieldOf(request, 'status'),
-      createdAt: new Date().toISOString(),
-    }
-    lexicons.validateRecord(id, record)
-    const client = createClient({ service, lexicons, fetch: send })
-    const input = { repo, collection: id, record }
-    const { uri } = await client.procedure('com.atproto.repo.createRecord', input)
-    const query = index.select('status').where({ uri })
-    const signal = AbortSignal.timeout(VISIBLE_WITHIN_MS)
-    for await (const rows of query.live({ limit: 1, signal })) if (rows.length > 0) break
+    const session = signIns.get(secretOf(request))
+    if (session === undefined) throw new AuthRequiredError('Please sign in first.')
+    await writeStatus(session, (request.body as { status?: unknown } | undefined)?.status)
     response.redirect(303, '/')
   })
-
-  app.use((_request, _response, next) => next(new RefusedError(404, 'There is nothing here.')))
+  app.use(() => {
+    throw new NotFoundError('There is nothing here.')
+  })
   app.use((async (error: unknown, request, response, next) => {
-    const { status, problem } = describeFailure(error)
-    if (status === 500) logger.error({ err: error }, 'request')
+    const [status, problem] = describeFailure(error)
+    if (status === 500) onIssue(error)
     if (response.headersSent) next(error)
-    else response.status(status).send(await page(request, problem))
+    else response.status(status).send(await renderPage(request, problem))
   }) satisfies ErrorRequestHandler)
 
-  server.listen(config.port, config.host)
-  await once(server, 'listening')
-  // A TCP server's address is never the text of a pipe.
-  const { port } = server.address() as AddressInfo
-  const url = `http://${dev && config.host === '127.0.0.1' ? 'localhost' : config.host}:${port}`
-  logger.info({ url, relay: config.relay }, 'listening')
+  const { url } = started.use(await listenNode(createServer(app), options))
+  started.defer(() => board[Symbol.asyncDispose]())
   const running = started.move()
   return { url, index, [Symbol.asyncDispose]: () => running.disposeAsync() }
-}
-
-function secretOf(request: Request): string {
-  return /(?:^|; )statusphere=([\w-]{43})(?:;|$)/.exec(request.get('cookie') ?? '')?.[1] ?? ''
 }

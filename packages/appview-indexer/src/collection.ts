@@ -80,17 +80,21 @@ export interface GateDeclaration<C extends Columns> {
 /** Runs one statement inside the batch's transaction. Parameters are bound. */
 export type TransactionSql = (statement: string, parameters?: readonly SqlValue[]) => void
 
+/** What an own table of a declared name is called in SQL now: what is derived anew is in tables of other names. */
+export type NameOwnTable = (name: string) => string
+
 /**
  * Own tables, kept in the same transaction as everything else. `added` and `removed` are called for rows that begin and
  * cease to count (an edit is both), so whatever adds up and takes back the same is as exact as the built-in counters.
+ * When the declaration changes they are made and filled anew beside the old ones, whose place they take at the end.
  */
 export interface DeriveDeclaration<C extends Columns> {
-  /** Idempotent DDL, run when the indexer opens: `CREATE TABLE IF NOT EXISTS …`. */
-  readonly tables: string
-  readonly added: (row: RowInput<C>, sql: TransactionSql) => void
-  readonly removed: (row: RowInput<C>, sql: TransactionSql) => void
-  /** Empties the tables: the declaration changed, and every row is going to be added again. */
-  readonly reset: (sql: TransactionSql) => void
+  /** Columns and constraints by table name, as they stand in a `CREATE TABLE`: `word TEXT PRIMARY KEY, n INTEGER NOT NULL`. */
+  readonly tables: Readonly<Record<string, string>>
+  /** Column lists to index, by table name. */
+  readonly indexes?: Readonly<Record<string, readonly string[]>>
+  readonly added: (row: RowInput<C>, sql: TransactionSql, table: NameOwnTable) => void
+  readonly removed: (row: RowInput<C>, sql: TransactionSql, table: NameOwnTable) => void
 }
 
 /**
@@ -195,10 +199,10 @@ export interface AnyCollection {
     readonly allow: (row: never, lookup: GateLookup) => boolean
   }
   readonly derive?: {
-    readonly tables: string
-    readonly added: (row: never, sql: TransactionSql) => void
-    readonly removed: (row: never, sql: TransactionSql) => void
-    readonly reset: (sql: TransactionSql) => void
+    readonly tables: Readonly<Record<string, string>>
+    readonly indexes?: Readonly<Record<string, readonly string[]>>
+    readonly added: (row: never, sql: TransactionSql, table: NameOwnTable) => void
+    readonly removed: (row: never, sql: TransactionSql, table: NameOwnTable) => void
   }
   readonly retain?: RetainDeclaration
   readonly search?: readonly string[]

@@ -1,11 +1,17 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { ASIDE } from './shadow.ts'
 import { applyChanges } from './engine/apply-changes.ts'
 import type { RecordChange } from './engine/record-change.ts'
+import type { EngineContext } from './engine/apply-events.ts'
+import { queueFetches } from './engine/rebuild.ts'
 import { ask } from './engine/steps.ts'
-import type { DeadLetter } from './indexer.ts'
+import type { Steps } from './engine/steps.ts'
+import type { DeadLetter, RetryResult } from './indexer.ts'
 import { checkLimit } from './query/compiled-select.ts'
 import type { SerialWriter } from './serial-writer.ts'
 import type { IndexStore } from './stores/port.ts'
+import type { IndexTransaction } from './stores/transaction.ts'
 import { formatRecordUri } from './target.ts'
 
 /** Dead letters tried again in one transaction. */
@@ -34,13 +40,13 @@ export async function listDeadLetters(
   }))
 }
 
-/** Tries every dead letter again, of one collection or of all, in bounded transactions. */
+/** Tries every dead letter again, of one collection or of all, in bounded transactions; repos of dropped ones are queued. */
 export async function retryDeadLetters(
   store: IndexStore,
   writer: SerialWriter,
   nsid?: string,
-): Promise<{ readonly indexed: number; readonly failed: number }> {
-  const result = { indexed: 0, failed: 0 }
+): Promise<RetryResult> {
+  const result = { indexed: 0, failed: 0, queued: 0 }
   let after = { repo: 0, space: 0, rkey: '' }
   for (;;) {
     const rows = await store.query(
@@ -50,29 +56,52 @@ export async function retryDeadLetters(
       [after.repo, after.space, after.rkey, ...(nsid === undefined ? [] : [nsid])],
     )
     const last = rows.at(-1)
-    if (last === undefined) return result
+    if (last === undefined) break
     after = { repo: Number(last['repo']), space: Number(last['space']), rkey: String(last['rkey']) }
     const outcome = await writer.transact(function* (tx, context) {
       const repos = [...new Set(rows.map((row) => Number(row['repo'])))]
       const actors = new Map((yield* ask(tx.actorsById(repos))).map((actor) => [actor.id, actor]))
+      const dead = new Map<string, ReadonlySet<string>>()
       const changes: RecordChange[] = []
       for (const row of rows) {
         const collection = context.schema.byNsid.get(String(row['name']))
         const actor = actors.get(Number(row['repo']))
         const rkey = String(row['rkey'])
         if (collection === undefined || actor === undefined) continue
-        const dead = yield* ask(tx.deadKeys(actor.id, Number(row['space'])))
+        const space = Number(row['space'])
+        let left = dead.get(`${actor.id} ${space}`)
+        if (left === undefined) {
+          left = new Set((yield* ask(tx.deadKeys(actor.id, space))).map((key) => key.rkey))
+          dead.set(`${actor.id} ${space}`, left)
+        }
         // A batch in between may have replaced or removed the record.
-        if (!dead.some((key) => key.rkey === rkey)) continue
+        if (!left.has(rkey)) continue
         // BLOB columns.
         const put = { cid: row['cid'] as Uint8Array, bytes: row['bytes'] as Uint8Array }
         changes.push({ actor, collection, rkey, put })
       }
-      const applied = yield* applyChanges(context, tx, changes)
+      const { schema, now } = context
+      const applied = yield* applyChanges({ schema, now }, tx, changes)
       return { ...applied, tried: changes.length }
     })
     result.failed += outcome.failures.length
     result.indexed += outcome.tried - outcome.failures.length
     writer.announce(outcome.touched)
+    await setImmediate()
   }
+  for (;;) {
+    const queued = await writer.transact(queueDropped)
+    if (queued === 0) return result
+    result.queued += queued
+    writer.announceWork()
+    await setImmediate()
+  }
+}
+
+/** What was dropped is still in the repos. */
+function* queueDropped(tx: IndexTransaction, { canFetch, now }: EngineContext): Steps<number> {
+  if (!canFetch) return 0
+  const actors = yield* ask(tx.dueActors('dropped', now, RETRY_PART))
+  yield* queueFetches(tx, new Set(actors))
+  return actors.length
 }

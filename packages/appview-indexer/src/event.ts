@@ -16,6 +16,8 @@ export interface IndexCommitEvent {
   readonly did: string
   readonly rev: string
   readonly since?: string | null
+  /** Binary CID of the MST root after it, where the source proves it. */
+  readonly data?: Uint8Array
   /** Known not to follow what came before although `since` may fit: it is applied and the repo is fetched. */
   readonly gap?: boolean
   /** Some operations of the commit; others of the same rev come as events of their own (Jetstream). */
@@ -23,12 +25,17 @@ export interface IndexCommitEvent {
   readonly ops: readonly IndexOp[]
 }
 
-/** The repo was declared to be at `rev` with no record content: what is indexed must be fetched again unless it is at that rev. */
+/**
+ * The repo was declared to be at `rev` with no record content: what is indexed must be fetched again unless it is beyond
+ * that rev, or at it with the same tree.
+ */
 export interface IndexSyncEvent {
   readonly type: 'sync'
   readonly seq: number
   readonly did: string
   readonly rev: string
+  /** Binary CID of the MST root at that rev; without it a known rev counts as confirmed. */
+  readonly data?: Uint8Array
 }
 
 /** The DID document or handle may have changed. `handle` is a *verified* handle, `null` when it was checked and is invalid, undefined when unchecked. */
@@ -132,6 +139,8 @@ export interface SnapshotRecord {
 export interface RepoSnapshot {
   readonly did: string
   readonly rev: string
+  /** Binary CID of the MST root. */
+  readonly data?: Uint8Array
   readonly records: Iterable<SnapshotRecord> | AsyncIterable<SnapshotRecord>
 }
 

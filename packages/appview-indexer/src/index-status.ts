@@ -25,6 +25,10 @@ export async function readStatus(store: IndexStore, totals: Totals): Promise<Ind
     `SELECT count(*) AS n FROM ix_dead WHERE space IN (SELECT id FROM ix_space WHERE name NOT LIKE '%${ASIDE}%')`,
     [],
   )
+  const dropped = await store.query(
+    'SELECT sum("deadDropped") AS n FROM ix_actor WHERE "deadDropped" <> 0',
+    [],
+  )
   return {
     cursors: sources
       .filter(({ name }) => missedSource(String(name)) === undefined)
@@ -39,6 +43,7 @@ export async function readStatus(store: IndexStore, totals: Totals): Promise<Ind
       return source === undefined ? [] : [{ source, pending: Number(row['cursor']) === 1 }]
     }),
     deadLetters: Number(dead[0]?.['n'] ?? 0),
+    deadLettersDropped: Number(dropped[0]?.['n'] ?? 0),
     ...totals,
   }
 }

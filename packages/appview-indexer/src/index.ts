@@ -34,6 +34,7 @@ export type {
   RowBase,
   RetainDeclaration,
   RowInput,
+  NameOwnTable,
   TransactionSql,
 } from './collection.ts'
 export {
@@ -76,8 +77,14 @@ export { labelSource } from './sources/label-source.ts'
 export type { LabelSourceOptions } from './sources/label-source.ts'
 export { listRepos } from './sources/list-repos.ts'
 export type { ListedRepo, ListReposOptions } from './sources/list-repos.ts'
+export { createRelay } from './sources/relay.ts'
+export type { Relay, RelayOptions } from './sources/relay.ts'
 export { createRepoFetcher } from './sources/repo-fetcher.ts'
 export type { RepoFetcherOptions } from './sources/repo-fetcher.ts'
+export { DEAD_LETTER_LIMITS } from './engine/dead-letter-limits.ts'
+export type { DeadLetterLimits } from './engine/dead-letter-limits.ts'
+export { openLiveView } from './live-view.ts'
+export type { LiveView, LiveViewOptions } from './live-view.ts'
 export { openIndexer } from './open-indexer.ts'
 export type {
   BackfillOptions,
@@ -91,6 +98,7 @@ export type {
   ReconcileOptions,
   ReconcileResult,
   RepoReport,
+  RetryResult,
 } from './indexer.ts'
 export type {
   Actor,

@@ -1,6 +1,7 @@
 import type { LexiconCatalog } from '@skywright/xrpc'
 
 import type { Declarations } from './collection.ts'
+import type { DeadLetterLimits } from './engine/dead-letter-limits.ts'
 import type { EventSource, RepoFetcher, RepoSnapshot, SourcedEvent } from './event.ts'
 import type { IndexReader } from './query/index-reader.ts'
 import type { Shard } from './shard.ts'
@@ -38,6 +39,8 @@ export interface IndexerOptions<D extends Declarations> {
    */
   readonly listRepos?: (options: {
     readonly signal: AbortSignal
+    /** NSIDs of the declared collections. */
+    readonly collections: readonly string[]
   }) => Iterable<string | ListedRepo> | AsyncIterable<string | ListedRepo>
   /**
    * Which accounts are remembered: those with something to index or to hide, or `all` that the source tells of. A server
@@ -50,6 +53,11 @@ export interface IndexerOptions<D extends Declarations> {
     did: string,
     options: { readonly signal: AbortSignal },
   ) => Promise<string | null | undefined>
+  /**
+   * How many refused records are kept with their bytes, of one account and of all; rebuilds keep what was stored before.
+   * What goes beyond is counted and reported; which are kept then depends on what came first. @defaultValue 1,000 and 16 MiB an account, 100,000 and 1 GiB in total
+   */
+  readonly deadLetterLimits?: Partial<DeadLetterLimits>
   /** What happened, as values: nothing is logged. */
   readonly onIssue?: (issue: IndexIssue) => void
   /**
@@ -80,6 +88,8 @@ export interface BatchReport {
   /** Statements of labelers that are new or changed. */
   readonly labels: number
   readonly deadLetters: number
+  /** How many of those were too many to keep. */
+  readonly deadLettersDropped: number
   /** From the moment each new commit names as its own (its rev) to committed here, in milliseconds; clocks differ. */
   readonly commitAgesMs: readonly number[]
   /** From handing in to committed, waiting for other transactions included, in milliseconds. */
@@ -106,6 +116,8 @@ export type IndexIssue =
       readonly collection: string
       readonly rkey: string
       readonly reason: string
+      /** Whether it can be listed and tried again by itself; there is a bound, and of further ones the repo is. */
+      readonly kept: boolean
     }
   | {
       readonly kind: 'rejected'
@@ -198,6 +210,14 @@ export interface DeadLetter {
   readonly at: number
 }
 
+/** What trying dead letters again did. */
+export interface RetryResult {
+  readonly indexed: number
+  readonly failed: number
+  /** Repos that are fetched again, because not all of their refused records were kept. */
+  readonly queued: number
+}
+
 /** A page for operators. */
 export interface IndexerStatus {
   readonly cursors: readonly {
@@ -209,6 +229,8 @@ export interface IndexerStatus {
     Record<'live' | 'queued' | 'fetching' | 'synchronized' | 'failed', number>
   >
   readonly deadLetters: number
+  /** Refused records beyond the bound, of repos that were not fetched since: counted, not kept. */
+  readonly deadLettersDropped: number
   /** Sources that missed events at some time, a first start included, and whether the listing of repos is still to be done. */
   readonly missed: readonly { readonly source: string; readonly pending: boolean }[]
   /** Set while the database refuses the batch at hand: why, since when (Unix milliseconds), and how often it was tried. */
@@ -266,15 +288,18 @@ export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDi
    * what was there, in one transaction; rows that kept no record are derived from their columns, and with `fetchRepo`
    * their repos are fetched again too. A changed declaration does this by itself when the index opens. Batches wait
    * meanwhile; queries see the old state until the end. What a crash or a refusing database cuts off is finished when the
-   * index opens next. Own tables are filled in the transaction that swaps. Not for an index that several processes share.
+   * index opens next. Not for an index that several processes share.
    *
    * @throws {IndexerClosedError} when the indexer closed before it was done
    */
   rebuild(collection: keyof D & string): Promise<void>
   /** Resolves when accounts being hidden, shown or purged are completely so. */
   settle(): Promise<void>
-  /** Tries dead letters again, e.g. after a validator was fixed; answers how many are indexed now. */
-  retryDeadLetters(): Promise<{ readonly indexed: number; readonly failed: number }>
+  /**
+   * Tries dead letters again, e.g. after a validator was fixed. Repos of which some were dropped are queued to be fetched,
+   * with `fetchRepo`.
+   */
+  retryDeadLetters(): Promise<RetryResult>
   status(): Promise<IndexerStatus>
   /** Resolves after the next committed batch; used by live queries. */
   changed(options?: { readonly signal?: AbortSignal }): Promise<ReadonlySet<keyof D & string>>

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { cidForRaw } from '@skywright/repo'
 
 import type { Declarations } from './collection.ts'
@@ -39,6 +41,7 @@ export async function judgeByChangedLexicons(
   schema: Schema,
   store: IndexStore,
   writer: SerialWriter,
+  canFetch: boolean,
 ): Promise<boolean> {
   let any = false
   const remember = (key: string, value: string): Promise<void> =>
@@ -53,6 +56,11 @@ export async function judgeByChangedLexicons(
     const stored = await recall(store, key)
     if (stored === digest) continue
     if (stored !== undefined) {
+      // Rows that kept no record are judged by their repos: by the next process that can fetch them.
+      if (!collection.keepsRecord && !canFetch) {
+        await retryDeadLetters(store, writer, nsid)
+        continue
+      }
       any = true
       await judgeAgain(collection, digest, store, writer)
       await retryDeadLetters(store, writer, nsid)
@@ -71,16 +79,17 @@ async function judgeAgain(
   const key = `judged:${collection.nsid}`
   const [judgedBy, position = '[]'] = (await recall(store, key))?.split(' ') ?? []
   // Written below.
-  let after = (judgedBy === digest ? JSON.parse(position) : []) as Position | undefined
-  while (after !== undefined) {
+  let after = (judgedBy === digest ? JSON.parse(position) : []) as Position | null
+  while (after !== null) {
     const from: Position = after
     const part = await writer.transact(function* (tx, context) {
       const judged = yield* revalidateStep(context, tx, collection, from)
-      yield* ask(tx.remember(key, `${digest} ${JSON.stringify(judged.after ?? [])}`))
+      yield* ask(tx.remember(key, `${digest} ${JSON.stringify(judged.after ?? null)}`))
       return judged
     })
     writer.announce(part.outcome.touched)
-    after = part.after
+    after = part.after ?? null
+    await setImmediate()
   }
 }
 

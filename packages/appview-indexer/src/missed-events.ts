@@ -17,7 +17,7 @@ export interface MissedEventsOptions {
   readonly store: IndexStore
   readonly writer: SerialWriter
   readonly canFetch: boolean
-  readonly listRepos: (options: { readonly signal: AbortSignal }) => BackfillOptions['repos']
+  readonly listRepos: (signal: AbortSignal) => BackfillOptions['repos']
   readonly queue: (repos: BackfillOptions['repos'], signal: AbortSignal) => Promise<void>
   readonly onIssue: (issue: IndexIssue) => void
   readonly delay: Delay
@@ -63,7 +63,7 @@ export class MissedEvents {
         if (times !== done) {
           const sql = 'SELECT 1 AS one FROM ix_source WHERE name = ? AND cursor = 1'
           if ((await store.query(sql, [mark])).length > 0) {
-            await queue(listRepos({ signal }), signal)
+            await queue(listRepos(signal), signal)
             const isCurrent = (): boolean => this.#times === times
             await writer.transact(function* (tx, { now }) {
               // Missed again while listing: once more.

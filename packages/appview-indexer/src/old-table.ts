@@ -1,4 +1,5 @@
 import type { CollectionSchema } from './schema.ts'
+import { shadowTable } from './shadow.ts'
 
 /** A collection's table as an earlier declaration laid it out. */
 export interface OldTable {
@@ -9,6 +10,8 @@ export interface OldTable {
   readonly columns: readonly string[]
   readonly counters: readonly string[]
   readonly searched: boolean
+  /** Names of the tables it derives. */
+  readonly own: readonly string[]
   readonly fingerprint: string
 }
 
@@ -32,12 +35,23 @@ interface Printed {
   readonly columns: readonly (readonly [string, string, string, boolean])[]
   readonly counters: readonly (readonly [string, ...unknown[]])[]
   readonly search: readonly string[]
+  readonly derive?: { readonly tables: Readonly<Record<string, string>> }
+}
+
+/** Begins names of tables that had to give up their own before their rows were derived again. */
+const ASIDE_TABLE = 'ix_old_'
+
+/** Name of the nth table that gave up its own. */
+export function asideTable(n: number): string {
+  return `${ASIDE_TABLE}${n}`
 }
 
 /** Reads what an earlier declaration says of its table. */
 export function oldTable(name: string, fingerprint: string): OldTable {
   // Written by `compileSchema`.
-  const { edge, keepsRecord, columns, counters, search } = JSON.parse(fingerprint) as Printed
+  const { edge, keepsRecord, columns, counters, search, derive } = JSON.parse(
+    fingerprint,
+  ) as Printed
   return {
     name,
     edge,
@@ -45,8 +59,16 @@ export function oldTable(name: string, fingerprint: string): OldTable {
     columns: columns.map(([column]) => column),
     counters: counters.map(([counter]) => counter),
     searched: search.length > 0,
+    // What gave up its name has no own tables any more.
+    own: name.startsWith(ASIDE_TABLE) ? [] : Object.keys(derive?.tables ?? {}),
     fingerprint,
   }
+}
+
+/** The tables a rebuild has made so far. */
+export function begunTable({ name, fingerprint }: RebuildState): OldTable {
+  const begun = oldTable(shadowTable(name), fingerprint)
+  return { ...begun, own: begun.own.map(shadowTable) }
 }
 
 /** The table of a collection as it is. */

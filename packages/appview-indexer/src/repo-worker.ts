@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { backoffMs } from './backoff.ts'
 import type { Delay } from './backoff.ts'
 import {
@@ -54,6 +56,7 @@ export async function applyRepoSnapshot(
     failures.push(...outcome.failures)
     writer.announce(outcome.touched)
     if (outcome.gatesDue) writer.startSweeping()
+    await setImmediate()
   }
   try {
     for await (const record of snapshot.records) {
@@ -68,7 +71,7 @@ export async function applyRepoSnapshot(
       if (part.length >= SNAPSHOT_PART) await flush()
     }
     await flush()
-    writer.announce(await writer.transact((tx, context) => endSnapshot(context, tx, did, rev)))
+    writer.announce(await writer.transact((tx, context) => endSnapshot(context, tx, snapshot)))
   } catch (error) {
     const touched = await writer.transact((tx, context) =>
       abandonSnapshot(context, tx, did, context.canFetch ? REPO_QUEUED : REPO_LIVE, context.now),

@@ -2,6 +2,7 @@ import type {
   AnyCollection,
   Columns,
   GateLookup,
+  NameOwnTable,
   NotificationInput,
   RowInput,
   TransactionSql,
@@ -18,6 +19,7 @@ const MAX_RETAIN_DAYS = 36_500
 const DAY_MS = 86_400_000
 
 const NAME = /^[a-z][A-Za-z0-9]{0,39}$/
+const OWN_TABLE = /^[a-z][A-Za-z0-9_]{0,39}$/
 const RESERVED_TABLES = /^(?:ix|sqlite|pg)/i
 const RESERVED_COLUMNS = new Set(
   [
@@ -58,6 +60,15 @@ export interface CounterSchema {
   readonly where: ((row: RowInput) => boolean) | undefined
 }
 
+/** One own table of a declaration. */
+export interface OwnTable {
+  readonly name: string
+  /** What it is called: its name, or another while it is derived anew. */
+  readonly table: string
+  readonly columns: string
+  readonly indexes: readonly string[]
+}
+
 /** One compiled collection. */
 export interface CollectionSchema {
   readonly name: string
@@ -85,10 +96,9 @@ export interface CollectionSchema {
   readonly notify: ((row: RowInput) => readonly NotificationInput[]) | undefined
   readonly derive:
     | {
-        readonly tables: string
-        readonly added: (row: RowInput, sql: TransactionSql) => void
-        readonly removed: (row: RowInput, sql: TransactionSql) => void
-        readonly reset: (sql: TransactionSql) => void
+        readonly tables: readonly OwnTable[]
+        readonly added: (row: RowInput, sql: TransactionSql, table: NameOwnTable) => void
+        readonly removed: (row: RowInput, sql: TransactionSql, table: NameOwnTable) => void
       }
     | undefined
   readonly gate:
@@ -145,6 +155,11 @@ export function compileSchema(declarations: Readonly<Record<string, AnyCollectio
     if (byNsid.has(compiled.nsid))
       throw new InvalidDeclarationError(name, `${compiled.nsid} is declared twice`)
     tables.add(name.toLowerCase())
+    for (const { name: own } of compiled.derive?.tables ?? []) {
+      if (tables.has(own.toLowerCase()) || Object.hasOwn(declarations, own))
+        throw new InvalidDeclarationError(name, `table ${own} is declared twice`)
+      tables.add(own.toLowerCase())
+    }
     collections.push(compiled)
     byNsid.set(compiled.nsid, compiled)
     byName.set(name, compiled)
@@ -262,8 +277,7 @@ function compileCollection(
             allow: declaration.gate.allow as (row: RowInput, lookup: GateLookup) => boolean,
           },
     feedsGates,
-    // Typed at the declaration, like the other functions.
-    derive: declaration.derive as CollectionSchema['derive'],
+    derive: compileDerive(declaration.derive, fail),
     search,
     indexes: declaration.indexes ?? [],
     ...compileRetain(declaration.retain, fail),
@@ -287,6 +301,28 @@ function compileRetain(
   if (perRepo !== undefined && perRepo > MAX_PER_REPO)
     fail(`retain.perRepo must be at most ${MAX_PER_REPO}`)
   return { maxAgeMs: days === undefined ? undefined : days * DAY_MS, perRepo }
+}
+
+function compileDerive(
+  derive: AnyCollection['derive'],
+  fail: (reason: string) => never,
+): CollectionSchema['derive'] {
+  if (derive === undefined) return undefined
+  const { tables, indexes = {} } = derive
+  for (const name of Object.keys({ ...tables, ...indexes }))
+    if (!OWN_TABLE.test(name) || RESERVED_TABLES.test(name) || !Object.hasOwn(tables, name))
+      fail(`${name} is no name of an own table`)
+  return {
+    tables: Object.entries(tables).map(([name, columns]) => ({
+      name,
+      table: name,
+      columns,
+      indexes: indexes[name] ?? [],
+    })),
+    // Typed at the declaration, like the other functions.
+    added: derive.added as NonNullable<CollectionSchema['derive']>['added'],
+    removed: derive.removed as NonNullable<CollectionSchema['derive']>['removed'],
+  }
 }
 
 function includesPath(links: boolean | readonly string[], name: string | undefined): boolean {
@@ -334,6 +370,10 @@ function compileColumn(name: string, column: Column, indexed: boolean): ColumnSc
   }
 }
 
+function printed(derive: AnyCollection['derive']): unknown {
+  return derive === undefined ? undefined : { tables: derive.tables, indexes: derive.indexes }
+}
+
 function fingerprintOf(
   declaration: AnyCollection,
   edge: boolean,
@@ -361,7 +401,7 @@ function fingerprintOf(
     notify: declaration.notify !== undefined,
     search: declaration.search ?? [],
     gate: declaration.gate?.dependsOn,
-    derive: declaration.derive?.tables,
+    derive: printed(declaration.derive),
     feedsGates,
   })
 }

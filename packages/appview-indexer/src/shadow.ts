@@ -7,7 +7,7 @@ const NEW = `${ASIDE}new`
 
 /**
  * The collection as it is derived anew: the same meaning, in tables and under names of its own, so that nobody sees it
- * before it takes the place of what is there. Own tables of the declaration are filled then; until then it decides nothing.
+ * before it takes the place of what is there; until then it decides nothing.
  */
 export function shadowOf(collection: CollectionSchema): CollectionSchema {
   return {
@@ -18,9 +18,15 @@ export function shadowOf(collection: CollectionSchema): CollectionSchema {
       ...counter,
       name: shadowName(counter.name),
     })),
-    derive: undefined,
+    derive: shadowDerive(collection.derive),
     feedsGates: false,
   }
+}
+
+function shadowDerive(derive: CollectionSchema['derive']): CollectionSchema['derive'] {
+  if (derive === undefined) return undefined
+  const tables = derive.tables.map((own) => ({ ...own, table: shadowTable(own.name) }))
+  return { ...derive, tables }
 }
 
 const TABLE = 'ix_new_'

@@ -6,6 +6,9 @@ export interface Shard {
   readonly count: number
 }
 
+/** No sharing. */
+export const WHOLE: Shard = { index: 0, count: 1 }
+
 /** Buckets accounts fall into; also the most shards. */
 export const SHARD_BUCKETS = 65_536
 

@@ -1,13 +1,24 @@
 /** Mistakes seen in other indexers, each as a test that this one does not make them. */
-import { expect, it } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 
 import { openIndexer } from '../src/index.ts'
 import type { IndexEvent, Indexer } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
-import { createFakeNetwork } from '../src/testing/index.ts'
+import { createFakeNetwork, fabricateRecord } from '../src/testing/index.ts'
 import type { FakeNetwork } from '../src/testing/index.ts'
 import { NSID, socialCollections, strongRef } from './social.ts'
 import type { SocialCollections } from './social.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'index-defects-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
 
 function open(network: FakeNetwork): Promise<Indexer<SocialCollections>> {
   return openIndexer({
@@ -303,4 +314,63 @@ it('keeps a rev from the far future from locking an account', async () => {
   await index.apply([poison])
   await index.apply(network.events)
   expect((await index.get('post', post))?.text).toBe('x')
+})
+
+it('11: a sync at the indexed rev is a confirmation when it names the same tree, and fetched when it names another', async () => {
+  const network = createFakeNetwork()
+  const alice = network.account()
+  const old = alice.create(NSID.POST, { text: 'old' })
+  const [commit] = network.events
+  if (commit?.type !== 'commit') throw new TypeError('not a commit')
+  const [tree, fork] = [new Uint8Array(36).fill(1), new Uint8Array(36).fill(2)]
+  let fetched = 0
+  const rkey = commit.ops[0]!.rkey
+  const forked = fabricateRecord(NSID.POST, rkey, { text: 'forked' })
+  const path = join(folder, 'index.db')
+  const openFork = (): Promise<Indexer<SocialCollections>> =>
+    openIndexer({
+      store: openSqliteIndexStore(path),
+      collections: socialCollections(),
+      now: () => network.now(),
+      fetchRepo: (did) => {
+        fetched++
+        const snapshot = { did, rev: commit.rev, data: fork, records: [forked] }
+        return Promise.resolve({ kind: 'snapshot', snapshot })
+      },
+    })
+  const sync = { type: 'sync', did: alice.did, rev: commit.rev } as const
+  {
+    await using index = await openFork()
+    await index.apply([{ ...commit, data: tree }])
+    expect(await index.apply([{ ...sync, seq: 2, data: tree }])).toMatchObject({ stale: 1 })
+    // A source that proves no tree can only repeat itself.
+    expect(await index.apply([{ ...sync, seq: 3 }])).toMatchObject({ stale: 1 })
+    await index.backfill({ repos: [] })
+    expect((await index.get('post', old))?.text).toBe('old')
+  }
+  expect(fetched).toBe(0)
+  await using index = await openFork()
+  for (const times of [1, 1]) {
+    await index.apply([{ ...sync, seq: 4, data: fork }])
+    await index.backfill({ repos: [] })
+    // The second time it is what was fetched.
+    expect(fetched).toBe(times)
+    expect((await index.get('post', old))?.text).toBe('forked')
+  }
+  // Of what came without a proof nobody can say that the tree is the same.
+  const bob = network.account()
+  bob.create(NSID.POST, { text: 'unproven' })
+  const unproven = network.events.at(-1)!
+  if (unproven.type !== 'commit') throw new TypeError('not a commit')
+  await index.apply([unproven])
+  await index.apply([{ ...sync, did: bob.did, rev: unproven.rev, seq: 4, data: tree }])
+  expect((await index.status()).repos.queued).toBe(1)
+  await index.apply([{ ...sync, seq: 4, data: fork }])
+  expect((await index.status()).repos.queued).toBe(1)
+  await index.apply([{ type: 'account', seq: 4, did: bob.did, active: false, status: 'deleted' }])
+  await index.settle()
+  // One that waits while the repo is fetched is judged by what was fetched.
+  await index.apply([{ ...sync, seq: 5, data: tree }])
+  await index.backfill({ repos: [] })
+  expect(fetched).toBe(2)
 })

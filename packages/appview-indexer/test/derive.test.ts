@@ -22,17 +22,15 @@ function declare(
   version: number,
   weight: number,
 ): CollectionDeclaration<{ readonly text: Column<string | undefined> }> {
-  const add =
-    'INSERT INTO posts_by_word VALUES (?, ?) ON CONFLICT (word) DO UPDATE SET n = n + excluded.n'
+  const add = (table: string): string =>
+    `INSERT INTO ${table} VALUES (?, ?) ON CONFLICT (word) DO UPDATE SET n = n + excluded.n`
   return collection(NSID.POST, {
     version,
     columns: { text: text('text') },
     derive: {
-      tables:
-        'CREATE TABLE IF NOT EXISTS posts_by_word (word TEXT PRIMARY KEY, n INTEGER NOT NULL)',
-      added: (row, sql) => sql(add, [row.text ?? '', weight]),
-      removed: (row, sql) => sql(add, [row.text ?? '', -weight]),
-      reset: (sql) => sql('DELETE FROM posts_by_word'),
+      tables: { posts_by_word: 'word TEXT PRIMARY KEY, n INTEGER NOT NULL' },
+      added: (row, sql, own) => sql(add(own('posts_by_word')), [row.text ?? '', weight]),
+      removed: (row, sql, own) => sql(add(own('posts_by_word')), [row.text ?? '', -weight]),
     },
   })
 }

@@ -1,5 +1,9 @@
 import { SimulatedNetwork } from '@skywright/firehose/testing'
+import type { SimulatedAccount } from '@skywright/firehose/testing'
 import type { FirehoseIssue } from '@skywright/firehose'
+import { cidForCbor } from '@skywright/repo'
+import type { Cid } from '@skywright/repo'
+import { encodeCbor } from '@skywright/repo/cbor'
 import { expect, it } from 'vitest'
 
 import {
@@ -87,6 +91,46 @@ it('indexes a verified firehose, resumes where it was, and equals a verified bac
   expect(result).toEqual({ synchronized: 8, failed: 0 })
   expect(await filled.stateHash()).toBe(await live.stateHash())
 }, 60_000)
+
+it('fetches a repo whose host says that the tree at the indexed rev is another one', async () => {
+  const network = await SimulatedNetwork.create({ accounts: 2, seed: 8 })
+  const { fetch, resolver } = serve(network)
+  const [host] = network.hosts
+  const [alice] = network.accounts as [SimulatedAccount]
+  const source = firehoseSource({
+    service: host!.url,
+    resolver,
+    open: network.loopback.open,
+    now: () => network.now(),
+    onIssue: () => undefined,
+  })
+  const fromStart: EventSource = {
+    name: source.name,
+    events: ({ cursor = 0, signal }) => source.events({ cursor, signal }),
+  }
+  const fetched: string[] = []
+  const fetchRepo = createRepoFetcher({ resolver, fetch })
+  await using index = await open(network, (did, options) => {
+    fetched.push(did)
+    return fetchRepo(did, options)
+  })
+  const commit = await network.write(alice)
+  await runTo(index, fromStart, await network.send(alice, commit))
+  await index.backfill({ repos: [alice.did] })
+  const before = fetched.length
+  const say = async (data: Cid): Promise<void> => {
+    const unsigned = { did: alice.did, version: 3, data, rev: commit.rev, prev: null }
+    const sig = alice.key.sign(encodeCbor(unsigned))
+    const bytes = encodeCbor({ ...unsigned, sig })
+    const sync = network.syncEvent(alice, commit.rev, bytes, cidForCbor(bytes))
+    await runTo(index, fromStart, await network.send(alice, sync))
+    await index.backfill({ repos: [] })
+  }
+  await say((await alice.repo.head()).data)
+  expect(fetched).toHaveLength(before)
+  await say(cidForCbor(encodeCbor({ forked: true })))
+  expect(fetched.slice(before)).toEqual([alice.did])
+})
 
 it('hides what a PDS says is taken down, and keeps a repo with a wrong signature out', async () => {
   const network = await SimulatedNetwork.create({ accounts: 3, seed: 9 })

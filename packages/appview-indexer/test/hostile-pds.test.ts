@@ -143,6 +143,33 @@ it('is not held up, filled up or misled: slow, endless, wrong and redirecting ho
   expect(tried).toBe(16)
 }, 60_000)
 
+it('gives up on a host that sends nothing, or next to nothing, long before the time for a repo is over', async () => {
+  const [alice, bob] = network.accounts as [SimulatedAccount, SimulatedAccount]
+  const bytes = await car(alice)
+  const slow: Answer[] = [
+    () => undefined,
+    (response) => void response.write(bytes.subarray(0, 100)),
+    (response) => {
+      let at = 0
+      const timer = setInterval(() => response.write(bytes.subarray(at, ++at)), 5)
+      response.on('close', () => clearInterval(timer))
+    },
+  ]
+  const fetchRepo = createRepoFetcher({ resolver, fetch, stallMs: 200 })
+  const signal = new AbortController().signal
+  let gaveUp = 0
+  for (const answer of slow) {
+    place(alice, await serve(answer))
+    await expect(fetchRepo(alice.did, { signal })).rejects.toThrow(/slow/)
+    gaveUp++
+  }
+  expect(gaveUp).toBe(3)
+  // A repo of few bytes that comes at once is none of them, however long it is worked on.
+  place(bob, await serve(async (response) => void response.end(await car(bob))))
+  const patient = createRepoFetcher({ resolver, fetch, stallMs: 60_000 })
+  expect(await patient(bob.did, { signal })).toMatchObject({ kind: 'snapshot' })
+}, 60_000)
+
 it('follows an account that moved, and does not take the old host at its word', async () => {
   const [alice, bob] = network.accounts as [SimulatedAccount, SimulatedAccount]
   const serveCar = (account: SimulatedAccount): Promise<string> =>

@@ -145,7 +145,7 @@ describe('live indexing', () => {
     ])
     expect(issues.filter(({ kind }) => kind === 'dead-letter')).toHaveLength(3)
     expect((await index.get('post', good))?.text).toBe('good')
-    expect(await index.retryDeadLetters()).toEqual({ indexed: 0, failed: 3 })
+    expect(await index.retryDeadLetters()).toEqual({ indexed: 0, failed: 3, queued: 0 })
     const before = network.events.length
     alice.update(wrongType, { text: 'seven' })
     await index.apply(network.events.slice(before))

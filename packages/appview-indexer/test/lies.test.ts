@@ -1,5 +1,5 @@
-import { commitLies, SimulatedNetwork } from '@skywright/firehose/testing'
-import type { FirehoseIssue } from '@skywright/firehose'
+import { commitLies, historyLies, SimulatedNetwork } from '@skywright/firehose/testing'
+import type { FirehoseIssue, RepoEvent } from '@skywright/firehose'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import {
@@ -11,7 +11,7 @@ import {
   text,
   uri,
 } from '../src/index.ts'
-import type { IndexStore } from '../src/index.ts'
+import type { IndexIssue, IndexStore } from '../src/index.ts'
 import { openPostgresIndexStore } from '../src/stores/postgres.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { startPostgres } from './postgres-server.ts'
@@ -139,6 +139,83 @@ it.each(Object.keys(stores))(
     )
     expect(await index.select('post').count()).toBeGreaterThan(10)
     expect(await index.select('like').count()).toBeGreaterThan(20)
+  },
+  120_000,
+)
+
+it.each(Object.keys(stores))(
+  'ends with the repos whatever lies of several events it was told, on %s',
+  async (name) => {
+    const network = await SimulatedNetwork.create({ accounts: 9, hosts: 3, seed: 12 })
+    const { fetch, resolver, announce } = serve(network)
+    // One stream for all hosts that believes all of them, as a relay must not.
+    const [relay] = network.hosts
+    let last = 0
+    const send = async (did: string, event: RepoEvent): Promise<void> => {
+      last = await network.send({ did, host: relay! }, event)
+    }
+    const issues: (FirehoseIssue | IndexIssue)[] = []
+    let waitedMs = 0
+    await using index = await openIndexer({
+      store: await stores[name]!(),
+      collections,
+      now: () => network.now() + waitedMs,
+      fetchRepo: createRepoFetcher({ resolver, fetch }),
+      onIssue: (issue) => issues.push(issue),
+    })
+    const source = firehoseSource({
+      service: relay!.url,
+      resolver,
+      open: network.loopback.open,
+      now: () => network.now() + waitedMs,
+      onIssue: (issue) => issues.push(issue),
+    })
+    const stop = new AbortController()
+    const running = index.run(
+      { name: source.name, events: ({ cursor = 0, signal }) => source.events({ cursor, signal }) },
+      { signal: stop.signal },
+    )
+    const settled = async (): Promise<void> => {
+      for (;;) {
+        const { queued, fetching, failed } = (await index.status()).repos
+        if (((await index.cursor(source.name)) ?? 0) >= last && queued + fetching + failed === 0)
+          return
+        // Until what failed is tried again.
+        waitedMs += 1_000
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    const told: Record<string, number> = {}
+    for (const account of network.accounts) await send(account.did, await network.write(account))
+    for (const lie of historyLies)
+      for (const account of network.accounts) {
+        for (const { event } of await lie.tell({ network, account })) {
+          // The directory knows the new host from the moment the account says so.
+          announce(account)
+          await send(account.did, event)
+          told[lie.name] = (told[lie.name] ?? 0) + 1
+        }
+      }
+    // Who believed the wrong branch hears of it with the next honest commit.
+    for (const account of network.accounts) await send(account.did, await network.write(account))
+    await settled()
+    stop.abort()
+    await running
+
+    await using expected = await openIndexer({
+      store: openSqliteIndexStore(':memory:'),
+      collections,
+      now: () => network.now() + waitedMs,
+      fetchRepo: createRepoFetcher({ resolver, fetch }),
+    })
+    await expected.backfill({ repos: network.accounts.map((account) => account.did) })
+    expect(await index.stateHash()).toBe(await expected.stateHash())
+    expect(await index.audit()).toEqual([])
+    expect(told).toEqual({ fork: 27, 'stale mirror': 63, 'migrated host': 36 })
+    const count = (kind: string): number => issues.filter((issue) => issue.kind === kind).length
+    expect(count('rejected')).toBeGreaterThanOrEqual(27)
+    expect(count('gap')).toBeGreaterThanOrEqual(18)
+    expect(await index.select('post').count()).toBeGreaterThan(10)
   },
   120_000,
 )

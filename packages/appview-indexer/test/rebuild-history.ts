@@ -1,5 +1,5 @@
 import { collection, didOf, integer, text, uri } from '../src/index.ts'
-import type { AnyCollection } from '../src/index.ts'
+import type { AnyCollection, Columns, DeriveDeclaration } from '../src/index.ts'
 import { createFakeNetwork } from '../src/testing/index.ts'
 import type { FakeNetwork } from '../src/testing/index.ts'
 import { NSID, strongRef } from './social.ts'
@@ -21,6 +21,27 @@ export function rebuildHistory(): FakeNetwork {
   return network
 }
 
+/** How many counting posts say a text, in a table of one's own. */
+function wordTable(weight: number): DeriveDeclaration<Columns> {
+  const add: DeriveDeclaration<Columns>['added'] = (row, sql, own) => {
+    sql(
+      `INSERT INTO ${own('said')} AS s VALUES (?, ?) ON CONFLICT (text) DO UPDATE SET n = s.n + excluded.n`,
+      [String(row.record?.['text']), weight],
+    )
+  }
+  return {
+    tables: { said: 'text TEXT PRIMARY KEY, n INTEGER NOT NULL' },
+    indexes: { said: ['n DESC'] },
+    added: add,
+    removed: (row, sql, own) => {
+      sql(`UPDATE ${own('said')} SET n = n - ? WHERE text = ?`, [
+        weight,
+        String(row.record?.['text']),
+      ])
+    },
+  }
+}
+
 const parent = uri('reply.parent')
 const subject = uri('subject', { required: true })
 const like = { layout: 'edge', columns: { subject } } as const
@@ -36,6 +57,7 @@ export function firstCollections(): Record<'post' | 'like', AnyCollection> {
         return recipient === undefined ? [] : [{ recipient, reason: 'reply', subject: row.parent }]
       },
       search: ['text'],
+      derive: wordTable(1),
       indexes: [['did', '-sortAt']],
     }),
     like: collection(NSID.LIKE, { ...like, counters: { likes: 'subject' } }),
@@ -55,6 +77,7 @@ export function changedCollections(): Record<'post' | 'like', AnyCollection> {
         return recipient === undefined ? [] : [{ recipient, reason: 'answer' }]
       },
       search: ['words'],
+      derive: wordTable(5),
       indexes: [['did', '-sortAt']],
     }),
     like: collection(NSID.LIKE, {

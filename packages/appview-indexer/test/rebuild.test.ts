@@ -9,6 +9,8 @@ import { collection, integer, json, openIndexer, text, uri } from '../src/index.
 import type { AnyCollection, Columns } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { createFakeNetwork } from '../src/testing/index.ts'
+import type { OldRow } from '../src/stores/transaction.ts'
+import { bound } from './bound-transaction.ts'
 import { NSID, socialCollections, strongRef } from './social.ts'
 
 let folder = ''
@@ -229,6 +231,136 @@ it('judges records again when their lexicon, or one it refers to, has changed', 
   ])
 })
 
+it('judges edges that kept no record by their repos, as soon as these can be fetched', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob] = [network.account(), network.account()]
+  const post = alice.create(NSID.POST, { text: 'x' })
+  bob.create(NSID.LIKE, { subject: strongRef(post), mood: 1 })
+  bob.create(NSID.LIKE, { subject: strongRef(post), mood: 100 })
+  const lexicons = (maximum: number) =>
+    createCatalog({
+      lexicon: 1,
+      id: NSID.LIKE,
+      defs: {
+        main: {
+          type: 'record',
+          key: 'tid',
+          record: { type: 'object', properties: { mood: { type: 'integer', maximum } } },
+        },
+      },
+    })
+  const like = collection(NSID.LIKE, {
+    layout: 'edge',
+    columns: { subject: uri('subject') },
+    counters: { likeCount: 'subject' },
+  })
+  const path = join(folder, 'index.db')
+  const open = (maximum: number, canFetch: boolean, file = path) =>
+    openIndexer({
+      store: openSqliteIndexStore(file),
+      collections: { like },
+      lexicons: lexicons(maximum),
+      now: () => network.now(),
+      ...(canFetch ? { fetchRepo: network.fetchRepo } : {}),
+    })
+  const steps = [
+    { maximum: 1_000, canFetch: false, likes: 2 },
+    // Nobody can tell which.
+    { maximum: 10, canFetch: false, likes: 2 },
+    { maximum: 10, canFetch: true, likes: 1 },
+    { maximum: 10, canFetch: true, likes: 1 },
+    { maximum: 1_000, canFetch: false, likes: 2 },
+  ]
+  for (const { maximum, canFetch, likes } of steps) {
+    await using index = await open(maximum, canFetch)
+    await index.apply(network.events)
+    if (canFetch) await index.backfill({ repos: [] })
+    expect([maximum, await index.select('like').count()]).toEqual([maximum, likes])
+    expect((await index.counts([post])).get(post)).toEqual({ likeCount: likes })
+    expect(await index.countBacklinks({ target: post, from: 'like', path: 'subject' })).toBe(likes)
+    expect(await index.deadLetters()).toHaveLength(2 - likes)
+    expect(await index.audit()).toEqual([])
+    if (!canFetch) continue
+    await using fresh = await open(maximum, false, ':memory:')
+    await fresh.apply(network.events)
+    expect(await index.stateHash()).toBe(await fresh.stateHash())
+  }
+})
+
+it('goes on judging where it was cut off', async () => {
+  const network = createFakeNetwork()
+  const alice = network.account()
+  const notes = 4_600
+  for (let n = 0; n < notes; n += 200)
+    alice.commit(
+      ...Array.from({ length: 200 }, (_, at) => ({
+        collection: 'com.example.note',
+        record: { size: n + at },
+      })),
+    )
+  const lexicons = (maximum: number) =>
+    createCatalog({
+      lexicon: 1,
+      id: 'com.example.note',
+      defs: {
+        main: {
+          type: 'record',
+          key: 'tid',
+          record: { type: 'object', properties: { size: { type: 'integer', maximum } } },
+        },
+      },
+    })
+  const path = join(folder, 'index.db')
+  const open = (maximum: number, store = openSqliteIndexStore(path)) =>
+    openIndexer({
+      store,
+      collections: { note: collection('com.example.note', { counters: { notes: 'did' } }) },
+      lexicons: lexicons(maximum),
+      now: () => network.now(),
+    })
+  {
+    await using index = await open(notes)
+    await index.apply(network.events)
+  }
+  let judged = 0
+  for (let transactions = 3; ; transactions++) {
+    const inner = openSqliteIndexStore(path)
+    let left = transactions
+    const opening = open(4_000, {
+      ...inner,
+      prepare: (...from) => inner.prepare(...from),
+      query: (...from) => inner.query(...from),
+      transact: (work) =>
+        inner.transact(function* (tx) {
+          if (left-- === 0) throw new RangeError('killed')
+          const watched = bound(tx)
+          return yield* work({
+            ...watched,
+            rowsAfter: (...from) => {
+              const rows = watched.rowsAfter(...from) as readonly OldRow[]
+              judged += rows.length
+              return rows
+            },
+          })
+        }),
+      [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+    })
+    const index = await opening.catch(async (error: unknown) => {
+      expect(error).toBeInstanceOf(RangeError)
+      await inner[Symbol.asyncDispose]()
+      return undefined
+    })
+    if (index === undefined) continue
+    expect(await index.select('note').count()).toBe(4_001)
+    expect(await index.audit()).toEqual([])
+    await index[Symbol.asyncDispose]()
+    expect(transactions).toBeGreaterThan(4)
+    break
+  }
+  // Each row once.
+  expect(judged).toBe(notes)
+})
+
 it('finds links in texts that are columns too', async () => {
   const network = createFakeNetwork()
   const alice = network.account()
@@ -252,10 +384,9 @@ it('fills added columns in place, and derives again when anything else changed',
     collection(NSID.POST, {
       columns,
       derive: {
-        tables: 'CREATE TABLE IF NOT EXISTS unused (n INTEGER)',
+        tables: { unused: 'n INTEGER' },
         added: () => derived++,
         removed: () => undefined,
-        reset: () => undefined,
       },
       ...more,
     })

@@ -1,19 +1,23 @@
-import type { SimulatedNetwork } from '@skywright/firehose/testing'
+import type { SimulatedAccount, SimulatedNetwork } from '@skywright/firehose/testing'
 import { createMemoryResolver } from '@skywright/identity/testing'
 
 /** The simulated network over HTTP, and the identities of its accounts. */
 export function serve(network: SimulatedNetwork): {
   fetch: typeof globalThis.fetch
   resolver: ReturnType<typeof createMemoryResolver>
+  /** Puts into the directory where an account is now. */
+  announce: (account: SimulatedAccount) => void
 } {
   const resolver = createMemoryResolver()
-  for (const account of network.accounts)
+  const announce = (account: SimulatedAccount): void => {
     resolver.setAccount({
       did: account.did,
       signingKey: account.key.publicKey,
       pds: account.host.url,
       handle: `${account.did.slice(-8)}.test`,
     })
+  }
+  for (const account of network.accounts) announce(account)
   const fetch = async (input: string | URL | Request): Promise<Response> => {
     const url = new URL(input instanceof Request ? input.url : input)
     const method = url.pathname.replace('/xrpc/', '')
@@ -30,5 +34,5 @@ export function serve(network: SimulatedNetwork): {
     for await (const chunk of account.repo.export()) chunks.push(new Uint8Array(chunk))
     return new Response(new Blob(chunks))
   }
-  return { fetch, resolver }
+  return { fetch, resolver, announce }
 }

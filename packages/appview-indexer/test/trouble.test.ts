@@ -8,8 +8,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { listRepos, openIndexer, StoreFailureError } from '../src/index.ts'
 import type { EventSource, IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
-import type { IndexTransaction } from '../src/stores/transaction.ts'
 import { createFakeNetwork, fabricateRecord } from '../src/testing/index.ts'
+import { bound } from './bound-transaction.ts'
 import { NSID, socialCollections, strongRef } from './social.ts'
 
 let folder = ''
@@ -176,16 +176,6 @@ it('sets aside an event it fails on, fetches its repo instead, and goes on', asy
   await index.backfill({ repos: [bob.did] })
   expect((await index.get('post', poison))?.text).toBe('poison')
 })
-
-/** A transaction whose methods can be spread: they live on its class. */
-function bound(tx: IndexTransaction): IndexTransaction {
-  const names = Object.getOwnPropertyNames(Object.getPrototypeOf(tx)) as (keyof IndexTransaction)[]
-  const methods = names.map((name) => [
-    name,
-    (tx[name] as (...args: unknown[]) => unknown).bind(tx),
-  ])
-  return Object.fromEntries(methods) as IndexTransaction
-}
 
 it('reports a locked database as a store failure and continues when it is free', async () => {
   const network = createFakeNetwork()
@@ -420,6 +410,7 @@ it('purges an account in bounded transactions, however many of its records were 
         ),
     },
     collections: socialCollections(),
+    deadLetterLimits: { perAccount: 10_000 },
     now: () => network.now(),
   })
   await index.apply(network.events.slice(0, -1))

@@ -55,6 +55,8 @@ export interface StreamCommit extends StreamBase {
 export interface StreamSync extends StreamBase {
   readonly type: 'sync'
   readonly rev: string
+  /** MST root at that rev, when verified. */
+  readonly data?: Cid
 }
 
 export interface StreamIdentity extends StreamBase {

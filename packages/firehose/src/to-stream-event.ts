@@ -14,7 +14,7 @@ export function verifiedCommit(
 ): StreamCommit | StreamSync {
   const { seq, did, time, rev } = event
   const base = { seq, did, time, source, verified: true, live: true, rev }
-  if (event.type === 'sync') return { ...base, type: 'sync' }
+  if (event.type === 'sync') return { ...base, type: 'sync', data }
   return {
     ...base,
     type: 'commit',

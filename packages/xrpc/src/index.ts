@@ -87,7 +87,15 @@ export type {
 export type { RetryOptions } from './retry.ts'
 export type { FetchLike } from './fetch-like.ts'
 export { createSession, resumeSession } from './session.ts'
-export type { LoginOptions, Session, SessionData, SessionOptions } from './session.ts'
+export type {
+  AccountResolver,
+  LoginOptions,
+  Session,
+  SessionData,
+  SessionOptions,
+} from './session.ts'
+export { createSignIns } from './sign-ins.ts'
+export type { SignIns, SignInsOptions } from './sign-ins.ts'
 export { createServiceJwt } from './service-jwt.ts'
 export type { ServiceJwtOptions } from './service-jwt.ts'
 export { createServiceAuthVerifier } from './service-auth.ts'

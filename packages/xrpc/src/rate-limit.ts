@@ -84,7 +84,7 @@ export function createRateLimit<C extends CallContext = CallContext>(
 }
 
 /** What one caller cannot change at will: an IPv4 address, or the half of an IPv6 address that names its network. */
-function networkOf(ip: string | undefined): string {
+export function networkOf(ip: string | undefined): string {
   if (ip === undefined) return 'unknown'
   const mapped = /^::ffff:([0-9.]+)$/i.exec(ip)?.[1]
   if (mapped !== undefined) return mapped

@@ -1,7 +1,13 @@
 import { collect } from './body.ts'
 import { capped, MAX_RESPONSE_BYTES } from './client.ts'
 import { readErrorResponse } from './error-response.ts'
-import { AuthRequiredError, ConnectionError, InvalidResponseError, XrpcError } from './errors.ts'
+import {
+  AuthRequiredError,
+  ConnectionError,
+  InvalidResponseError,
+  NotFoundError,
+  XrpcError,
+} from './errors.ts'
 import type { FetchLike } from './fetch-like.ts'
 
 /** What a session is made of. Plain data, to be kept as JSON; both tokens are secrets. */
@@ -25,11 +31,19 @@ export interface SessionOptions {
   readonly onChange?: (data: SessionData | undefined) => void | Promise<void>
 }
 
+/** Finds the PDS of a handle or DID: the resolver of `@skywright/identity`. */
+export interface AccountResolver {
+  resolveIdentity(
+    didOrHandle: string,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<{ readonly did: string; readonly pds?: string | undefined }>
+}
+
 /** Options of {@link createSession}. */
 export interface LoginOptions extends SessionOptions {
-  /** Origin to log in at: the account's PDS, or its entryway. */
-  readonly service: string
-  /** Handle, DID or e-mail address. */
+  /** Origin to log in at: the account's PDS, or its entryway. Or the `resolver` that finds the PDS of any account. */
+  readonly service: string | AccountResolver
+  /** Handle, DID or e-mail address; with a resolver no address. */
   readonly identifier: string
   /** Password, better an app password. */
   readonly password: string
@@ -57,17 +71,20 @@ export interface Session {
 }
 
 /**
- * Logs in with a password.
+ * Logs in with a password. With a resolver, at the PDS of the account, whose answer must be for that account: the URL and
+ * the server are the choice of strangers then, so hand in a `fetch` that refuses private addresses.
  *
  * @throws {AuthRequiredError} when identifier and password do not fit, or a second factor is needed
  * @throws {XrpcError} when the server refuses for another reason
  * @throws {ConnectionError} when it does not answer
+ * @throws {InvalidResponseError} when it answers with something else, or for another account than was resolved
+ * @throws {NotFoundError} when the account has no PDS; and what the resolver throws
  */
 export async function createSession(options: LoginOptions): Promise<Session> {
-  const { identifier, password, authFactorToken, signal } = options
-  const service = new URL(options.service).origin
+  const { password, authFactorToken, signal } = options
+  const { service, did } = await findAccount(options)
   const body = {
-    identifier,
+    identifier: did ?? options.identifier,
     password,
     ...(authFactorToken === undefined ? {} : { authFactorToken }),
   }
@@ -77,9 +94,26 @@ export async function createSession(options: LoginOptions): Promise<Session> {
     body: JSON.stringify(body),
     ...(signal === undefined ? {} : { signal }),
   })
-  const session = new PasswordSession(readSession(json, service), options)
+  const data = readSession(json, service)
+  if (did !== undefined && data.did !== did)
+    throw new InvalidResponseError('com.atproto.server.createSession', 200, 'another account')
+  const session = new PasswordSession(data, options)
   await options.onChange?.(session.data)
   return session
+}
+
+async function findAccount({
+  service,
+  identifier,
+  signal,
+}: LoginOptions): Promise<{ service: string; did?: string }> {
+  if (typeof service === 'string') return { service: new URL(service).origin }
+  const { did, pds } = await service.resolveIdentity(
+    identifier,
+    signal === undefined ? {} : { signal },
+  )
+  if (pds === undefined) throw new NotFoundError(`the account has no PDS; did=${did}`)
+  return { service: new URL(pds).origin, did }
 }
 
 /** Takes up a session kept by `onChange`. Asks nothing of the server until it is used. */

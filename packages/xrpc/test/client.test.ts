@@ -11,6 +11,7 @@ import {
   ConnectionError,
   InvalidRequestError,
   InvalidResponseError,
+  NotFoundError,
   RateLimitedError,
   XrpcError,
 } from '../src/errors.ts'
@@ -366,6 +367,30 @@ describe('createSession', () => {
       'com.example.getThing access-0',
       'x.y.z',
     ])
+  })
+
+  it('finds the PDS of a handle by a resolver, and takes no other account from it', async () => {
+    const server = accountServer()
+    const found = { did: 'did:web:a', pds: `${SERVICE}/` }
+    const resolved: string[] = []
+    const login = async (
+      identity: { did: string; pds?: string },
+      password = 'right',
+    ): Promise<unknown> => {
+      const service = {
+        resolveIdentity: async (identifier: string) => {
+          resolved.push(identifier)
+          return identity
+        },
+      }
+      const session = await createSession({ ...LOGIN, password, service, fetch: server.fetch })
+      return [session.did, session.service]
+    }
+    expect(await login(found)).toEqual(['did:web:a', SERVICE])
+    expect(resolved).toEqual(['a.example'])
+    await expect(login(found, 'wrong')).rejects.toBeInstanceOf(AuthRequiredError)
+    await expect(login({ did: 'did:web:a' })).rejects.toBeInstanceOf(NotFoundError)
+    await expect(login({ ...found, did: 'did:web:b' })).rejects.toBeInstanceOf(InvalidResponseError)
   })
 
   it.each([

@@ -1,6 +1,7 @@
 import { profileUri } from '../at-uri.ts'
 import type { AppIndex } from '../collections.ts'
 import type { Hydration } from './hydration.ts'
+import { hydrateLabels } from './labels.ts'
 import { batches } from './read-all.ts'
 
 /** How the viewer and others may stand to each other, as `Relation` names it. */
@@ -26,7 +27,10 @@ export async function hydrateActors(
       hydrateRelations(index, hydration, batch),
     ])
     for (const [did, actor] of actors) hydration.actors.set(did, actor)
-    for (const profile of profiles.values()) hydration.profiles.set(profile.did, profile)
+    await hydrateLabels(index, hydration, [...batch, ...profiles.values()])
+    for (const profile of profiles.values())
+      if (hydration.labels.get(profile.uri)?.redacted !== true)
+        hydration.profiles.set(profile.did, profile)
   }
 }
 

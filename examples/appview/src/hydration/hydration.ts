@@ -1,4 +1,4 @@
-import type { Actor } from '@skywright/appview-indexer'
+import type { AcceptedLabelers, Actor, SubjectLabels } from '@skywright/appview-indexer'
 import type { GeneratorRow, PostRow, ProfileRow } from '../collections.ts'
 
 /** How the viewer and another account stand to each other: the at-uris of the records that say so. */
@@ -9,6 +9,14 @@ export interface Relation {
   readonly blockedBy?: string
 }
 
+/** For whom an answer is made. */
+export interface Caller {
+  /** DID of the account that asks; `undefined` when nobody is signed in. */
+  readonly did: string | undefined
+  /** Whom it listens to. */
+  readonly labelers: AcceptedLabelers
+}
+
 /**
  * Everything the views of one answer are made from, loaded in a few batches. Views only read it, so
  * that no view asks the index on its own.
@@ -16,6 +24,9 @@ export interface Relation {
 export interface Hydration {
   /** DID of the account that asks; `undefined` when nobody is signed in. */
   readonly viewer: string | undefined
+  readonly labelers: AcceptedLabelers
+  /** What the labelers say, by at-uri or DID. */
+  readonly labels: Map<string, SubjectLabels>
   readonly posts: Map<string, PostRow>
   readonly generators: Map<string, GeneratorRow>
   readonly actors: Map<string, Actor>
@@ -33,10 +44,12 @@ export interface Hydration {
   readonly blockedPairs: Set<string>
 }
 
-/** An empty hydration for a viewer. */
-export function createHydration(viewer: string | undefined): Hydration {
+/** An empty hydration. */
+export function createHydration({ did, labelers }: Caller): Hydration {
   return {
-    viewer,
+    viewer: did,
+    labelers,
+    labels: new Map(),
     posts: new Map(),
     generators: new Map(),
     actors: new Map(),
@@ -66,9 +79,31 @@ export function isBlocked(hydration: Hydration, did: string): boolean {
   return relation?.blocking !== undefined || relation?.blockedBy !== undefined
 }
 
-/** Whether the account may be shown: see {@link isShown}. */
+/** Whether the account may be shown: see {@link isShown}; and no labeler that may takes it down. */
 export function isVisible(hydration: Hydration, did: string): boolean {
-  return isShown(hydration.actors.get(did))
+  return isShown(hydration.actors.get(did)) && hydration.labels.get(did)?.redacted !== true
+}
+
+/** Whether a record may be shown: its account may, and no labeler that may takes it down or holds it back for review. */
+export function isRecordVisible(hydration: Hydration, uri: string, did: string): boolean {
+  if (!isVisible(hydration, did) || hydration.labels.get(uri)?.redacted === true) return false
+  if (did === hydration.viewer || hydration.relations.get(did)?.following !== undefined) return true
+  return !isUnderReview(hydration, uri) && !isUnderReview(hydration, did)
+}
+
+/** Said by a labeler that may redact, it is acted on here and not told: clients do not know what to do with it. */
+const NEEDS_REVIEW = 'needs-review'
+
+function isUnderReview(hydration: Hydration, subject: string): boolean {
+  return hydration.labels.get(subject)?.labels.some((label) => isActedOn(hydration, label)) === true
+}
+
+/** Whether a label is no matter of the client. */
+export function isActedOn(
+  { labelers }: Hydration,
+  { src, val }: SubjectLabels['labels'][number],
+): boolean {
+  return val === NEEDS_REVIEW && labelers.labelers.some(({ did, redact }) => redact && did === src)
 }
 
 /**

@@ -2,6 +2,7 @@ import { authorityOf, parseRecordUri } from '../at-uri.ts'
 import type { AppIndex, PostRow } from '../collections.ts'
 import { hydrateActors } from './actors.ts'
 import { type Hydration, pairKey } from './hydration.ts'
+import { hydrateLabels } from './labels.ts'
 import { batches, readAll } from './read-all.ts'
 
 /** A post shows the post it quotes, and that one shows which post it quotes. */
@@ -58,6 +59,7 @@ export async function hydratePosts(
   await Promise.all([
     hydrateGenerators(index, hydration, generators),
     hydrateActors(index, hydration, authors),
+    hydrateLabels(index, hydration, rows),
     hydrateCounts(
       index,
       hydration,
@@ -93,6 +95,7 @@ export async function hydrateGenerators(
     const rows = await index.getMany('generator', batch)
     for (const [uri, row] of rows) hydration.generators.set(uri, row)
     await Promise.all([
+      hydrateLabels(index, hydration, rows.values()),
       hydrateActors(
         index,
         hydration,

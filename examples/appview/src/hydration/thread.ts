@@ -1,5 +1,5 @@
 import type { AppIndex, PostRow } from '../collections.ts'
-import { type Hydration, isVisible } from './hydration.ts'
+import { type Hydration, isRecordVisible } from './hydration.ts'
 import { hydratePosts } from './posts.ts'
 
 /** Most replies in one answer, over all levels. */
@@ -36,7 +36,7 @@ export async function loadThread(
   const replies = await loadReplies(index, anchor, depth)
   const below = [...replies.values()].flat()
   await hydratePosts(index, hydration, { rows: [anchor, ...above, ...below] })
-  if (!isVisible(hydration, anchor.did)) return undefined
+  if (!isRecordVisible(hydration, anchor.uri, anchor.did)) return undefined
   return { anchor, ancestors, replies }
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Router, type Response } from 'express'
+import type { LabelerPreference } from '@skywright/xrpc'
 import type { AppIndex } from '../collections.ts'
 import { BlobUnavailableError } from '../errors.ts'
 import { isShown } from '../hydration/hydration.ts'
@@ -26,13 +27,16 @@ export interface ImageRoutesOptions {
   readonly index: AppIndex
   readonly blobs: BlobSource
   readonly cache: DiskCache
+  /** Those that may take accounts down. */
+  readonly labelers: readonly LabelerPreference[]
 }
 
 /**
  * `GET /img/{preset}/plain/{did}/{cid}`: images of indexed accounts, from their PDS, proven against their CID and kept;
  * several requests for one wait for one fetch. `GET /blob/{did}/{cid}`: other files, by redirect to the PDS.
  */
-export function imageRoutes({ index, blobs, cache }: ImageRoutesOptions): Router {
+export function imageRoutes(options: ImageRoutesOptions): Router {
+  const { index, blobs, cache, labelers } = options
   const underway = new Map<string, Promise<Uint8Array>>()
 
   async function loadImage(did: string, cid: string): Promise<Uint8Array> {
@@ -55,10 +59,12 @@ export function imageRoutes({ index, blobs, cache }: ImageRoutesOptions): Router
     return started
   }
 
-  /** Only accounts that are indexed and may be shown: this is no open proxy. */
+  /** Only accounts that are indexed and may be shown: this is no open proxy. Requests for images name no labelers. */
   async function assertShown(did: string): Promise<void> {
     if (!did.startsWith('did:') || !isShown(await index.actor(did)))
       throw new BlobUnavailableError(404, 'account not found')
+    const said = await index.labels([did], await index.acceptLabelers(undefined, labelers))
+    if (said.get(did)?.redacted === true) throw new BlobUnavailableError(404, 'account not found')
   }
 
   const router = Router()

@@ -20,9 +20,9 @@ export function getProfile({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.actor.getProfile', async ({ params, viewer }) => {
-    const { did } = await actors.visible(params.actor)
-    const hydration = createHydration(viewer)
+  return query.open('app.bsky.actor.getProfile', async ({ params, caller }) => {
+    const { did } = await actors.visible(params.actor, caller.labelers)
+    const hydration = createHydration(caller)
     await Promise.all([
       hydrateActors(index, hydration, [did]),
       hydrateCounts(index, hydration, [did]),

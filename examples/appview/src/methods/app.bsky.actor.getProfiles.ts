@@ -20,9 +20,9 @@ export function getProfiles({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.actor.getProfiles', async ({ params, viewer }) => {
+  return query.open('app.bsky.actor.getProfiles', async ({ params, caller }) => {
     const dids = await actors.dids(params.actors)
-    const hydration = createHydration(viewer)
+    const hydration = createHydration(caller)
     await Promise.all([
       hydrateActors(index, hydration, dids),
       hydrateCounts(index, hydration, dids),

@@ -17,12 +17,12 @@ export function getSuggestions({
   readonly urls: BlobUrls
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.actor.getSuggestions', async ({ params, viewer }) => {
+  return query.open('app.bsky.actor.getSuggestions', async ({ params, viewer, caller }) => {
     const { items: actors, cursor } = await fillPage(
       params,
       (page) => index.select('profile').page(page),
       async (rows) => {
-        const hydration = createHydration(viewer)
+        const hydration = createHydration(caller)
         await hydrateActors(
           index,
           hydration,

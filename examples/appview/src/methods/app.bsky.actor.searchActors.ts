@@ -15,8 +15,8 @@ export function searchActors({
   readonly urls: BlobUrls
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.actor.searchActors', async ({ params, viewer }) => {
-    const { entries, cursor } = await accountPage(index, urls, viewer, {
+  return query.open('app.bsky.actor.searchActors', async ({ params, caller }) => {
+    const { entries, cursor } = await accountPage(index, urls, caller, {
       page: params,
       read: createActorSearch(index, params.q ?? params.term ?? ''),
       didOf: (row) => row.did,

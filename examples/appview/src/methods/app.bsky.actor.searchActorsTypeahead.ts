@@ -18,10 +18,10 @@ export function searchActorsTypeahead({
   readonly urls: BlobUrls
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.actor.searchActorsTypeahead', async ({ params, viewer }) => {
+  return query.open('app.bsky.actor.searchActorsTypeahead', async ({ params, caller }) => {
     const search = createActorSearch(index, params.q ?? params.term ?? '')
     const { items } = await fillPage({ limit: params.limit }, search, async (rows) => {
-      const hydration = createHydration(viewer)
+      const hydration = createHydration(caller)
       await hydrateActors(
         index,
         hydration,

@@ -21,15 +21,15 @@ export function getActorLikes({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.signedIn('app.bsky.feed.getActorLikes', async ({ params, viewer }) => {
-    const { did } = await actors.visible(params.actor)
+  return query.signedIn('app.bsky.feed.getActorLikes', async ({ params, viewer, caller }) => {
+    const { did } = await actors.visible(params.actor, caller.labelers)
     if (did !== viewer) throw new InvalidRequestError('Profile not found')
     const { items: feed, cursor } = await fillPage(
       params,
       (page) => index.select('like').where({ did }).page(page),
       async (rows) => {
         const items = rows.map((row) => ({ uri: row.subject }))
-        const hydration = await hydrateFeed(index, viewer, items)
+        const hydration = await hydrateFeed(index, caller, items)
         return items.flatMap((item) =>
           isBlocked(hydration, authorityOf(item.uri))
             ? []

@@ -30,9 +30,9 @@ export function getAuthorFeed({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.getAuthorFeed', async ({ params, viewer }) => {
-    const { did } = await actors.visible(params.actor)
-    const author = createHydration(viewer)
+  return query.open('app.bsky.feed.getAuthorFeed', async ({ params, caller }) => {
+    const { did } = await actors.visible(params.actor, caller.labelers)
+    const author = createHydration(caller)
     await hydrateActors(index, author, [did])
     assertUnblocked(author, did)
     const pinnedUri = params.includePins ? pinnedPost(author, did) : undefined
@@ -40,7 +40,7 @@ export function getAuthorFeed({
       items: readonly FeedItem[],
       rows: readonly PostRow[],
     ): Promise<readonly FeedViewPost[]> => {
-      const hydration = await hydrateFeed(index, viewer, items, rows)
+      const hydration = await hydrateFeed(index, caller, items, rows)
       return items.flatMap((item) => {
         if (item.repost !== undefined && isBlocked(hydration, authorityOf(item.uri))) return []
         return feedViewPost(hydration, urls, item) ?? []

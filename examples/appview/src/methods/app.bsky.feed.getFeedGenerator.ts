@@ -19,9 +19,9 @@ export function getFeedGenerator({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.getFeedGenerator', async ({ params, viewer }) => {
+  return query.open('app.bsky.feed.getFeedGenerator', async ({ params, caller }) => {
     const uri = await actors.uri(params.feed)
-    const hydration = createHydration(viewer)
+    const hydration = createHydration(caller)
     if (uri !== undefined) await hydrateGenerators(index, hydration, [uri])
     const view = uri === undefined ? undefined : generatorView(hydration, urls, uri)
     if (view === undefined) throw new InvalidRequestError('could not find feed')

@@ -22,9 +22,9 @@ export function getFeedGenerators({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.getFeedGenerators', async ({ params, viewer }) => {
+  return query.open('app.bsky.feed.getFeedGenerators', async ({ params, caller }) => {
     const uris = await actors.uris(params.feeds.slice(0, MAX_FEEDS))
-    const hydration = createHydration(viewer)
+    const hydration = createHydration(caller)
     await hydrateGenerators(index, hydration, uris)
     return { feeds: uris.flatMap((uri) => generatorView(hydration, urls, uri) ?? []) }
   })

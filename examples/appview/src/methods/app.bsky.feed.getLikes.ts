@@ -19,9 +19,9 @@ export function getLikes({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.getLikes', async ({ params, viewer }) => {
+  return query.open('app.bsky.feed.getLikes', async ({ params, caller }) => {
     const subject = (await actors.uri(params.uri)) ?? params.uri
-    const { entries, cursor } = await accountPage(index, urls, viewer, {
+    const { entries, cursor } = await accountPage(index, urls, caller, {
       page: params,
       read: (page) => index.select('like').where({ subject }).page(page),
       didOf: (row) => row.did,

@@ -19,10 +19,10 @@ export function getPostThread({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.getPostThread', async ({ params, viewer }) => {
+  return query.open('app.bsky.feed.getPostThread', async ({ params, caller }) => {
     const { depth, parentHeight } = params
     const uri = await actors.uri(params.uri)
-    const hydration = createHydration(viewer)
+    const hydration = createHydration(caller)
     const thread =
       uri === undefined
         ? undefined

@@ -20,9 +20,9 @@ export function getPosts({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.getPosts', async ({ params, viewer }) => {
+  return query.open('app.bsky.feed.getPosts', async ({ params, caller }) => {
     const uris = await actors.uris(params.uris)
-    const hydration = createHydration(viewer)
+    const hydration = createHydration(caller)
     await hydratePosts(index, hydration, { uris })
     const posts = uris.flatMap((uri) =>
       isBlocked(hydration, authorityOf(uri)) ? [] : (postView(hydration, urls, uri) ?? []),

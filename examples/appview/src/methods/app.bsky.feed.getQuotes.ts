@@ -20,13 +20,13 @@ export function getQuotes({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.getQuotes', async ({ params, viewer }) => {
+  return query.open('app.bsky.feed.getQuotes', async ({ params, caller }) => {
     const quote = (await actors.uri(params.uri)) ?? params.uri
     const { items, cursor } = await fillPage(
       params,
       (page) => index.select('post').where({ quote }).page(page),
       async (rows) => {
-        const hydration = createHydration(viewer)
+        const hydration = createHydration(caller)
         await hydratePosts(index, hydration, { rows })
         return rows.flatMap((row) =>
           isBlocked(hydration, row.did) ? [] : (postView(hydration, urls, row.uri) ?? []),

@@ -17,9 +17,9 @@ export function getRepostedBy({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.getRepostedBy', async ({ params, viewer }) => {
+  return query.open('app.bsky.feed.getRepostedBy', async ({ params, caller }) => {
     const subject = (await actors.uri(params.uri)) ?? params.uri
-    const { entries, cursor } = await accountPage(index, urls, viewer, {
+    const { entries, cursor } = await accountPage(index, urls, caller, {
       page: params,
       read: (page) => index.select('repost').where({ subject }).page(page),
       didOf: (row) => row.did,

@@ -16,14 +16,14 @@ export function getTimeline({
   readonly urls: BlobUrls
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.signedIn('app.bsky.feed.getTimeline', async ({ params, viewer }) => {
+  return query.signedIn('app.bsky.feed.getTimeline', async ({ params, viewer, caller }) => {
     const authors = { of: viewer, edge: 'follow', column: 'subject', self: true } as const
     const { items: feed, cursor } = await fillPage(
       params,
       (page) => index.timeline({ from: ['post', 'repost'], authors, ...page }),
       async (entries) => {
         const items = entries.map(feedItem)
-        const hydration = await hydrateFeed(index, viewer, items, postRows(entries))
+        const hydration = await hydrateFeed(index, caller, items, postRows(entries))
         return items.flatMap((item) =>
           isFeedItemBlocked(hydration, item) ? [] : (feedViewPost(hydration, urls, item) ?? []),
         )

@@ -23,7 +23,7 @@ export function searchPosts({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.feed.searchPosts', async ({ params, viewer }) => {
+  return query.open('app.bsky.feed.searchPosts', async ({ params, viewer, caller }) => {
     const wanted = parsePostQuery(params.q, params)
     const author = wanted.author === 'me' && viewer !== undefined ? viewer : wanted.author
     if (wanted.words.length + wanted.mentions.length === 0 && author === undefined)
@@ -45,7 +45,7 @@ export function searchPosts({
         params,
         (page) => posts.page(page),
         async (rows) => {
-          const hydration = createHydration(viewer)
+          const hydration = createHydration(caller)
           await hydratePosts(index, hydration, { rows })
           return rows.flatMap((row) =>
             isBlocked(hydration, row.did) ? [] : (postView(hydration, urls, row.uri) ?? []),

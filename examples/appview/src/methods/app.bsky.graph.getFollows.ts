@@ -17,15 +17,15 @@ export function getFollows({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.graph.getFollows', async ({ params, viewer }) => {
-    const { did } = await actors.visible(params.actor)
-    const { entries, cursor } = await accountPage(index, urls, viewer, {
+  return query.open('app.bsky.graph.getFollows', async ({ params, caller }) => {
+    const { did } = await actors.visible(params.actor, caller.labelers)
+    const { entries, cursor } = await accountPage(index, urls, caller, {
       page: params,
       read: (page) => index.select('follow').where({ did }).page(page),
       didOf: (row) => row.subject,
     })
     return {
-      subject: await oneAccount(index, urls, viewer, did),
+      subject: await oneAccount(index, urls, caller, did),
       follows: entries.map(({ account }) => account),
       ...(cursor === undefined ? {} : { cursor }),
     }

@@ -15,13 +15,13 @@ export function getRelationships({
   readonly actors: ActorLookup
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.open('app.bsky.graph.getRelationships', async ({ params }) => {
+  return query.open('app.bsky.graph.getRelationships', async ({ params, caller }) => {
     const actor = await actors.did(params.actor)
     if (actor === undefined)
       throw new InvalidRequestError('Actor not found', { error: 'ActorNotFound' })
     const others = params.others ?? []
     const dids = await Promise.all(others.map((other) => actors.did(other)))
-    const hydration = createHydration(actor)
+    const hydration = createHydration({ ...caller, did: actor })
     await hydrateActors(
       index,
       hydration,

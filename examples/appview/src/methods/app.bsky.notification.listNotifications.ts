@@ -5,10 +5,11 @@ import { parseRecordUri } from '../at-uri.ts'
 import type { AppCollections, AppIndex } from '../collections.ts'
 import { fillPage } from '../fill-page.ts'
 import { hydrateActors } from '../hydration/actors.ts'
-import { createHydration, isBlocked, isVisible } from '../hydration/hydration.ts'
+import { createHydration, isBlocked, isRecordVisible } from '../hydration/hydration.ts'
+import { hydrateLabels } from '../hydration/labels.ts'
 import type { BlobUrls } from '../images/url.ts'
 import { isoTime } from '../views/datetime.ts'
-import { selfLabels } from '../views/labels.ts'
+import { labelsOf } from '../views/labels.ts'
 import { profileView } from '../views/profile.ts'
 
 /** Collections whose records notify, by NSID. */
@@ -32,58 +33,65 @@ export function listNotifications({
   readonly urls: BlobUrls
   readonly query: AppQuery
 }): XrpcMethod {
-  return query.signedIn('app.bsky.notification.listNotifications', async ({ params, viewer }) => {
-    const { reasons, seenAt } = params
-    const seen = seenAt === undefined ? undefined : Date.parse(seenAt)
-    const { items: notifications, cursor } = await fillPage(
-      params,
-      (page) =>
-        index.notifications(viewer, { ...page, ...(reasons === undefined ? {} : { reasons }) }),
-      async (rows) => {
-        const [records, subjects] = await Promise.all([
-          readRecords(
+  return query.signedIn(
+    'app.bsky.notification.listNotifications',
+    async ({ params, viewer, caller }) => {
+      const { reasons, seenAt } = params
+      const seen = seenAt === undefined ? undefined : Date.parse(seenAt)
+      const { items: notifications, cursor } = await fillPage(
+        params,
+        (page) =>
+          index.notifications(viewer, { ...page, ...(reasons === undefined ? {} : { reasons }) }),
+        async (rows) => {
+          const [records, subjects] = await Promise.all([
+            readRecords(
+              index,
+              rows.map((row) => row.uri),
+            ),
+            readRecords(
+              index,
+              rows.flatMap((row) => row.subject ?? []),
+            ),
+          ])
+          const hydration = createHydration(caller)
+          await hydrateActors(
             index,
-            rows.map((row) => row.uri),
-          ),
-          readRecords(
-            index,
-            rows.flatMap((row) => row.subject ?? []),
-          ),
-        ])
-        const hydration = createHydration(viewer)
-        await hydrateActors(
-          index,
-          hydration,
-          rows.map((row) => row.author),
-        )
-        return rows.flatMap((row) => {
-          const source = records.get(row.uri)
-          if (source?.cid === undefined || source.record === undefined) return []
-          if (!isVisible(hydration, row.author) || isBlocked(hydration, row.author)) return []
-          if (isSubjectGone(row, subjects)) return []
-          return [
-            {
-              uri: row.uri,
-              cid: source.cid,
-              author: profileView(hydration, urls, row.author),
-              reason: row.reason,
-              ...(row.subject?.startsWith('at://') === true ? { reasonSubject: row.subject } : {}),
-              record: source.record,
-              isRead: seen !== undefined && source.indexedAt <= seen,
-              indexedAt: isoTime(source.indexedAt),
-              labels: selfLabels(source),
-            },
-          ]
-        })
-      },
-    )
-    return {
-      notifications,
-      ...(cursor === undefined ? {} : { cursor }),
-      priority: false,
-      ...(seenAt === undefined ? {} : { seenAt }),
-    }
-  })
+            hydration,
+            rows.map((row) => row.author),
+          )
+          await hydrateLabels(index, hydration, records.values())
+          return rows.flatMap((row) => {
+            const source = records.get(row.uri)
+            if (source?.cid === undefined || source.record === undefined) return []
+            if (!isRecordVisible(hydration, row.uri, row.author)) return []
+            if (isBlocked(hydration, row.author)) return []
+            if (isSubjectGone(row, subjects)) return []
+            return [
+              {
+                uri: row.uri,
+                cid: source.cid,
+                author: profileView(hydration, urls, row.author),
+                reason: row.reason,
+                ...(row.subject?.startsWith('at://') === true
+                  ? { reasonSubject: row.subject }
+                  : {}),
+                record: source.record,
+                isRead: seen !== undefined && source.indexedAt <= seen,
+                indexedAt: isoTime(source.indexedAt),
+                labels: labelsOf(hydration, source),
+              },
+            ]
+          })
+        },
+      )
+      return {
+        notifications,
+        ...(cursor === undefined ? {} : { cursor }),
+        priority: false,
+        ...(seenAt === undefined ? {} : { seenAt }),
+      }
+    },
+  )
 }
 
 type SourceRow =
@@ -96,7 +104,7 @@ async function readRecords(
 ): Promise<
   ReadonlyMap<
     string,
-    Parameters<typeof selfLabels>[0] & {
+    Parameters<typeof labelsOf>[1] & {
       readonly indexedAt: number
       readonly record: object | undefined
     }

@@ -1,11 +1,16 @@
 import { authorityOf, parseRecordUri } from '../at-uri.ts'
-import { type Hydration, isBlocked, isPairBlocked, isVisible } from '../hydration/hydration.ts'
+import {
+  type Hydration,
+  isBlocked,
+  isPairBlocked,
+  isRecordVisible,
+} from '../hydration/hydration.ts'
 import type { BlobUrls } from '../images/url.ts'
 import { blobCid } from '../images/url.ts'
 import { listField, objectField, textField, typeOf } from '../record-fields.ts'
 import { isoTime } from './datetime.ts'
 import { generatorView } from './generator.ts'
-import { selfLabels } from './labels.ts'
+import { labelsOf } from './labels.ts'
 import { actorViewerState, profileViewBasic } from './profile.ts'
 import type { EmbedView } from './view-types.ts'
 
@@ -151,7 +156,7 @@ function quotedRecord(
   }
   const row = hydration.posts.get(uri)
   const author = authorityOf(uri)
-  if (row === undefined || !isVisible(hydration, author)) return notFound
+  if (row === undefined || !isRecordVisible(hydration, uri, author)) return notFound
   if (isBlocked(hydration, author) || isPairBlocked(hydration, did, author)) {
     const viewer = actorViewerState(hydration, author)
     return {
@@ -169,7 +174,7 @@ function quotedRecord(
     cid: row.cid,
     author: profileViewBasic(hydration, urls, author),
     value: row.record,
-    labels: selfLabels(row),
+    labels: labelsOf(hydration, row),
     likeCount: counts?.['likeCount'] ?? 0,
     replyCount: counts?.['replyCount'] ?? 0,
     repostCount: counts?.['repostCount'] ?? 0,

@@ -1,8 +1,8 @@
-import { type Hydration, isVisible } from '../hydration/hydration.ts'
+import { type Hydration, isRecordVisible } from '../hydration/hydration.ts'
 import type { BlobUrls } from '../images/url.ts'
 import { booleanField, listField, textField } from '../record-fields.ts'
 import { isoTime } from './datetime.ts'
-import { selfLabels } from './labels.ts'
+import { labelsOf } from './labels.ts'
 import { profileView } from './profile.ts'
 import type { GeneratorView } from './view-types.ts'
 
@@ -15,7 +15,7 @@ export function generatorView(
   const row = hydration.generators.get(uri)
   const did = textField(row?.record, 'did')
   if (row?.cid === undefined || did === undefined) return undefined
-  if (!isVisible(hydration, row.did)) return undefined
+  if (!isRecordVisible(hydration, uri, row.did)) return undefined
   const description = textField(row.record, 'description')
   const contentMode = textField(row.record, 'contentMode')
   const acceptsInteractions = booleanField(row.record, 'acceptsInteractions')
@@ -36,7 +36,7 @@ export function generatorView(
     ...(avatar === undefined ? {} : { avatar }),
     likeCount: hydration.counts.get(uri)?.['likeCount'] ?? 0,
     ...(acceptsInteractions === undefined ? {} : { acceptsInteractions }),
-    labels: selfLabels(row),
+    labels: labelsOf(hydration, row),
     ...(hydration.viewer === undefined ? {} : { viewer: like === undefined ? {} : { like } }),
     ...(contentMode === undefined ? {} : { contentMode }),
     indexedAt: isoTime(row.indexedAt),

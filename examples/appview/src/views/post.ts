@@ -1,10 +1,10 @@
 import { authorityOf } from '../at-uri.ts'
-import { type Hydration, isBlocked, isVisible } from '../hydration/hydration.ts'
+import { type Hydration, isBlocked, isRecordVisible } from '../hydration/hydration.ts'
 import type { BlobUrls } from '../images/url.ts'
 import { textField, objectField } from '../record-fields.ts'
 import { isoTime } from './datetime.ts'
 import { embedView } from './embed.ts'
-import { selfLabels } from './labels.ts'
+import { labelsOf } from './labels.ts'
 import { actorViewerState, profileViewBasic } from './profile.ts'
 import type { BlockedPost, NotFoundPost, PostView, PostViewerState } from './view-types.ts'
 
@@ -13,7 +13,7 @@ export function postView(hydration: Hydration, urls: BlobUrls, uri: string): Pos
   const row = hydration.posts.get(uri)
   if (row?.cid === undefined || row.record === undefined) return undefined
   // An account may be hidden before its records are: there may be very many of them.
-  if (!isVisible(hydration, row.did)) return undefined
+  if (!isRecordVisible(hydration, uri, row.did)) return undefined
   const counts = hydration.counts.get(uri)
   const embed = embedView(hydration, urls, row.did, row.record['embed'])
   const viewer = postViewerState(hydration, uri, row.did)
@@ -30,7 +30,7 @@ export function postView(hydration: Hydration, urls: BlobUrls, uri: string): Pos
     quoteCount: counts?.['quoteCount'] ?? 0,
     indexedAt: isoTime(row.indexedAt),
     ...(viewer === undefined ? {} : { viewer }),
-    labels: selfLabels(row),
+    labels: labelsOf(hydration, row),
   }
 }
 

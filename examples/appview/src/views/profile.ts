@@ -3,7 +3,7 @@ import { type Hydration, isBlocked } from '../hydration/hydration.ts'
 import type { BlobUrls } from '../images/url.ts'
 import { objectField, textField } from '../record-fields.ts'
 import { isoTime } from './datetime.ts'
-import { selfLabels } from './labels.ts'
+import { accountLabels } from './labels.ts'
 import type {
   ActorViewerState,
   ProfileView,
@@ -45,7 +45,7 @@ export function profileViewBasic(
     ...(pronouns === undefined ? {} : { pronouns }),
     ...(avatar === undefined ? {} : { avatar }),
     ...(viewer === undefined ? {} : { viewer }),
-    labels: row === undefined ? [] : selfLabels(row),
+    labels: accountLabels(hydration, did),
     ...(createdAt === undefined ? {} : { createdAt }),
   }
 }

@@ -7,6 +7,8 @@ import { storableText } from '../storable-text.ts'
 import { formatRecordUri } from '../target.ts'
 import { addEffects, createChangeSet, recordDependency, removeEffects } from './change-set.ts'
 import { askGates } from './gates.ts'
+import { dropDeadLetters } from './dead-letter-limits.ts'
+import type { DeadLetterLimits } from './dead-letter-limits.ts'
 import { effectsOfRows, loadRows } from './load-rows.ts'
 import { Names } from './names.ts'
 import type { PendingRow } from './pending-row.ts'
@@ -25,6 +27,8 @@ export interface RecordFailure {
   readonly collection: string
   readonly rkey: string
   readonly reason: string
+  /** Whether it was kept as a dead letter; there is a bound. */
+  readonly kept: boolean
 }
 
 /** What applying changes did. */
@@ -51,6 +55,8 @@ const NOTHING: ApplyOutcome = {
 export interface ChangeContext {
   readonly schema: Schema
   readonly now: number
+  /** How many refused records are kept. All, where none is said: of what is stored already. */
+  readonly deadLetterLimits?: DeadLetterLimits
 }
 
 /**
@@ -65,9 +71,8 @@ export function* applyChanges(
   changes: readonly RecordChange[],
   options: { readonly fresh?: boolean } = {},
 ): Steps<ApplyOutcome> {
-  const { schema, now } = context
+  const { schema, now, deadLetterLimits } = context
   if (changes.length === 0) return NOTHING
-  const failures: RecordFailure[] = []
   const touched = new Set<string>()
   const changeSet = createChangeSet()
   const names = new Names()
@@ -109,8 +114,6 @@ export function* applyChanges(
         failure = storableText(error instanceof Error ? error.message : String(error))
       }
     }
-    if (failure !== undefined)
-      failures.push({ did: actor.did, collection: collection.nsid, rkey, reason: failure })
     pending.push({
       actor,
       collection,
@@ -124,6 +127,21 @@ export function* applyChanges(
       state: (actor.active ? 0 : STATE_HIDDEN) | (collection.gate === undefined ? 0 : STATE_GATED),
     })
   }
+  const dropped =
+    deadLetterLimits === undefined
+      ? new Set<PendingRow>()
+      : yield* dropDeadLetters(
+          tx,
+          deadLetterLimits,
+          pending,
+          (index) => live[index]?.change.put?.bytes.length ?? 0,
+        )
+  const failures = pending.flatMap((item): RecordFailure[] => {
+    const { actor, collection, rkey, failure } = item
+    if (failure === undefined) return []
+    const kept = !dropped.has(item)
+    return [{ did: actor.did, collection: collection.nsid, rkey, reason: failure, kept }]
+  })
   const limited = schema.hasLimits ? yield* keepWithinLimits(tx, pending) : undefined
   let records = 0
   for (const { actor, collection, rkey, old, draft, effects, failure } of pending) {
@@ -151,7 +169,8 @@ export function* applyChanges(
 
   live.forEach(({ change }, index) => {
     const item = pending[index]
-    if (item !== undefined) writeItem(changeSet, names, change, item, now)
+    if (item !== undefined)
+      writeItem(changeSet, names, change, item, { now, keepsDead: !dropped.has(item) })
   })
   for (const { collection, row, effects, state } of moved) {
     touched.add(collection.name)
@@ -185,7 +204,7 @@ function writeItem(
   names: Names,
   change: RecordChange,
   item: PendingRow,
-  now: number,
+  { now, keepsDead }: { readonly now: number; readonly keepsDead: boolean },
 ): void {
   const { actor, collection, rkey, old, draft, effects } = item
   if (old !== undefined) removeEffects(changeSet, names, collection, old.row, old.effects)
@@ -219,7 +238,7 @@ function writeItem(
       rkey,
     })
   changeSet.deadDeletes.push({ repo: actor.id, space, rkey })
-  if (item.failure !== undefined && change.put !== undefined)
+  if (item.failure !== undefined && change.put !== undefined && keepsDead)
     changeSet.deadPuts.push({
       repo: actor.id,
       space,

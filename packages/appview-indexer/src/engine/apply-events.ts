@@ -21,8 +21,9 @@ import {
 import type { ActorState, IndexTransaction } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
 import type { RecordFailure } from './apply-changes.ts'
+import type { DeadLetterLimits } from './dead-letter-limits.ts'
 import { encodeParked } from './parked-event.ts'
-import { ChangeCollector } from './record-change.ts'
+import { ChangeCollector, equalBytes } from './record-change.ts'
 import { queueShortened } from './retain.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
@@ -38,6 +39,7 @@ export interface EngineContext {
   readonly canFetch: boolean
   /** Whether handles are looked up. */
   readonly canResolve: boolean
+  readonly deadLetterLimits: DeadLetterLimits
   /** Whether accounts without anything to index are remembered too. */
   readonly allAccounts: boolean
 }
@@ -158,6 +160,8 @@ class EventBatch {
     }
     if (yield* this.#parkWhileBusy(actor, event)) return
     this.#checkChain(actor, event)
+    // Operations of one rev that come one by one prove no tree, and take none away.
+    actor.data = event.data ?? (actor.rev === event.rev ? actor.data : undefined)
     actor.rev = event.rev
     this.dirty.add(actor)
     for (const { action, collection: nsid, rkey, cid, record } of event.ops) {
@@ -190,7 +194,7 @@ class EventBatch {
   }
 
   *#sync(actor: ActorState, event: IndexSyncEvent): Steps<void> {
-    if (actor.rev !== undefined && event.rev <= actor.rev) {
+    if (actor.rev !== undefined && event.rev <= actor.rev && !isOtherTree(actor, event)) {
       this.stale++
       return
     }
@@ -263,6 +267,12 @@ class EventBatch {
 
 const isAfter = (rev: string, before: string): boolean => rev > before
 const isAtLeast = (rev: string, before: string): boolean => rev >= before
+
+/** Whether a sync names another tree at the very rev that is indexed, or one that nobody proved to be the same. */
+function isOtherTree(actor: ActorState, { rev, data }: IndexSyncEvent): boolean {
+  if (data === undefined || rev !== actor.rev) return false
+  return actor.data === undefined || !equalBytes(data, actor.data)
+}
 
 /** Whether nothing keeps an account's events from being applied. */
 export function isIdle(actor: ActorState): boolean {

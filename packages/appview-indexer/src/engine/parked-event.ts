@@ -8,7 +8,8 @@ const MAX_PARKED_BYTES = 4 * 1024 * 1024
 /** An event that has to wait until its repo was fetched, as bytes. */
 export function encodeParked(event: IndexCommitEvent | IndexSyncEvent): Uint8Array {
   const { type, seq, did, rev } = event
-  if (type === 'sync') return encodeCbor({ type, seq, did, rev })
+  const data = event.data === undefined ? {} : { data: event.data }
+  if (type === 'sync') return encodeCbor({ type, seq, did, rev, ...data })
   const ops = event.ops.map(({ action, collection, rkey, cid, record }) => ({
     action,
     collection,
@@ -19,7 +20,7 @@ export function encodeParked(event: IndexCommitEvent | IndexSyncEvent): Uint8Arr
   const since = event.since === undefined ? {} : { since: event.since }
   const gap = event.gap === true ? { gap: true } : {}
   const partial = event.partial === true ? { partial: true } : {}
-  return encodeCbor({ type, seq, did, rev, ops, ...since, ...gap, ...partial })
+  return encodeCbor({ type, seq, did, rev, ops, ...data, ...since, ...gap, ...partial })
 }
 
 /** The event again. Only bytes of {@link encodeParked} come here. */

@@ -3,16 +3,14 @@ import { cidForCbor } from '@skywright/repo'
 import { redraftRecord } from '../draft.ts'
 import type { Draft, DraftValue } from '../draft.ts'
 import { InvalidRecordError } from '../errors.ts'
-import { keepsColumns, tableOf } from '../old-table.ts'
+import { keepsColumns } from '../old-table.ts'
 import type { CollectionSchema } from '../schema.ts'
 import { shadowOf, withShadow } from '../shadow.ts'
 import { REPO_QUEUED } from '../stores/transaction.ts'
 import type { ActorState, IndexTransaction, OldRow } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
 import type { EngineContext } from './apply-events.ts'
-import { createChangeSet } from './change-set.ts'
 import { askGates } from './gates.ts'
-import { effectsOfRows, loadRows } from './load-rows.ts'
 import type { RecordChange } from './record-change.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
@@ -43,7 +41,6 @@ export function* rebuildStep(context: EngineContext, tx: IndexTransaction): Step
   const last = rows.at(-1)
   if (last === undefined) {
     if (canAsk && (yield* askGates(schema, tx, REBUILD_ROWS, new Set()))) return true
-    if (collection.derive !== undefined) yield* fillOwnTables(tx, collection, shadow)
     yield* ask(tx.swap(task))
     return true
   }
@@ -130,39 +127,6 @@ export function keptDraft(
     values.push(value)
   }
   return { record: {}, values, links: [], claimedAt: row.sortAt }
-}
-
-/** Own tables are emptied and filled in the transaction that swaps: they are the declaration's, so there is one of each. */
-function* fillOwnTables(
-  tx: IndexTransaction,
-  collection: CollectionSchema,
-  shadow: CollectionSchema,
-): Steps<void> {
-  yield* ask(tx.resetOwnTables(collection))
-  // The shadow derives nothing of its own; its rows are those of the collection.
-  const derived: CollectionSchema = { ...shadow, derive: collection.derive }
-  const table = { ...tableOf(collection), name: shadow.name }
-  for (let after: readonly (string | number)[] = []; ;) {
-    const rows = yield* ask(tx.rowsAfter(table, collection, after, REBUILD_ROWS))
-    const last = rows.at(-1)
-    if (last === undefined) return
-    after = last.at
-    const actors = yield* actorsOf(tx, rows)
-    const keys = rows.flatMap(({ repo, rkey }) => {
-      const actor = actors.get(repo)
-      return actor === undefined ? [] : [{ actor, collection: derived, rkey }]
-    })
-    const stored = yield* loadRows(tx, keys)
-    const counting = keys.flatMap(({ actor }, index) => {
-      const row = stored[index]
-      return row?.state === 0 ? [{ actor, collection: derived, row }] : []
-    })
-    const changes = createChangeSet()
-    for (const { effects } of yield* effectsOfRows(tx, counting))
-      if (effects.derived !== undefined)
-        changes.derived.push({ collection, sign: 1, row: effects.derived })
-    yield* ask(tx.write(changes))
-  }
 }
 
 /** Reads columns that were added from the stored records; nothing else is derived from them, so everything else stays. */

@@ -38,7 +38,8 @@ export function* revalidateStep(
     : context.canFetch
       ? yield* unknownAgain(tx, collection, rows, actors)
       : []
-  const outcome = yield* applyChanges(context, tx, changes)
+  const { schema, now } = context
+  const outcome = yield* applyChanges({ schema, now }, tx, changes)
   return { outcome, after: rows.length < JUDGED_ROWS ? undefined : rows.at(-1)?.at }
 }
 

@@ -1,5 +1,5 @@
 import { SnapshotRejectedError } from '../errors.ts'
-import type { SnapshotRecord } from '../event.ts'
+import type { RepoSnapshot, SnapshotRecord } from '../event.ts'
 import type { CollectionSchema } from '../schema.ts'
 import { REPO_FETCHING, REPO_SYNCHRONIZED, SWEEP_PURGE } from '../stores/transaction.ts'
 import type { ActorState, IndexTransaction } from '../stores/transaction.ts'
@@ -31,6 +31,8 @@ export function* beginSnapshot(
   if (actor.sweep === SWEEP_PURGE || (!actor.active && actor.status === 'deleted'))
     throw new SnapshotRejectedError(did, 'account is deleted')
   actor.sync = REPO_FETCHING
+  // All of it is judged again.
+  actor.deadDropped = 0
   yield* ask(tx.putActors([actor]))
   const known: KnownRecords = new Map()
   for (const collection of context.schema.collections) {
@@ -85,12 +87,12 @@ export function* applySnapshotPart(
 export function* endSnapshot(
   context: EngineContext,
   tx: IndexTransaction,
-  did: string,
-  rev: string,
+  { did, rev, data }: Pick<RepoSnapshot, 'did' | 'rev' | 'data'>,
 ): Steps<ReadonlySet<string>> {
   const actor = yield* fetchingActor(tx, did)
   if (actor.rev === undefined && context.canResolve) actor.handleDue = context.now
   actor.rev = rev
+  actor.data = data
   actor.sync = REPO_SYNCHRONIZED
   actor.attempts = 0
   actor.dueAt = 0

@@ -80,6 +80,7 @@ function* finish(
   actor: ActorState,
   touched: Set<string>,
 ): Steps<void> {
+  if (actor.sweep === SWEEP_PURGE) actor.deadDropped = 0
   actor.sweep = SWEEP_NONE
   actor.sweepAt = ''
   yield* ask(tx.putActors([actor]))

@@ -17,6 +17,7 @@ export function indexEvent(event: StreamEvent): IndexEvent {
         did,
         rev: event.rev,
         ...(event.since === undefined ? {} : { since: event.since }),
+        ...(event.data === undefined ? {} : { data: event.data.bytes }),
         ...(event.discontinuity === undefined || event.discontinuity === 'unknown-repo'
           ? {}
           : { gap: true }),
@@ -29,7 +30,13 @@ export function indexEvent(event: StreamEvent): IndexEvent {
         })),
       }
     case 'sync':
-      return { type: 'sync', seq, did, rev: event.rev }
+      return {
+        type: 'sync',
+        seq,
+        did,
+        rev: event.rev,
+        ...(event.data === undefined ? {} : { data: event.data.bytes }),
+      }
     case 'identity':
       return { type: 'identity', seq, did }
     case 'account':

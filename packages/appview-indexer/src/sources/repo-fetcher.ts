@@ -2,6 +2,7 @@ import { createGuardedFetch, type IdentityResolver } from '@skywright/identity'
 import { InvalidSignatureError, parsePath, verifyRepo } from '@skywright/repo'
 
 import type { RepoFetcher, RepoFetchResult, SnapshotRecord } from '../event.ts'
+import { startPace } from './pace.ts'
 
 /** Options of {@link createRepoFetcher}. */
 export interface RepoFetcherOptions {
@@ -16,10 +17,13 @@ export interface RepoFetcherOptions {
   readonly maxBytes?: number
   /** Longest time for one repo, in milliseconds. @defaultValue 10 minutes */
   readonly timeoutMs?: number
+  /** A host that sends less than 32 KiB in this time is given up, in milliseconds. @defaultValue 30 seconds */
+  readonly stallMs?: number
 }
 
 const DEFAULT_MAX_BYTES = 512 * 1024 * 1024
 const DEFAULT_TIMEOUT_MS = 600_000
+const DEFAULT_STALL_MS = 30_000
 /** Error answers are a line of JSON; more is not read. */
 const MAX_ERROR_BYTES = 16_384
 
@@ -39,8 +43,9 @@ const STATUS_BY_ERROR: Readonly<Record<string, string>> = {
  */
 export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
   const { resolver, maxBytes = DEFAULT_MAX_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = options
-  const { fetch = createGuardedFetch({ maxBytes, timeoutMs }) } = options
-  const hosts: Hosts = { resolver, maxBytes, fetch }
+  const { fetch = createGuardedFetch({ maxBytes, timeoutMs }), stallMs = DEFAULT_STALL_MS } =
+    options
+  const hosts: Hosts = { resolver, maxBytes, stallMs, fetch }
   return async (did, { signal, attempt = 1 }) => {
     const both = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     try {
@@ -58,7 +63,7 @@ export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
 }
 
 /** Who is asked, and how. */
-type Hosts = Required<Pick<RepoFetcherOptions, 'resolver' | 'maxBytes' | 'fetch'>>
+type Hosts = Required<Pick<RepoFetcherOptions, 'resolver' | 'maxBytes' | 'stallMs' | 'fetch'>>
 
 /** The verified repo or the account's status; undefined when the PDS does not know it. */
 async function fetchFrom(
@@ -67,11 +72,13 @@ async function fetchFrom(
   signal: AbortSignal,
   refresh: boolean,
 ): Promise<RepoFetchResult | undefined> {
-  const { resolver, maxBytes } = hosts
+  const { resolver, maxBytes, stallMs } = hosts
   const { pds, signingKey } = await resolver.resolveIdentity(did, { signal, refresh })
   if (pds === undefined || signingKey === undefined)
     throw new TypeError(`account names no usable PDS or key; did=${did}`)
-  const response = await ask(hosts, pds, 'com.atproto.sync.getRepo', did, signal)
+  using pace = startPace(stallMs)
+  const both = AbortSignal.any([signal, pace.signal])
+  const response = await ask(hosts, pds, 'com.atproto.sync.getRepo', did, both)
   if (!response.ok || response.body === null) {
     const name = await errorName(response)
     if (name === 'RepoNotFound') return undefined
@@ -79,14 +86,14 @@ async function fetchFrom(
     if (status !== undefined) return { kind: 'status', active: false, status, host: hostOf(pds) }
     throw new TypeError(`getRepo failed; did=${did} status=${response.status} error=${name}`)
   }
-  const repo = await verifyRepo(response.body, {
+  const repo = await verifyRepo(pace.watch(response.body), {
     did,
     key: signingKey,
     mode: 'tolerant',
     maxBytes,
-    signal,
+    signal: both,
   })
-  const snapshot = { did, rev: repo.rev, records: recordsOf(repo) }
+  const snapshot = { did, rev: repo.rev, data: repo.data.bytes, records: recordsOf(repo) }
   return { kind: 'snapshot', snapshot, host: hostOf(pds) }
 }
 

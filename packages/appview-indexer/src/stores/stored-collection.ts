@@ -1,5 +1,5 @@
 import { oldTable } from '../old-table.ts'
-import type { RebuildState } from '../old-table.ts'
+import type { OldTable, RebuildState } from '../old-table.ts'
 import type { CollectionSchema, Schema } from '../schema.ts'
 import type { RebuildTask } from './transaction.ts'
 
@@ -30,6 +30,20 @@ export function isOf(
   collection: CollectionSchema,
 ): boolean {
   return name === collection.name && fingerprint === collection.fingerprint
+}
+
+/** Which other collections hold tables under names that a collection takes; databases fold case differently. */
+export function holdersOf(
+  collection: CollectionSchema,
+  stored: readonly { readonly nsid: string; readonly table: OldTable }[],
+): { readonly nsid: string; readonly table: OldTable }[] {
+  const taken = [collection.name, ...(collection.derive?.tables ?? []).map(({ name }) => name)]
+  const names = new Set(taken.map((name) => name.toLowerCase()))
+  return stored.filter(
+    ({ nsid, table }) =>
+      nsid !== collection.nsid &&
+      [table.name, ...table.own].some((name) => names.has(name.toLowerCase())),
+  )
 }
 
 /** The rebuilds under way: collections without a gate first, since gates look at the others. */

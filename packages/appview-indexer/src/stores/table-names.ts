@@ -1,3 +1,4 @@
+import type { NameOwnTable } from '../collection.ts'
 import type { CollectionSchema } from '../schema.ts'
 
 /** A declared name as SQL text. Names were checked against a strict pattern when the declaration was compiled. */
@@ -8,6 +9,15 @@ export function quote(name: string): string {
 /** Name of the full-text table of a collection. */
 export function searchTable(collection: Pick<CollectionSchema, 'name'>): string {
   return `ix_search_${collection.name}`
+}
+
+/** What the own tables of a collection are called now, for the functions of its declaration. */
+export function ownTables({ derive }: CollectionSchema): NameOwnTable {
+  return (name) => {
+    const own = derive?.tables.find((table) => table.name === name)
+    if (own === undefined) throw new TypeError(`no own table ${name} is declared`)
+    return quote(own.table)
+  }
 }
 
 /** Key in `ix_meta` of how far the rows of a collection are filled. */

@@ -24,6 +24,8 @@ export interface ActorState {
   readonly id: number
   readonly did: string
   rev: string | undefined
+  /** Binary CID of the MST root at that rev, where it is proven. */
+  data: Uint8Array | undefined
   sync: number
   active: boolean
   status: string | undefined
@@ -33,6 +35,8 @@ export interface ActorState {
   sweep: number
   /** Where the sweep continues: `collection position/rkey`; empty at the start. */
   sweepAt: string
+  /** Dead letters of it that were dropped since its repo was last fetched. */
+  deadDropped: number
   /** Events waiting in the parking table; -1 when there were too many and they were dropped. */
   parked: number
   /** Failed fetches in a row, and when to try next (Unix milliseconds). */
@@ -133,6 +137,12 @@ export interface DeadLetterRow {
   readonly at: number
 }
 
+/** How many dead letters, and the bytes of their records. */
+export interface DeadTally {
+  readonly letters: number
+  readonly bytes: number
+}
+
 /** Which statement of a labeler: the newest one is kept. */
 export interface LabelKey {
   readonly target: number
@@ -221,9 +231,12 @@ export interface IndexTransaction {
   putActors(actors: readonly ActorState[]): MaybePromise<void>
   /** Stores a verified handle, taking it from whoever had it before. */
   setHandle(actor: ActorState, handle: string | undefined): MaybePromise<void>
-  /** The first accounts in a sync state that are due, or with a pending sweep, or with a due handle. */
+  /**
+   * The first accounts in a sync state that are due, or with a pending sweep, or with a due handle, or with dropped dead
+   * letters and no fetch before them.
+   */
   dueActors(
-    what: 'fetch' | 'sweep' | 'handle',
+    what: 'fetch' | 'sweep' | 'handle' | 'dropped',
     now: number,
     limit: number,
   ): MaybePromise<readonly ActorState[]>
@@ -255,6 +268,10 @@ export interface IndexTransaction {
   ): MaybePromise<readonly StoredKey[]>
   /** Dead letters of a repo in a collection, all of them. */
   deadKeys(repo: number, space: number): MaybePromise<readonly StoredKey[]>
+  /** How many dead letters there are, of all accounts and of each of these. */
+  countDead(
+    repos: readonly number[],
+  ): MaybePromise<{ readonly all: DeadTally; readonly accounts: readonly DeadTally[] }>
   write(changes: ChangeSet): MaybePromise<void>
   /** Rows of a collection with a `maxAgeMs` whose `sortAt` is before a time, oldest first. */
   expired(
@@ -286,8 +303,6 @@ export interface IndexTransaction {
     collection: CollectionSchema,
     after: readonly (string | number)[],
   ): MaybePromise<void>
-  /** Runs the `reset` of a declaration that derives own tables. */
-  resetOwnTables(collection: CollectionSchema): MaybePromise<void>
   /** Puts what was derived in the place of what was there, whose remains are left to `dropRemains`. */
   swap(task: RebuildTask): MaybePromise<void>
   /** Removes what a swap replaced, looking at about `limit` rows; false when nothing is left. */

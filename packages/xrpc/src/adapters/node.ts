@@ -54,22 +54,35 @@ export async function serveNode(
   router: Pick<Router<unknown>, 'handle'>,
   options: ServeNodeOptions = {},
 ): Promise<NodeServer> {
-  const { port = 0, host = '127.0.0.1', attach } = options
   const server = createServer(createNodeHandler(router, options))
-  const attached = attach?.(server)
+  const attached = options.attach?.(server)
+  const listening = await listenNode(server, options)
+  return {
+    ...listening,
+    async [Symbol.asyncDispose]() {
+      await attached?.[Symbol.asyncDispose]()
+      await listening[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Listens with any server: express, say, is `createServer(app)`. Its `url` names `localhost` where that was the host. */
+export async function listenNode(
+  server: Server,
+  options: Pick<ServeNodeOptions, 'port' | 'host'> = {},
+): Promise<NodeServer> {
+  const { port = 0, host = '127.0.0.1' } = options
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
   })
   const address = server.address() as AddressInfo
-  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  const ip = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  const name = host === 'localhost' ? host : ip
   return {
     url: `http://${name}:${address.port}`,
     server,
-    async [Symbol.asyncDispose]() {
-      await attached?.[Symbol.asyncDispose]()
-      await closeServer(server)
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   }
 }
 

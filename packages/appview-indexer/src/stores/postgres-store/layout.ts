@@ -2,19 +2,19 @@ import type { ClientBase } from 'pg'
 
 import { addedColumns } from '../../column-change.ts'
 import { InvalidDeclarationError, SchemaMismatchError } from '../../errors.ts'
-import { keepsColumns, oldTable } from '../../old-table.ts'
+import { asideTable, begunTable, keepsColumns, oldTable } from '../../old-table.ts'
 import type { OldTable, RebuildState } from '../../old-table.ts'
 import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
-import { shadowName, shadowOf, shadowTable } from '../../shadow.ts'
+import { shadowName, shadowOf } from '../../shadow.ts'
 import { REPLACED, replacedCounters } from '../remains.ts'
-import { decodeStored, isOf } from '../stored-collection.ts'
+import { decodeStored, holdersOf, isOf } from '../stored-collection.ts'
 import type { StoredCollection } from '../stored-collection.ts'
 import { fillKey, quote, searchTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
 import { bind } from './bind.ts'
 import { excludeShards, LOCK_TIMEOUT } from './shard-lock.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
-const LAYOUT_VERSION = '3'
+const LAYOUT_VERSION = '4'
 /** Text columns in one index: an entry may take 2,700 bytes, an indexed text 1,000. */
 const MAX_TEXTS_IN_INDEX = 2
 
@@ -29,15 +29,17 @@ CREATE TABLE IF NOT EXISTS ix_collection (
   nsid ${TEXT} PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, filling INTEGER NOT NULL DEFAULT 0, rebuild TEXT
 );
 CREATE TABLE IF NOT EXISTS ix_actor (
-  id ${ID}, did ${TEXT} NOT NULL UNIQUE, bucket INTEGER NOT NULL, handle ${TEXT}, rev ${TEXT},
+  id ${ID}, did ${TEXT} NOT NULL UNIQUE, bucket INTEGER NOT NULL, handle ${TEXT}, rev ${TEXT}, data BYTEA,
   sync INTEGER NOT NULL DEFAULT 0, active INTEGER NOT NULL DEFAULT 1, status TEXT, "handleDue" BIGINT NOT NULL DEFAULT 0,
   sweep INTEGER NOT NULL DEFAULT 0, "sweepAt" TEXT NOT NULL DEFAULT '', parked INTEGER NOT NULL DEFAULT 0,
+  "deadDropped" INTEGER NOT NULL DEFAULT 0,
   attempts INTEGER NOT NULL DEFAULT 0, "dueAt" BIGINT NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX IF NOT EXISTS ix_actor_handle ON ix_actor (handle) WHERE handle IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ix_actor_fetch ON ix_actor ("dueAt") WHERE sync IN (1, 2);
 CREATE INDEX IF NOT EXISTS ix_actor_sweep ON ix_actor (id) WHERE sweep <> 0;
 CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor ("handleDue") WHERE "handleDue" <> 0;
+CREATE INDEX IF NOT EXISTS ix_actor_dropped ON ix_actor (id) WHERE "deadDropped" <> 0;
 CREATE TABLE IF NOT EXISTS ix_nsid (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_space (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_reason (id ${ID}, name ${TEXT} NOT NULL UNIQUE);
@@ -103,6 +105,13 @@ export async function layOut(
     await client.query(`INSERT INTO ix_meta VALUES ('layout', '${LAYOUT_VERSION}')`)
   else if (version !== LAYOUT_VERSION)
     throw new SchemaMismatchError('*', `layout version is not ${LAYOUT_VERSION}`)
+  for (const { nsid } of await readAll(client)) {
+    const wanted = schema.byNsid.get(nsid)
+    if (await isOutdated(client, nsid, wanted)) {
+      await excludeWriters(client, wanted?.name ?? nsid, options.lockTimeoutMs)
+      await dropRebuild(client, nsid)
+    }
+  }
   for (const collection of schema.collections) await layOutCollection(client, collection, options)
 }
 
@@ -126,6 +135,10 @@ async function layOutCollection(
   const stored = await readStored(client, collection)
   let rebuilding = false
   if (stored === undefined) {
+    if (holdersOf(collection, await readAll(client)).length > 0) {
+      await excludeWriters(client, name, lockTimeoutMs)
+      await makeRoom(client, collection)
+    }
     await createTables(client, collection)
     await read(client, 'INSERT INTO ix_collection (nsid, name, fingerprint) VALUES (?, ?, ?)', [
       nsid,
@@ -134,12 +147,9 @@ async function layOutCollection(
     ])
   } else {
     const { rebuild, filling } = stored
-    rebuilding = rebuild !== undefined && isOf(rebuild, collection)
-    if (!rebuilding && (rebuild !== undefined || !isOf(stored, collection))) {
-      await excludeWriters(client, name, lockTimeoutMs)
-      await dropRebuild(client, collection)
-    }
+    rebuilding = rebuild !== undefined
     if (!rebuilding && !isOf(stored, collection)) {
+      await excludeWriters(client, name, lockTimeoutMs)
       // Rows that are being filled are so for the declaration before: this one begins anew.
       const added = filling ? undefined : addedColumns(collection, stored.name, stored.fingerprint)
       if (added !== undefined) await addColumns(client, collection, added)
@@ -151,7 +161,39 @@ async function layOutCollection(
     }
   }
   if (!rebuilding) await createIndexes(client, collection)
-  if (collection.derive !== undefined) await client.query(collection.derive.tables)
+}
+
+/** The tables of every collection that was ever declared. */
+async function readAll(client: ClientBase): Promise<{ nsid: string; table: OldTable }[]> {
+  const sql = 'SELECT nsid, name, fingerprint FROM ix_collection'
+  const { rows } = await client.query<Record<'nsid' | 'name' | 'fingerprint', string>>(sql)
+  return rows.map(({ nsid, name, fingerprint }) => ({ nsid, table: oldTable(name, fingerprint) }))
+}
+
+/** Whoever holds a table under a name that a collection takes gives that name up; its rows stay, to be derived again. */
+async function makeRoom(client: ClientBase, collection: CollectionSchema): Promise<void> {
+  for (const { nsid, table } of holdersOf(collection, await readAll(client))) {
+    const names = new Set((await readAll(client)).map((other) => other.table.name))
+    let n = 1
+    while (names.has(asideTable(n))) n++
+    const name = asideTable(n)
+    const { rows } = await client.query<{ index: string }>(
+      `SELECT indexrelid::regclass::text AS index FROM pg_index
+       WHERE indrelid = to_regclass($1) AND NOT indisprimary`,
+      [quote(table.name)],
+    )
+    for (const { index } of rows) await client.query(`DROP INDEX ${index}`)
+    for (const own of table.own) await client.query(`DROP TABLE ${quote(own)}`)
+    await client.query(`ALTER TABLE ${quote(table.name)} RENAME TO ${quote(name)}`)
+    if (table.searched)
+      await client.query(
+        `ALTER TABLE ${quote(searchTable(table))} RENAME TO ${quote(searchTable({ name }))}`,
+      )
+    await read(client, 'UPDATE ix_collection SET name = ?, filling = 0 WHERE nsid = ?', [
+      name,
+      nsid,
+    ])
+  }
 }
 
 /** Processes of the declaration before would write what nobody reads any more. Those that are just ending are waited for. */
@@ -168,7 +210,7 @@ async function excludeWriters(client: ClientBase, name: string, timeoutMs: numbe
 /** Reads what is stored of a collection. */
 export async function readStored(
   client: ClientBase,
-  { nsid }: CollectionSchema,
+  { nsid }: Pick<CollectionSchema, 'nsid'>,
 ): Promise<StoredCollection | undefined> {
   const sql = 'SELECT name, fingerprint, filling, rebuild FROM ix_collection WHERE nsid = ?'
   const row = await read(client, sql, [nsid])
@@ -196,7 +238,7 @@ export async function beginRebuild(
   collection: CollectionSchema,
   refetch: boolean,
 ): Promise<void> {
-  await dropRebuild(client, collection)
+  await dropRebuild(client, collection.nsid)
   const shadow = shadowOf(collection)
   await createTables(client, shadow)
   await createIndexes(client, shadow)
@@ -208,21 +250,31 @@ export async function beginRebuild(
   ])
 }
 
+/** Whether a rebuild is under way for a declaration that is not the one wanted. */
+async function isOutdated(
+  client: ClientBase,
+  nsid: string,
+  wanted: CollectionSchema | undefined,
+): Promise<boolean> {
+  const rebuild = (await readStored(client, { nsid }))?.rebuild
+  return rebuild !== undefined && (wanted === undefined || !isOf(rebuild, wanted))
+}
+
 /** Drops what was derived so far for a declaration that is not to be. */
-async function dropRebuild(client: ClientBase, collection: CollectionSchema): Promise<void> {
-  const stored = await readStored(client, collection)
+async function dropRebuild(client: ClientBase, nsid: string): Promise<void> {
+  const stored = await readStored(client, { nsid })
   if (stored?.rebuild === undefined) return
-  const { name, fingerprint } = stored.rebuild
-  const begun = oldTable(shadowTable(name), fingerprint)
+  const begun = begunTable(stored.rebuild)
   await dropTables(client, begun)
-  await replaceName(client, 'ix_space', shadowName(collection.space))
+  await replaceName(client, 'ix_space', shadowName(nsid))
   for (const counter of begun.counters)
     await replaceName(client, 'ix_counter_name', shadowName(counter))
   await client.query("DELETE FROM ix_meta WHERE key = 'remains'")
-  await read(client, 'UPDATE ix_collection SET rebuild = NULL WHERE nsid = ?', [collection.nsid])
+  await read(client, 'UPDATE ix_collection SET rebuild = NULL WHERE nsid = ?', [nsid])
 }
 
-async function dropTables(client: ClientBase, { name, searched }: OldTable): Promise<void> {
+async function dropTables(client: ClientBase, { name, searched, own }: OldTable): Promise<void> {
+  for (const table of own) await client.query(`DROP TABLE ${quote(table)}`)
   await client.query(`DROP TABLE ${quote(name)}`)
   if (searched) await client.query(`DROP TABLE ${quote(searchTable({ name }))}`)
 }
@@ -248,6 +300,9 @@ export async function swapIn(
     await read(client, `UPDATE ${table} SET name = ? WHERE name = ?`, [name, shadowName(name)])
   }
   await dropTables(client, from)
+  await makeRoom(client, collection)
+  for (const own of shadow.derive?.tables ?? [])
+    await client.query(`ALTER TABLE ${quote(own.table)} RENAME TO ${quote(own.name)}`)
   await client.query(`ALTER TABLE ${quote(shadow.name)} RENAME TO ${quote(name)}`)
   if (collection.search.length > 0)
     await client.query(
@@ -317,6 +372,10 @@ async function createTables(client: ClientBase, collection: CollectionSchema): P
       ? `CREATE TABLE ${quote(collection.name)} (${rest}${collection.keepsRecord ? ', bytes BYTEA NOT NULL' : ''}, PRIMARY KEY (repo, rkey))`
       : `CREATE TABLE ${quote(collection.name)} (id BIGINT PRIMARY KEY, ${rest}, bytes BYTEA NOT NULL)`,
   )
+  for (const { table: own, columns, indexes } of collection.derive?.tables ?? []) {
+    await client.query(`CREATE TABLE ${quote(own)} (${columns})`)
+    for (const list of indexes) await client.query(`CREATE INDEX ON ${quote(own)} (${list})`)
+  }
   if (collection.search.length === 0) return
   const table = searchTable(collection)
   await client.query(

@@ -14,6 +14,7 @@ import { fillKey, quote, storedColumns, uniqueByLink, uniqueColumns } from '../t
 import type {
   ActorState,
   ChangeSet,
+  DeadTally,
   GatedKey,
   IndexTransaction,
   LabelKey,
@@ -72,10 +73,12 @@ export class PostgresTransaction implements IndexTransaction {
     if (actors.length === 0) return
     const sorted = actors.toSorted((left, right) => left.id - right.id)
     await this.#run(
-      `UPDATE ix_actor a SET rev = k.rev, sync = k.sync, active = k.active, status = k.status, "handleDue" = k.due,
-         sweep = k.sweep, "sweepAt" = k.at, parked = k.parked, attempts = k.attempts, "dueAt" = k.next
+      `UPDATE ix_actor a SET rev = k.rev, data = k.data, sync = k.sync, active = k.active, status = k.status, "handleDue" = k.due,
+         sweep = k.sweep, "sweepAt" = k.at, parked = k.parked, attempts = k.attempts, "dueAt" = k.next,
+         "deadDropped" = k.dropped
        FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::text[], $6::bigint[], $7::int[], $8::text[],
-         $9::int[], $10::int[], $11::bigint[]) k (id, rev, sync, active, status, due, sweep, at, parked, attempts, next)
+         $9::int[], $10::int[], $11::bigint[], $12::bytea[], $13::int[])
+         k (id, rev, sync, active, status, due, sweep, at, parked, attempts, next, data, dropped)
        WHERE a.id = k.id`,
       [
         sorted.map(({ id }) => id),
@@ -89,6 +92,8 @@ export class PostgresTransaction implements IndexTransaction {
         sorted.map(({ parked }) => parked),
         sorted.map(({ attempts }) => attempts),
         sorted.map(({ dueAt }) => dueAt),
+        sorted.map(({ data }) => data ?? null),
+        sorted.map(({ deadDropped }) => deadDropped),
       ],
     )
   }
@@ -106,7 +111,7 @@ export class PostgresTransaction implements IndexTransaction {
   }
 
   async dueActors(
-    what: 'fetch' | 'sweep' | 'handle',
+    what: 'fetch' | 'sweep' | 'handle' | 'dropped',
     now: number,
     limit: number,
   ): Promise<ActorState[]> {
@@ -114,6 +119,7 @@ export class PostgresTransaction implements IndexTransaction {
     const where = {
       fetch: 'sync IN (1, 2) AND "dueAt" <= $1 ORDER BY "dueAt"',
       sweep: 'sweep <> 0 AND $1::bigint IS NOT NULL ORDER BY id',
+      dropped: '"deadDropped" <> 0 AND sync NOT IN (1, 2) AND $1::bigint IS NOT NULL ORDER BY id',
       handle: '"handleDue" <> 0 AND "handleDue" <= $1 ORDER BY "handleDue"',
     }[what]
     const rows = await this.#run(
@@ -244,6 +250,22 @@ export class PostgresTransaction implements IndexTransaction {
       [before, limit],
     )
     return rows.map((row) => ({ repo: Number(row['repo']), rkey: String(row['rkey']) }))
+  }
+
+  async countDead(repos: readonly number[]): Promise<{ all: DeadTally; accounts: DeadTally[] }> {
+    const rows = await this.#run(
+      `SELECT 0 AS repo, count(*) AS n, sum(octet_length(bytes)) AS size FROM ix_dead UNION ALL
+       SELECT repo, count(*), sum(octet_length(bytes)) FROM ix_dead WHERE repo = ANY($1::bigint[]) GROUP BY repo`,
+      [repos],
+    )
+    const tallies = new Map(
+      rows.map(({ repo, n, size }) => [
+        Number(repo),
+        { letters: Number(n), bytes: Number(size ?? 0) },
+      ]),
+    )
+    const of = (repo: number): DeadTally => tallies.get(repo) ?? { letters: 0, bytes: 0 }
+    return { all: of(0), accounts: repos.map(of) }
   }
 
   write(changes: ChangeSet): Promise<void> {
@@ -379,14 +401,6 @@ export class PostgresTransaction implements IndexTransaction {
       JSON.stringify({ ...stored?.rebuild, after }),
       collection.nsid,
     ])
-  }
-
-  async resetOwnTables({ derive }: CollectionSchema): Promise<void> {
-    const statements: ReturnType<typeof bind>[] = []
-    derive?.reset((text, parameters = []) => {
-      statements.push(bind(text, parameters))
-    })
-    for (const { text, values } of statements) await this.#client.query(text, [...values])
   }
 
   async swap({ collection, from }: RebuildTask): Promise<void> {

@@ -1,6 +1,7 @@
+import type { TransactionSql } from '../../collection.ts'
 import type { CollectionSchema } from '../../schema.ts'
 import type { SqlValue } from '../../sql-value.ts'
-import { quote, searchTable, storedColumns } from '../table-names.ts'
+import { ownTables, quote, searchTable, storedColumns } from '../table-names.ts'
 import type { ChangeSet, GatedKey, LinkRow, NotificationRow } from '../transaction.ts'
 import { bind } from './bind.ts'
 import { searchVector } from '../../search-words.ts'
@@ -252,9 +253,10 @@ function gatedColumns(keys: readonly GatedKey[]): [number[], number[], string[]]
 /** A declaration's own statements, in order. */
 function sendDerived(run: Run, changes: ChangeSet): void {
   const statements: { text: string; values: readonly SqlValue[] }[] = []
+  const sql: TransactionSql = (text, parameters = []) => {
+    statements.push(bind(text, parameters))
+  }
   for (const { collection, sign, row } of changes.derived)
-    collection.derive?.[sign === 1 ? 'added' : 'removed'](row, (text, parameters = []) => {
-      statements.push(bind(text, parameters))
-    })
+    collection.derive?.[sign === 1 ? 'added' : 'removed'](row, sql, ownTables(collection))
   for (const { text, values } of statements) void run(text, values)
 }

@@ -49,16 +49,18 @@ export class ActorTable {
   put(actor: ActorState): void {
     const stored = this.#recent.get(actor.did)
     if (stored !== undefined && differsInRevOnly(stored, actor))
-      this.#statements.putRev.run(actor.rev ?? null, actor.id)
+      this.#statements.putRev.run(actor.rev ?? null, actor.data ?? null, actor.id)
     else
       this.#statements.put.run(
         actor.rev ?? null,
+        actor.data ?? null,
         actor.sync,
         Number(actor.active),
         actor.status ?? null,
         actor.handleDue,
         actor.sweep,
         actor.sweepAt,
+        actor.deadDropped,
         actor.parked,
         actor.attempts,
         actor.dueAt,
@@ -76,13 +78,15 @@ export class ActorTable {
     this.#recent.delete(actor.did)
   }
 
-  due(what: 'fetch' | 'sweep' | 'handle', now: number, limit: number): ActorState[] {
+  due(what: 'fetch' | 'sweep' | 'handle' | 'dropped', now: number, limit: number): ActorState[] {
     const rows =
       what === 'fetch'
         ? this.#statements.dueFetch.all(now, limit)
         : what === 'sweep'
           ? this.#statements.dueSweep.all(limit)
-          : this.#statements.dueHandle.all(now, limit)
+          : what === 'handle'
+            ? this.#statements.dueHandle.all(now, limit)
+            : this.#statements.dropped.all(limit)
     return rows.map(decodeActor)
   }
 
@@ -101,6 +105,7 @@ function differsInRevOnly(stored: ActorState, actor: ActorState): boolean {
     stored.handleDue === actor.handleDue &&
     stored.sweep === actor.sweep &&
     stored.sweepAt === actor.sweepAt &&
+    stored.deadDropped === actor.deadDropped &&
     stored.parked === actor.parked &&
     stored.attempts === actor.attempts &&
     stored.dueAt === actor.dueAt
@@ -113,10 +118,11 @@ const STATEMENTS = {
   add: 'INSERT INTO ix_actor (did) VALUES (?)',
   clearHandle: 'UPDATE ix_actor SET handle = NULL WHERE handle = ? AND id <> ? RETURNING did',
   setHandle: 'UPDATE ix_actor SET handle = ? WHERE id = ?',
-  putRev: 'UPDATE ix_actor SET rev = ? WHERE id = ?',
-  put: 'UPDATE ix_actor SET rev = ?, sync = ?, active = ?, status = ?, handleDue = ?, sweep = ?, sweepAt = ?, parked = ?, attempts = ?, dueAt = ? WHERE id = ?',
+  putRev: 'UPDATE ix_actor SET rev = ?, data = ? WHERE id = ?',
+  put: 'UPDATE ix_actor SET rev = ?, data = ?, sync = ?, active = ?, status = ?, handleDue = ?, sweep = ?, sweepAt = ?, deadDropped = ?, parked = ?, attempts = ?, dueAt = ? WHERE id = ?',
   dueFetch: `SELECT * FROM ix_actor WHERE sync IN (1, 2) AND dueAt <= ? ORDER BY dueAt ${BOUND_LIMIT}`,
   dueSweep: `SELECT * FROM ix_actor WHERE sweep <> 0 ORDER BY id ${BOUND_LIMIT}`,
   dueHandle: `SELECT * FROM ix_actor WHERE handleDue <> 0 AND handleDue <= ? ORDER BY handleDue ${BOUND_LIMIT}`,
+  dropped: `SELECT * FROM ix_actor WHERE deadDropped <> 0 AND sync NOT IN (1, 2) ORDER BY id ${BOUND_LIMIT}`,
   requeue: 'UPDATE ix_actor SET sync = ?, dueAt = 0 WHERE sync = ?',
 } as const

@@ -2,17 +2,17 @@ import type { DatabaseSync } from 'node:sqlite'
 
 import { addedColumns } from '../../column-change.ts'
 import { SchemaMismatchError } from '../../errors.ts'
-import { keepsColumns, oldTable } from '../../old-table.ts'
+import { asideTable, begunTable, keepsColumns, oldTable } from '../../old-table.ts'
 import type { OldTable, RebuildState } from '../../old-table.ts'
 import type { CollectionSchema, ColumnSchema, Schema } from '../../schema.ts'
-import { shadowName, shadowOf, shadowTable, tableOfShadow } from '../../shadow.ts'
+import { shadowName, shadowOf, tableOfShadow } from '../../shadow.ts'
 import { REPLACED, replacedCounters } from '../remains.ts'
-import { decodeStored, isOf } from '../stored-collection.ts'
+import { decodeStored, holdersOf, isOf } from '../stored-collection.ts'
 import type { StoredCollection } from '../stored-collection.ts'
 import { fillKey, quote, searchTable, uniqueByLink, uniqueColumns } from '../table-names.ts'
 
 /** Version of the tables that every index has; raised when their layout changes. */
-const LAYOUT_VERSION = 3
+const LAYOUT_VERSION = 4
 
 const BASE_TABLES = `
 CREATE TABLE IF NOT EXISTS ix_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -24,12 +24,14 @@ CREATE TABLE IF NOT EXISTS ix_actor (
   did TEXT NOT NULL UNIQUE,
   handle TEXT,
   rev TEXT,
+  data BLOB,
   sync INTEGER NOT NULL DEFAULT 0,
   active INTEGER NOT NULL DEFAULT 1,
   status TEXT,
   handleDue INTEGER NOT NULL DEFAULT 0,
   sweep INTEGER NOT NULL DEFAULT 0,
   sweepAt TEXT NOT NULL DEFAULT '',
+  deadDropped INTEGER NOT NULL DEFAULT 0,
   parked INTEGER NOT NULL DEFAULT 0,
   attempts INTEGER NOT NULL DEFAULT 0,
   dueAt INTEGER NOT NULL DEFAULT 0
@@ -38,6 +40,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS ix_actor_handle ON ix_actor (handle) WHERE han
 CREATE INDEX IF NOT EXISTS ix_actor_fetch ON ix_actor (dueAt) WHERE sync IN (1, 2);
 CREATE INDEX IF NOT EXISTS ix_actor_sweep ON ix_actor (id) WHERE sweep <> 0;
 CREATE INDEX IF NOT EXISTS ix_actor_due_handle ON ix_actor (handleDue) WHERE handleDue <> 0;
+CREATE INDEX IF NOT EXISTS ix_actor_dropped ON ix_actor (id) WHERE deadDropped <> 0;
 CREATE TABLE IF NOT EXISTS ix_nsid (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_space (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS ix_reason (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -85,6 +88,7 @@ export function layOut(database: DatabaseSync, schema: Schema, canFetch: boolean
   try {
     database.exec(BASE_TABLES)
     checkVersion(database)
+    for (const { nsid } of readAll(database)) dropOutdated(database, nsid, schema.byNsid.get(nsid))
     for (const collection of schema.collections) layOutCollection(database, collection, canFetch)
     database.exec('COMMIT')
   } catch (error) {
@@ -111,29 +115,60 @@ function layOutCollection(
 ): void {
   const stored = readStored(database, collection)
   if (stored === undefined) {
+    makeRoom(database, collection)
     createTables(database, collection)
     database
       .prepare('INSERT INTO ix_collection (nsid, name, fingerprint) VALUES (?, ?, ?)')
       .run(collection.nsid, collection.name, collection.fingerprint)
   } else {
     const { rebuild, filling } = stored
-    if (rebuild !== undefined && !isOf(rebuild, collection)) dropRebuild(database, collection)
-    if (rebuild === undefined || !isOf(rebuild, collection)) {
-      if (!isOf(stored, collection)) {
-        // Rows that are being filled are so for the declaration before: this one begins anew.
-        const added = filling
-          ? undefined
-          : addedColumns(collection, stored.name, stored.fingerprint)
-        if (added !== undefined) addColumns(database, collection, added)
-        else {
-          checkSource(database, collection, stored, canFetch)
-          beginRebuild(database, collection, false)
-        }
+    if (rebuild === undefined && !isOf(stored, collection)) {
+      // Rows that are being filled are so for the declaration before: this one begins anew.
+      const added = filling ? undefined : addedColumns(collection, stored.name, stored.fingerprint)
+      if (added !== undefined) addColumns(database, collection, added)
+      else {
+        checkSource(database, collection, stored, canFetch)
+        beginRebuild(database, collection, false)
       }
     }
   }
   if (readStored(database, collection)?.rebuild === undefined) createIndexes(database, collection)
-  if (collection.derive !== undefined) database.exec(collection.derive.tables)
+}
+
+/** The tables of every collection that was ever declared. */
+function readAll(database: DatabaseSync): { nsid: string; table: OldTable }[] {
+  return database
+    .prepare('SELECT nsid, name, fingerprint FROM ix_collection')
+    .all()
+    .map((row) => ({
+      nsid: String(row['nsid']),
+      table: oldTable(String(row['name']), String(row['fingerprint'])),
+    }))
+}
+
+/** Whoever holds a table under a name that a collection takes gives that name up; its rows stay, to be derived again. */
+function makeRoom(database: DatabaseSync, collection: CollectionSchema): void {
+  for (const { nsid, table } of holdersOf(collection, readAll(database))) {
+    const names = new Set(readAll(database).map((other) => other.table.name))
+    let n = 1
+    while (names.has(asideTable(n))) n++
+    const name = asideTable(n)
+    const indexes = database
+      .prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+      )
+      .all(table.name)
+    for (const index of indexes) database.exec(`DROP INDEX ${quote(String(index['name']))}`)
+    for (const own of table.own) database.exec(`DROP TABLE ${quote(own)}`)
+    database.exec(`ALTER TABLE ${quote(table.name)} RENAME TO ${quote(name)}`)
+    if (table.searched)
+      database.exec(
+        `ALTER TABLE ${quote(searchTable(table))} RENAME TO ${quote(searchTable({ name }))}`,
+      )
+    database
+      .prepare('UPDATE ix_collection SET name = ?, filling = 0 WHERE nsid = ?')
+      .run(name, nsid)
+  }
 }
 
 /** Reads what is stored of a collection. */
@@ -169,7 +204,7 @@ export function beginRebuild(
   collection: CollectionSchema,
   refetch: boolean,
 ): void {
-  dropRebuild(database, collection)
+  dropOutdated(database, collection.nsid, undefined)
   const shadow = shadowOf(collection)
   createTables(database, shadow)
   createIndexes(database, shadow)
@@ -180,21 +215,25 @@ export function beginRebuild(
     .run(JSON.stringify(state), nsid)
 }
 
-/** Drops what was derived so far for a declaration that is not to be. */
-function dropRebuild(database: DatabaseSync, collection: CollectionSchema): void {
-  const stored = readStored(database, collection)
-  if (stored?.rebuild === undefined) return
-  const { name, fingerprint } = stored.rebuild
-  const begun = oldTable(shadowTable(name), fingerprint)
+/** Drops what was derived so far for a declaration that is not the one wanted. */
+function dropOutdated(
+  database: DatabaseSync,
+  nsid: string,
+  wanted: CollectionSchema | undefined,
+): void {
+  const rebuild = readStored(database, { nsid })?.rebuild
+  if (rebuild === undefined || (wanted !== undefined && isOf(rebuild, wanted))) return
+  const begun = begunTable(rebuild)
   dropTables(database, begun)
-  replaceName(database, 'ix_space', shadowName(collection.space))
+  replaceName(database, 'ix_space', shadowName(nsid))
   for (const counter of begun.counters)
     replaceName(database, 'ix_counter_name', shadowName(counter))
   database.prepare("DELETE FROM ix_meta WHERE key = 'remains'").run()
-  database.prepare('UPDATE ix_collection SET rebuild = NULL WHERE nsid = ?').run(collection.nsid)
+  database.prepare('UPDATE ix_collection SET rebuild = NULL WHERE nsid = ?').run(nsid)
 }
 
-function dropTables(database: DatabaseSync, { name, searched }: OldTable): void {
+function dropTables(database: DatabaseSync, { name, searched, own }: OldTable): void {
+  for (const table of own) database.exec(`DROP TABLE ${quote(table)}`)
   database.exec(`DROP TABLE ${quote(name)}`)
   if (searched) database.exec(`DROP TABLE ${quote(searchTable({ name }))}`)
 }
@@ -220,6 +259,9 @@ export function swapIn(
     database.prepare(`UPDATE ${table} SET name = ? WHERE name = ?`).run(name, shadowName(name))
   }
   dropTables(database, from)
+  makeRoom(database, collection)
+  for (const own of shadow.derive?.tables ?? [])
+    database.exec(`ALTER TABLE ${quote(own.table)} RENAME TO ${quote(own.name)}`)
   database.exec(`ALTER TABLE ${quote(shadow.name)} RENAME TO ${quote(name)}`)
   if (collection.search.length > 0)
     database.exec(
@@ -289,6 +331,19 @@ function createTables(database: DatabaseSync, collection: CollectionSchema): voi
       ${columns.join(', ')}, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
     )`)
   }
+  for (const { table: own, columns, indexes } of collection.derive?.tables ?? []) {
+    database.exec(`CREATE TABLE ${quote(own)} (${columns})`)
+    for (const list of indexes) createOwnIndex(database, own, list)
+  }
+}
+
+function createOwnIndex(database: DatabaseSync, table: string, columns: string): void {
+  const find = database.prepare(
+    "SELECT 1 AS one FROM sqlite_schema WHERE type = 'index' AND name = ?",
+  )
+  let n = 1
+  while (find.get(`ix_own_${n}`) !== undefined) n++
+  database.exec(`CREATE INDEX ix_own_${n} ON ${quote(table)} (${columns})`)
 }
 
 /** Creates the indexes that are missing. A table that took another's place keeps the names of its indexes. */

@@ -8,6 +8,7 @@ import { shadowTable } from '../../shadow.ts'
 import type {
   ActorState,
   ChangeSet,
+  DeadTally,
   GatedKey,
   IndexTransaction,
   LabelKey,
@@ -26,7 +27,7 @@ import { LAST_REMAINS, readRemains, replaced, WALKS, walkSql } from '../remains.
 import type { Remains } from '../remains.ts'
 import { oldColumns, rebuildTasks } from '../stored-collection.ts'
 import { decodeLabelRow, decodeOldRow } from '../stored-row.ts'
-import { fillKey, quote } from '../table-names.ts'
+import { fillKey, ownTables, quote } from '../table-names.ts'
 import { ActorTable } from './actor-table.ts'
 import { CollectionTable } from './collection-table.ts'
 import { Interner } from './interner.ts'
@@ -45,7 +46,7 @@ export class SqliteTransaction implements IndexTransaction {
   readonly #statements: Readonly<Record<keyof typeof STATEMENTS, StatementSync>>
   readonly #database: DatabaseSync
   readonly #own = new Map<string, StatementSync>()
-  #deadLetters = 0
+  #dead: DeadTally = { letters: 0, bytes: 0 }
 
   constructor(database: DatabaseSync, schema: Schema) {
     this.#database = database
@@ -62,7 +63,7 @@ export class SqliteTransaction implements IndexTransaction {
   reset(): void {
     this.#actors.forget()
     this.#names.forget()
-    this.#deadLetters = Number(this.#statements.countDead.get()?.['n'] ?? 0)
+    this.#dead = tallyOf(this.#statements.countDead.get())
   }
 
   actors(dids: readonly string[], create: boolean): (ActorState | undefined)[] {
@@ -85,7 +86,11 @@ export class SqliteTransaction implements IndexTransaction {
     this.#actors.setHandle(actor, handle)
   }
 
-  dueActors(what: 'fetch' | 'sweep' | 'handle', now: number, limit: number): ActorState[] {
+  dueActors(
+    what: 'fetch' | 'sweep' | 'handle' | 'dropped',
+    now: number,
+    limit: number,
+  ): ActorState[] {
     return this.#actors.due(what, now, limit)
   }
 
@@ -140,6 +145,11 @@ export class SqliteTransaction implements IndexTransaction {
     }))
   }
 
+  countDead(repos: readonly number[]): { all: DeadTally; accounts: DeadTally[] } {
+    const accounts = repos.map((repo) => tallyOf(this.#statements.countDeadOf.get(repo)))
+    return { all: this.#dead, accounts }
+  }
+
   expired(collection: CollectionSchema, before: number, limit: number): RowKey[] {
     return this.#table(collection).expired(before, limit)
   }
@@ -185,7 +195,7 @@ export class SqliteTransaction implements IndexTransaction {
     this.#writeDeadLetters(changes)
     this.#writeGates(changes)
     for (const { collection, sign, row } of changes.derived)
-      collection.derive?.[sign === 1 ? 'added' : 'removed'](row, this.#sql)
+      collection.derive?.[sign === 1 ? 'added' : 'removed'](row, this.#sql, ownTables(collection))
   }
 
   unfilled(): CollectionSchema[] {
@@ -253,10 +263,6 @@ export class SqliteTransaction implements IndexTransaction {
   continueAfter(collection: CollectionSchema, after: readonly (string | number)[]): void {
     const rebuild = readStored(this.#database, collection)?.rebuild
     this.#statements.setRebuild.run(JSON.stringify({ ...rebuild, after }), collection.nsid)
-  }
-
-  resetOwnTables({ derive }: CollectionSchema): void {
-    derive?.reset(this.#sql)
   }
 
   swap({ collection, from }: RebuildTask): void {
@@ -364,14 +370,21 @@ export class SqliteTransaction implements IndexTransaction {
   }
 
   #writeDeadLetters(changes: ChangeSet): void {
-    if (this.#deadLetters > 0)
-      for (const { repo, space, rkey } of changes.deadDeletes)
-        this.#deadLetters -= Number(this.#statements.deleteDead.run(repo, space, rkey).changes)
+    let { letters, bytes: size } = this.#dead
+    if (letters > 0)
+      for (const { repo, space, rkey } of changes.deadDeletes) {
+        const gone = this.#statements.deleteDead.get(repo, space, rkey)
+        if (gone === undefined) continue
+        letters--
+        size -= Number(gone['size'])
+      }
     for (const row of changes.deadPuts) {
       const { repo, space, rkey, cid, reason, at, bytes } = row
       this.#statements.putDead.run(repo, space, rkey, cid, reason, at, bytes)
-      this.#deadLetters++
+      letters++
+      size += bytes.length
     }
+    this.#dead = { letters, bytes: size }
   }
 
   #table(collection: CollectionSchema): CollectionTable {
@@ -385,6 +398,10 @@ export class SqliteTransaction implements IndexTransaction {
   }
 }
 
+function tallyOf(row: Readonly<Record<string, unknown>> | undefined): DeadTally {
+  return { letters: Number(row?.['n'] ?? 0), bytes: Number(row?.['size'] ?? 0) }
+}
+
 /** Prepared statements of declarations kept; a declaration that interpolates values only slows itself down. */
 const MAX_OWN_STATEMENTS = 64
 
@@ -396,11 +413,13 @@ const STATEMENTS = {
   putNotification: 'INSERT OR REPLACE INTO ix_notification VALUES (?, ?, ?, ?, ?, ?, ?)',
   deleteNotification:
     'DELETE FROM ix_notification WHERE recipient = ? AND sortAt = ? AND repo = ? AND space = ? AND rkey = ? AND reason = ?',
-  countDead: 'SELECT count(*) AS n FROM ix_dead',
+  countDead: 'SELECT count(*) AS n, sum(length(bytes)) AS size FROM ix_dead',
+  countDeadOf: 'SELECT count(*) AS n, sum(length(bytes)) AS size FROM ix_dead WHERE repo = ?',
   deadKeys: 'SELECT rkey, cid FROM ix_dead WHERE repo = ? AND space = ?',
   putDead:
     'INSERT OR REPLACE INTO ix_dead (repo, space, rkey, cid, reason, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
-  deleteDead: 'DELETE FROM ix_dead WHERE repo = ? AND space = ? AND rkey = ?',
+  deleteDead:
+    'DELETE FROM ix_dead WHERE repo = ? AND space = ? AND rkey = ? RETURNING length(bytes) AS size',
   unfilled: 'SELECT nsid FROM ix_collection WHERE filling = 1 ORDER BY nsid',
   recall: 'SELECT value FROM ix_meta WHERE key = ?',
   rebuilds: 'SELECT * FROM ix_collection WHERE rebuild IS NOT NULL ORDER BY nsid',
