@@ -22,6 +22,7 @@ import { Admission, type Follow } from './admission.ts'
 import { CollectionIndex } from './collection-index.ts'
 import type { RelayConfig } from './config.ts'
 import { openDatabase } from './database.ts'
+import { ExportPacer } from './export-pacer.ts'
 import { lockFolder } from './folder-lock.ts'
 import { isUnderDomain, parseHostname } from './hostname.ts'
 import { HOUSEKEEPING_MS, keepHouse } from './housekeeping.ts'
@@ -46,6 +47,7 @@ import { getHostReport } from './methods/io.github.skywright.relay.getHostReport
 import { updateHost } from './methods/io.github.skywright.relay.updateHost.ts'
 import { recordNotice } from './notices.ts'
 import { answerFailure, createPages } from './pages.ts'
+import { PublicLists } from './public-lists.ts'
 import { openRelayStore } from './store.ts'
 import { RelayTables } from './tables.ts'
 
@@ -167,6 +169,7 @@ export async function startRelay(
   })
 
   const admin = createAdminAuth(config.adminPassword, { now })
+  const lists = new PublicLists(database)
   const router = createRouter({
     lexicons: relayLexicons,
     onError: (err, { nsid }) => logger.error({ err, nsid }, 'method failed'),
@@ -175,11 +178,11 @@ export async function startRelay(
   router
     .add(requestCrawl({ admission, admin }))
     .add(subscribeRepos({ log }))
-    .add(listRepos({ store, tables }))
+    .add(listRepos({ lists }))
     .add(getRepoStatus({ store, tables }))
     .add(getLatestCommit({ store, tables }))
-    .add(getRepo({ store }))
-    .add(listHosts({ store }))
+    .add(getRepo({ store, exports: new ExportPacer({ now }) }))
+    .add(listHosts({ lists }))
     .add(getHostStatus({ store }))
     .add(listReposByCollection({ collections }))
     .add(getHostReport({ store, reports }))
