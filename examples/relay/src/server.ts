@@ -44,6 +44,7 @@ import { listReposByCollection } from './methods/com.atproto.sync.listReposByCol
 import { requestCrawl } from './methods/com.atproto.sync.requestCrawl.ts'
 import { attachSubscribeRepos, subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
 import { getHostReport } from './methods/io.github.skywright.relay.getHostReport.ts'
+import { listReposByCollections } from './methods/io.github.skywright.relay.listReposByCollections.ts'
 import { updateHost } from './methods/io.github.skywright.relay.updateHost.ts'
 import { recordNotice } from './notices.ts'
 import { answerFailure, createPages } from './pages.ts'
@@ -185,6 +186,7 @@ export async function startRelay(
     .add(listHosts({ lists }))
     .add(getHostStatus({ store }))
     .add(listReposByCollection({ collections }))
+    .add(listReposByCollections({ collections }))
     .add(getHostReport({ store, reports }))
     .add(updateHost({ relay, admin, onLimitSet: (hostname) => tables.markLimitSet(hostname) }))
     .add(updateSubjectStatus({ relay, admin }))

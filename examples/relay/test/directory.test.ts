@@ -54,16 +54,17 @@ async function pages(
   parameters: Readonly<Record<string, string>>,
 ): Promise<Record<string, unknown>[]> {
   const found: Record<string, unknown>[] = []
-  const cursors = new Set<unknown>()
+  const cursors = new Set<string>()
   let cursor: Readonly<Record<string, string>> = {}
   for (;;) {
     const { status, body } = await ask(nsid, { ...parameters, ...cursor })
     expect(status).toBe(200)
     found.push(...(body[list] as Record<string, unknown>[]))
-    if (body['cursor'] === undefined) return found
-    expect(cursors.has(body['cursor'])).toBe(false)
-    cursors.add(body['cursor'])
-    cursor = { cursor: String(body['cursor']) }
+    const { cursor: next } = body
+    if (typeof next !== 'string') return found
+    expect(cursors.has(next)).toBe(false)
+    cursors.add(next)
+    cursor = { cursor: next }
   }
 }
 
@@ -81,9 +82,13 @@ describe('getRepo', () => {
       Array.from({ length: 5 }, () => ask('com.atproto.sync.getRepo', { did: one })),
     )
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 5 }, () => 302))
-    expect(answers.map(({ headers }) => headers.get('retry-after')).toSorted()).toEqual(
-      [null, '1', '2', '3', '4'].toSorted(),
-    )
+    expect(answers.map(({ headers }) => headers.get('retry-after') ?? '0').toSorted()).toEqual([
+      '0',
+      '1',
+      '2',
+      '3',
+      '4',
+    ])
     // The same question has one place, for a cache in front of the host; the turn is each caller's own.
     expect(new Set(answers.map(({ headers }) => headers.get('location'))).size).toBe(1)
     expect(new Set(answers.map(({ headers }) => headers.get('cache-control')))).toEqual(
@@ -139,23 +144,25 @@ describe('lists', () => {
     }
     for (const limit of ['1', '2', '5', '1000']) {
       const listed = await pages('com.atproto.sync.listHosts', 'hosts', { limit })
-      expect(listed.map(({ hostname }) => hostname).toSorted()).toEqual(hosts.toSorted())
+      expect(listed.map(({ hostname }) => String(hostname)).toSorted()).toEqual(hosts.toSorted())
       expect(listed[0]).toMatchObject({ hostname: host.hostname, status: 'active' })
     }
     const { body } = await ask('com.atproto.sync.listHosts', { limit: '5' })
     nowMs += 1
     const late = await network.startHost()
     await network.requestCrawl(late.hostname)
-    const next = await ask('com.atproto.sync.listHosts', { cursor: String(body['cursor']) })
+    const next = await ask('com.atproto.sync.listHosts', { cursor: body['cursor'] as string })
     expect(next.body['hosts']).toMatchObject([{ hostname: late.hostname }])
   })
 
   it('refuse a cursor that is none of theirs, and limits out of bounds', async () => {
     const collection = { collection: 'app.bsky.feed.post' }
+    const many = { collections: 'app.bsky.feed.*' }
     const lists = [
       ['com.atproto.sync.listRepos', {}, 1_000],
       ['com.atproto.sync.listHosts', {}, 1_000],
       ['com.atproto.sync.listReposByCollection', collection, 2_000],
+      ['io.github.skywright.relay.listReposByCollections', many, 2_000],
     ] as const
     for (const [nsid, parameters, most] of lists) {
       for (const cursor of JUNK_CURSORS) {
@@ -168,6 +175,64 @@ describe('lists', () => {
       }
       expect((await ask(nsid, { ...parameters, limit: String(most) })).status).toBe(200)
     }
+  })
+})
+
+describe('listReposByCollections', () => {
+  const nsid = 'io.github.skywright.relay.listReposByCollections'
+
+  it('finds accounts by several collections, and by all below a name', async () => {
+    const [one, two, three] = [
+      await host.createAccount(),
+      await host.createAccount(),
+      await host.createAccount(),
+    ]
+    const create = (collection: string) =>
+      ({ action: 'create', collection, rkey: 'self', record: { $type: collection } }) as const
+    await host.write(one, [create('app.bsky.feed.like'), create('app.bsky.feed.post')])
+    await host.write(two, [create('app.bsky.feedback.like')])
+    await host.write(three, [create('com.example.thing')])
+    await live.until((s) => s.repoEvents().length === 12, 'the commits')
+    const found = async (...collections: string[]): Promise<unknown[]> => {
+      const parameters = new URLSearchParams(collections.map((name) => ['collections', name]))
+      const { status, body } = await ask(nsid, parameters)
+      expect(status).toBe(200)
+      return (body['repos'] as { did: string }[]).map(({ did }) => did)
+    }
+    const sorted = (...list: { did: string }[]) => list.map(({ did }) => did).toSorted()
+    expect(await found('app.bsky.feed.*')).toEqual(sorted(one))
+    expect(await found('app.bsky.*')).toEqual(sorted(one, two))
+    expect(await found('app.bsky.feed.post', 'com.example.*')).toEqual(sorted(one, three))
+    const some = await pages(nsid, 'repos', { collections: 'app.bsky.*', limit: '1' })
+    expect(some.map(({ did }) => did)).toEqual(sorted(one, two))
+    await host.write(one, [
+      { action: 'delete', collection: 'app.bsky.feed.like', rkey: 'self' },
+      { action: 'delete', collection: 'app.bsky.feed.post', rkey: 'self' },
+    ])
+    await live.until((s) => s.repoEvents().length === 13, 'the removal')
+    expect(await found('app.bsky.*')).toEqual(sorted(two))
+  })
+
+  it('refuses what is no pattern, and too many of them', async () => {
+    const bad = [
+      '*',
+      '.*',
+      'app.*',
+      'app.bsky*',
+      'app.*.post',
+      'a',
+      '',
+      'app.bsky.feed.\0',
+      'a b.*',
+    ]
+    for (const collections of [...bad, `${'a.'.repeat(200)}*`]) {
+      const { status, body } = await ask(nsid, { collections })
+      expect([collections, status, body['error']]).toEqual([collections, 400, 'InvalidRequest'])
+    }
+    const many = Array.from({ length: 21 }, () => ['collections', 'app.bsky.*'])
+    expect((await ask(nsid, new URLSearchParams(many))).status).toBe(400)
+    expect((await ask(nsid, new URLSearchParams(many.slice(1)))).status).toBe(200)
+    expect((await ask(nsid)).status).toBe(400)
   })
 })
 
