@@ -169,7 +169,12 @@ export async function startRelay(
     bannedDomains: config.bannedDomains,
   })
 
-  const admin = createAdminAuth(config.adminPassword, { now })
+  const { serviceDid, adminDids, adminPassword } = config
+  const admin = createAdminAuth({
+    password: adminPassword,
+    accounts: serviceDid === undefined ? undefined : { serviceDid, dids: adminDids, resolver },
+    now,
+  })
   const lists = new PublicLists(database)
   const router = createRouter({
     lexicons: relayLexicons,
