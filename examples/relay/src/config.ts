@@ -32,6 +32,8 @@ export interface RelayConfig {
   readonly maxSubscribers: number
   /** Hosts to follow from the first start on. */
   readonly initialHosts: readonly string[]
+  /** Whether each host is asked, once, for the accounts it has and for their collections. */
+  readonly listHosts: boolean
   /** How long events stay replayable. */
   readonly retentionHours: number
   /** How many bytes of frames stay replayable. */
@@ -146,6 +148,7 @@ export function readConfig(env: Environment): RelayConfig {
     maxSubscribers: integer('RELAY_MAX_SUBSCRIBERS', 1_000, 1, 100_000),
     verifyThreads: integer('RELAY_VERIFY_THREADS', 0, 0, 64),
     initialHosts: hosts('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/i, 'hostnames'),
+    listHosts: choice('RELAY_LIST_HOSTS', 'true', ['true', 'false']) === 'true',
     retentionHours: number('RELAY_RETENTION_HOURS', 72, 0.01, 24 * 365),
     retentionBytes: number('RELAY_RETENTION_GB', 100, 0.001, 1_000_000) * 1e9,
     enforcement: choice('RELAY_ENFORCEMENT', 'enforce', ENFORCEMENTS),

@@ -77,7 +77,10 @@ export interface RunningRelay extends AsyncDisposable {
 
 /** A relay that follows hosts itself. */
 export interface FollowingRelay extends RunningRelay {
-  /** Goes on learning from hosts which accounts they have; it happens every minute by itself, as far as any is due. */
+  /**
+   * Goes on learning from hosts which accounts they have, where the configuration wants it; it happens every minute by
+   * itself, as far as any is due.
+   */
   listHosts(): Promise<void>
 }
 
@@ -259,11 +262,12 @@ export async function startRelay(
   })
   const stopping = new AbortController()
   let listing: Promise<void> | undefined
-  const listHostsNow = (): Promise<void> => {
+  const listHostsNow = async (): Promise<void> => {
+    if (!config.listHosts) return
     listing ??= hostListing.run(stopping.signal).finally(() => {
       listing = undefined
     })
-    return listing
+    await listing
   }
   const askHosts = setInterval(() => {
     listHostsNow().catch((err: unknown) => logger.error({ err }, 'listing hosts failed'))
