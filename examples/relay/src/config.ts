@@ -28,7 +28,9 @@ export interface RelayConfig {
   readonly upstream: string | undefined
   /** Threads that verify commits beside the main one; 0 verifies on the main one. */
   readonly verifyThreads: number
-  /** Open subscribeRepos connections; further ones are refused with 503. */
+  /** Whether the stream is served as a Jetstream at `/subscribe` too. */
+  readonly jetstream: boolean
+  /** Open connections of subscribers; further ones are refused with 503. */
   readonly maxSubscribers: number
   /** Hosts to follow from the first start on. */
   readonly initialHosts: readonly string[]
@@ -145,6 +147,7 @@ export function readConfig(env: Environment): RelayConfig {
     adminDids,
     serviceDid,
     upstream: url('RELAY_UPSTREAM', undefined),
+    jetstream: choice('RELAY_JETSTREAM', 'false', ['true', 'false']) === 'true',
     maxSubscribers: integer('RELAY_MAX_SUBSCRIBERS', 1_000, 1, 100_000),
     verifyThreads: integer('RELAY_VERIFY_THREADS', 0, 0, 64),
     initialHosts: hosts('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/i, 'hostnames'),

@@ -11,9 +11,9 @@ import { lockFolder } from './folder-lock.ts'
 import { SERVER_NAME } from './host-check.ts'
 import { HOUR_MS, HOUSEKEEPING_MS } from './housekeeping.ts'
 import { listen } from './listen.ts'
-import { attachSubscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
 import { formatMetrics, gauge, METRICS_TYPE, streamMetrics } from './metrics.ts'
 import type { RunningRelay } from './server.ts'
+import { serveStreams } from './streams.ts'
 
 /** How long a subscriber may wait for an event it has from a sibling that was a moment quicker. */
 const FUTURE_GRACE_MS = 5_000
@@ -84,8 +84,9 @@ export async function startReplica(
   )
   stack.defer(() => closeServer(server))
   const subscribers = stack.use(
-    attachSubscribeRepos(server, log, {
+    serveStreams(server, log, {
       maxSubscribers: config.maxSubscribers,
+      jetstream: config.jetstream,
       futureGraceMs: FUTURE_GRACE_MS,
       isReady: () => !isEmpty(),
     }),

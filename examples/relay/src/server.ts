@@ -42,7 +42,7 @@ import { listHosts } from './methods/com.atproto.sync.listHosts.ts'
 import { listRepos } from './methods/com.atproto.sync.listRepos.ts'
 import { listReposByCollection } from './methods/com.atproto.sync.listReposByCollection.ts'
 import { requestCrawl } from './methods/com.atproto.sync.requestCrawl.ts'
-import { attachSubscribeRepos, subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
+import { subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
 import { getHostReport } from './methods/io.github.skywright.relay.getHostReport.ts'
 import { listReposByCollections } from './methods/io.github.skywright.relay.listReposByCollections.ts'
 import { updateHost } from './methods/io.github.skywright.relay.updateHost.ts'
@@ -50,6 +50,7 @@ import { recordNotice } from './notices.ts'
 import { answerFailure, createPages } from './pages.ts'
 import { PublicLists } from './public-lists.ts'
 import { openRelayStore } from './store.ts'
+import { serveStreams } from './streams.ts'
 import { RelayTables } from './tables.ts'
 
 /** What tests and other programs may replace. */
@@ -211,9 +212,8 @@ export async function startRelay(
     .use(createExpressHandler(router))
   const server = createServer(app)
   stack.defer(() => closeServer(server))
-  const subscribers = stack.use(
-    attachSubscribeRepos(server, log, { maxSubscribers: config.maxSubscribers }),
-  )
+  const { maxSubscribers, jetstream } = config
+  const subscribers = stack.use(serveStreams(server, log, { maxSubscribers, jetstream }))
   app.use(
     createPages({
       tables,
