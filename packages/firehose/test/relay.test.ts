@@ -364,6 +364,55 @@ describe('createRelay', () => {
     expect(store.getHost(host.hostname)?.status).toBe('active')
   })
 
+  it.each([
+    ['many events', 200, 0, 100],
+    ['large events', 45, 1_900_000, 100_000],
+  ])(
+    'lets no host hold up the others with %s of accounts that nobody answers for',
+    async (_what, accounts, bytes, accountLimit) => {
+      const network = await SimulatedNetwork.create({
+        hosts: 2,
+        accounts: 0,
+        now: () => START_MS,
+      })
+      const [slow, good] = network.hosts
+      if (slow === undefined || good === undefined) throw new Error('no hosts')
+      const identities = network.identitySource()
+      let asked = 0
+      await using bench = await setUp(
+        { accounts: 0 },
+        {
+          open: network.loopback.open,
+          identity: {
+            ...identities,
+            resolve: async (did, options) => {
+              if (!did.includes('web')) return await identities.resolve(did, options)
+              asked++
+              return await new Promise((_resolve, reject) => {
+                options.signal?.addEventListener('abort', () => reject(new Error('aborted')))
+              })
+            },
+          },
+        },
+      )
+      const honest = await network.addAccount(good)
+      const event = await network.write(honest)
+      for (let i = 0; i < accounts; i++) {
+        const did = `did:web:tarpit${String(i)}.example.com`
+        const blocks = bytes === 0 ? event.blocks : new Uint8Array(bytes)
+        await network.send({ did, host: slow }, { ...event, did, blocks })
+      }
+      await bench.follow(slow, accountLimit)
+      for (let i = 0; i < 300; i++) await bench.clock.advance(0)
+      expect(asked).toBeGreaterThan(1)
+      await bench.follow(good)
+      await network.send(honest, event)
+      for (let i = 0; i < 20; i++) await network.step(honest)
+      for (let i = 0; i < 300; i++) await bench.clock.advance(0)
+      expect(await bench.entries()).toHaveLength(good.log.bounds().last)
+    },
+  )
+
   it('slows a host down to its rate and drops nothing', async () => {
     await using bench = await setUp({ accounts: 1 })
     const { network, clock } = bench

@@ -11,6 +11,11 @@ export function defaultEventsPerSecond(accountLimit: number): number {
   return Math.min(5_000, 50 + accountLimit / 20)
 }
 
+/** Events of a host that may be in the works at once: 16, growing with the accounts it may have, at most 500. */
+export function maxPendingEvents(accountLimit: number): number {
+  return Math.min(500, 16 + Math.floor(accountLimit / 50))
+}
+
 /** Slows a host down to a rate. Nothing is dropped: its socket is read more slowly. */
 export class HostRate {
   private readonly clock: Clock

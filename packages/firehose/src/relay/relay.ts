@@ -33,7 +33,7 @@ export interface RelayOptions {
   readonly offlineAfterAttempts?: number
   /** Silence after which a connected host is called `idle`. @defaultValue 24 hours */
   readonly idleAfterMs?: number
-  /** Accounts worked on at the same time. @defaultValue 64 */
+  /** Accounts worked on at the same time. @defaultValue 1024 */
   readonly concurrency?: number
   /** How often cursors of hosts are stored when no event carries them, in milliseconds. @defaultValue 1000 */
   readonly cursorIntervalMs?: number
