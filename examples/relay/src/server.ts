@@ -16,7 +16,7 @@ import { createRouter } from '@skywright/xrpc'
 import { createExpressHandler } from '@skywright/xrpc/express'
 import { closeServer } from '@skywright/xrpc/node'
 import express from 'express'
-import { pino, type Logger } from 'pino'
+import type { Logger } from 'pino'
 import { createAdminAuth } from './admin-auth.ts'
 import { Admission, type Follow } from './admission.ts'
 import { CollectionIndex } from './collection-index.ts'
@@ -31,6 +31,7 @@ import { HostListing } from './host-listing.ts'
 import { HostReports } from './host-reports.ts'
 import { relayLexicons } from './lexicons.ts'
 import { listen } from './listen.ts'
+import { createLogger } from './logger.ts'
 import { ListingTable } from './listing-table.ts'
 import { getSubjectStatus } from './methods/com.atproto.admin.getSubjectStatus.ts'
 import { updateSubjectStatus } from './methods/com.atproto.admin.updateSubjectStatus.ts'
@@ -92,7 +93,7 @@ export async function startRelay(
 ): Promise<FollowingRelay> {
   const { development } = config
   const {
-    logger = pino({ name: 'relay', level: config.logLevel }),
+    logger = createLogger('relay', config),
     now = Date.now,
     fetch = createSafeFetch({ dev: development }),
     open = createOpenWebSocket({
