@@ -364,6 +364,48 @@ describe('createRelay', () => {
     expect(store.getHost(host.hostname)?.status).toBe('active')
   })
 
+  it('waits a little for the DID document of an account it never heard of, and no longer', async () => {
+    const network = await SimulatedNetwork.create({ hosts: 1, accounts: 0, now: () => START_MS })
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    const identities = network.identitySource()
+    const asked = new Map<string, number>()
+    let missing = new Set<string>()
+    await using bench = await setUp(
+      { accounts: 0 },
+      {
+        open: network.loopback.open,
+        identity: {
+          ...identities,
+          // A directory that lags behind the PDS: it knows an account only some seconds after its first event.
+          resolve: async (did, options) => {
+            asked.set(did, (asked.get(did) ?? 0) + 1)
+            if (missing.has(did)) throw new Error('not registered')
+            return await identities.resolve(did, options)
+          },
+        },
+      },
+    )
+    const late = await network.addAccount(host)
+    const never = await network.addAccount(host)
+    missing = new Set([late.did, never.did])
+    await bench.follow(host)
+    for (let i = 0; i < 3; i++) await network.step(late)
+    for (let i = 0; i < 50; i++) await bench.clock.advance(10)
+    expect(await bench.entries()).toEqual([])
+    missing.delete(late.did)
+    for (let i = 0; i < 50; i++) await bench.clock.advance(1_000)
+    expect((await bench.entries()).map(({ did }) => did)).toEqual(
+      Array.from({ length: 6 }, () => late.did),
+    )
+    const rejected = bench.events().filter(({ outcome }) => outcome === 'rejected')
+    expect(rejected.map((notice) => [notice.did, 'reason' in notice && notice.reason])).toEqual(
+      Array.from({ length: 3 }, () => [never.did, 'unresolvable-identity']),
+    )
+    // The first of its events waited for all of them.
+    expect(asked.get(never.did)).toBeLessThan(12)
+  })
+
   it.each([
     ['many events', 200, 0, 100],
     ['large events', 45, 1_900_000, 100_000],

@@ -3,6 +3,7 @@ import { InvalidFrameError, UnknownFrameError } from '../errors.ts'
 import type { AccountEvent, CommitEvent, IdentityEvent, RepoEvent, SyncEvent } from '../event.ts'
 import type { ReceivedFrame } from '../follow.ts'
 import { patchSeq } from '../peek.ts'
+import type { Clock } from '../timer.ts'
 import { asError } from '../verify/reasons.ts'
 import type { IdentitySource, SigningKey } from '../verify/identity.ts'
 import type { ChainState, Outcome, VerifiedCommit } from '../verify/outcome.ts'
@@ -10,6 +11,7 @@ import { proveEvent } from '../verify/prove.ts'
 import { createEventVerifier, type EventVerifier, type Prove } from '../verify/verifier.ts'
 import { announcedStatus, isActiveUpstream } from './account-state.ts'
 import { checkAuthority } from './authority.ts'
+import { FirstLook } from './first-look.ts'
 import type { EventNotice, RelayNotice, RelayRejectReason } from './notice.ts'
 import type { AccountRecord, HostRecord, RelayStore } from './ports.ts'
 
@@ -26,7 +28,7 @@ export interface IngestOptions {
   readonly identity: IdentitySource
   readonly onNotice: (notice: RelayNotice) => void
   readonly prove?: Prove | undefined
-  readonly now: () => number
+  readonly clock: Clock
 }
 
 /** Largest `#identity` or `#account` passed on: they hold two names and a time, and the rest is there to grow. */
@@ -67,10 +69,12 @@ type Verdict =
 export class Ingest {
   private readonly options: IngestOptions
   private readonly verifier: EventVerifier
+  private readonly firstLook: FirstLook
   private storeFailed = false
 
   constructor(options: IngestOptions) {
     this.options = options
+    this.firstLook = new FirstLook(options.identity, options.clock)
     this.verifier = createEventVerifier({
       identity: options.identity,
       chain: {
@@ -80,7 +84,7 @@ export class Ingest {
         delete: () => undefined,
       },
       policy: 'relay',
-      now: options.now,
+      now: () => options.clock.now(),
       prove: options.prove,
     })
   }
@@ -125,6 +129,7 @@ export class Ingest {
     const release = isNew ? host.reserveAccount() : noRoomNeeded
     if (release === undefined) return reject('account-limit')
     try {
+      if (account === undefined) await this.firstLook.take(event.did, host.signal)
       if (event.type === 'identity') return await this.identity(event, frame, account, host)
       if (event.type === 'account') return await this.account(event, frame, account, host)
       return await this.commit(event, frame, account, host)

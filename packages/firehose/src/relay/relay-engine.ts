@@ -51,7 +51,7 @@ class RelayEngine implements Relay {
     this.forFollowers = {
       store,
       queue: this.queue,
-      ingest: new Ingest({ store, identity, onNotice, prove, now: () => clock.now() }),
+      ingest: new Ingest({ store, identity, onNotice, prove, clock }),
       open,
       onNotice,
       clock,
