@@ -236,6 +236,26 @@ describe('listReposByCollections', () => {
   })
 })
 
+describe('an account of did:web', () => {
+  it('is in the stream and in every list, as any other', async () => {
+    const account = await host.createWebAccount()
+    const { did } = account
+    expect(did).toMatch(/^did:web:localhost%3A\d+$/)
+    const commit = await host.post(account, 'hello')
+    await live.until((s) => s.repoEvents().length === 4, 'its events')
+    const head = { did, head: commit.cid.toString(), rev: commit.rev, active: true }
+    expect((await ask('com.atproto.sync.listRepos')).body['repos']).toEqual([head])
+    const collection = { collection: 'app.bsky.feed.post', limit: '1' }
+    const nsid = 'com.atproto.sync.listReposByCollection'
+    const { body } = await ask(nsid, collection)
+    expect(body).toEqual({ repos: [{ did }], cursor: did })
+    expect((await ask(nsid, { ...collection, cursor: did })).body['repos']).toEqual([])
+    expect((await ask('com.atproto.sync.getRepo', { did })).headers.get('location')).toBe(
+      `${host.url}/xrpc/com.atproto.sync.getRepo?did=${encodeURIComponent(did)}`,
+    )
+  })
+})
+
 describe('questions about one', () => {
   it('are answered with the errors the lexicons name', async () => {
     for (const nsid of ['getRepoStatus', 'getLatestCommit', 'getRepo']) {
