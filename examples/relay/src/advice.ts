@@ -47,6 +47,8 @@ const REASONS: Readonly<Record<Reason, string>> = {
   'stale-rev': 'The revision is not newer than one already seen.',
   sync: 'A #sync event announced a state that does not follow from the last one. It was passed on.',
   takendown: 'The operator of this relay took the account down.',
+  throttled:
+    'The account broke its chain of commits too often; ten an hour are passed on. Each #commit must name the rev and the tree before it, and a #sync belongs after every jump.',
   'too-large': 'The event is larger than the protocol allows.',
   'too-many-ops': 'More than 200 operations in one commit.',
   'unknown-frame': 'An event of a type that this relay does not know.',

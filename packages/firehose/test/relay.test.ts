@@ -364,6 +364,50 @@ describe('createRelay', () => {
     expect(store.getHost(host.hostname)?.status).toBe('active')
   })
 
+  it('passes so many breaks of the chain of one account an hour, and every other account', async () => {
+    await using bench = await setUp({ accounts: 2 })
+    const { network, clock } = bench
+    const [host] = network.hosts
+    const [broken, sound] = network.accounts
+    if (host === undefined || broken === undefined || sound === undefined) throw new Error('none')
+    await bench.follow(host)
+    await bench.settled()
+    const breakChain = async (times: number): Promise<readonly string[]> => {
+      const before = bench.events().length
+      for (let i = 0; i < times; i++) {
+        await network.write(broken) // never sent
+        await network.send(broken, await network.write(broken))
+        await network.step(sound)
+      }
+      await bench.settled()
+      return bench
+        .events()
+        .slice(before)
+        .filter(({ did }) => did === broken.did)
+        .map((notice) =>
+          'reason' in notice ? `${notice.outcome} ${notice.reason}` : notice.outcome,
+        )
+    }
+    const outcomes = await breakChain(15)
+    const passed = 'discontinuous since-mismatch'
+    const dropped = 'rejected throttled'
+    expect(outcomes).toEqual([
+      ...Array.from({ length: 10 }, () => passed),
+      ...Array.from({ length: 5 }, () => dropped),
+    ])
+    // The chain goes on from what was passed last: it takes one more break to catch up.
+    await clock.advance(HOUR_MS / 10 + 1)
+    expect(await breakChain(1)).toEqual([passed])
+    const chain = bench.store.getAccount(broken.did)?.chain
+    expect(chain?.rev).toBe((await broken.repo.head()).rev)
+    await network.send(broken, await network.write(broken))
+    await bench.settled()
+    expect(bench.events().at(-1)).toMatchObject({ did: broken.did, outcome: 'accepted' })
+    const ofSound = bench.events().filter(({ did }) => did === sound.did)
+    expect(new Set(ofSound.map(({ outcome }) => outcome))).toEqual(new Set(['accepted']))
+    expect(bench.store.getAccount(broken.did)?.discontinuities).toBe(11)
+  })
+
   it('waits a little for the DID document of an account it never heard of, and no longer', async () => {
     const network = await SimulatedNetwork.create({ hosts: 1, accounts: 0, now: () => START_MS })
     const [host] = network.hosts

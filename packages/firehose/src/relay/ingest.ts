@@ -11,6 +11,7 @@ import { proveEvent } from '../verify/prove.ts'
 import { createEventVerifier, type EventVerifier, type Prove } from '../verify/verifier.ts'
 import { announcedStatus, isActiveUpstream } from './account-state.ts'
 import { checkAuthority } from './authority.ts'
+import { DiscontinuityLimit } from './discontinuity-limit.ts'
 import { FirstLook } from './first-look.ts'
 import type { EventNotice, RelayNotice, RelayRejectReason } from './notice.ts'
 import type { AccountRecord, HostRecord, RelayStore } from './ports.ts'
@@ -70,11 +71,13 @@ export class Ingest {
   private readonly options: IngestOptions
   private readonly verifier: EventVerifier
   private readonly firstLook: FirstLook
+  private readonly discontinuityLimit: DiscontinuityLimit
   private storeFailed = false
 
   constructor(options: IngestOptions) {
     this.options = options
     this.firstLook = new FirstLook(options.identity, options.clock)
+    this.discontinuityLimit = new DiscontinuityLimit(options.clock)
     this.verifier = createEventVerifier({
       identity: options.identity,
       chain: {
@@ -160,6 +163,7 @@ export class Ingest {
     }
     const { verified } = outcome
     const broken = outcome.status === 'discontinuous' ? 1 : 0
+    if (broken === 1 && !this.discontinuityLimit.take(event.did)) return reject('throttled')
     const changed: AccountRecord = {
       ...this.accountAt(event, account, host),
       chain: verified.state,
