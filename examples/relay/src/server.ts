@@ -6,6 +6,7 @@ import {
   createSafeFetch,
   createSafeLookup,
   openSqliteIdentityCache,
+  type ResolveAddresses,
 } from '@skywright/identity/node'
 import { createIdentitySource, systemClock, type OpenStream } from '@skywright/firehose'
 import { createRelay } from '@skywright/firehose/relay'
@@ -57,6 +58,8 @@ import { RelayTables } from './tables.ts'
 /** What tests and other programs may replace. */
 export interface RelayOverrides {
   readonly resolver?: IdentityResolver
+  /** How names of hosts are looked up. Addresses outside the public internet are refused, whoever names them. */
+  readonly resolveAddresses?: ResolveAddresses
   /** For URLs that strangers chose. */
   readonly fetch?: typeof globalThis.fetch
   /** How hosts are connected to. */
@@ -92,13 +95,13 @@ export async function startRelay(
   overrides: RelayOverrides = {},
 ): Promise<FollowingRelay> {
   const { development } = config
+  const { logger = createLogger('relay', config), now = Date.now, resolveAddresses } = overrides
+  const guard = { dev: development, ...(resolveAddresses && { resolveAddresses }) }
   const {
-    logger = createLogger('relay', config),
-    now = Date.now,
-    fetch = createSafeFetch({ dev: development }),
+    fetch = createSafeFetch(guard),
     open = createOpenWebSocket({
       headers: { 'user-agent': SERVER_NAME },
-      lookup: createSafeLookup({ dev: development }),
+      lookup: createSafeLookup(guard),
     }),
   } = overrides
   await using stack = new AsyncDisposableStack()
