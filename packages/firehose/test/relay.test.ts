@@ -364,6 +364,35 @@ describe('createRelay', () => {
     expect(store.getHost(host.hostname)?.status).toBe('active')
   })
 
+  it('takes so many new accounts of a host a day, also where as many are deleted', async () => {
+    await using bench = await setUp({ accounts: 0 })
+    const { network, clock, store } = bench
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    await bench.follow(host, 3)
+    const churn = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i++) {
+        const account = await network.addAccount(host)
+        account.active = false
+        await network.send(account, network.accountEvent(account, 'deleted'))
+        for (let second = 0; second < 20; second++) await clock.advance(100)
+      }
+      await bench.settled()
+    }
+    const known = (): number => store.listAccounts({ limit: 1_000 }).items.length
+    await churn(20)
+    expect(known()).toBe(6)
+    expect(store.getHost(host.hostname)).toMatchObject({ status: 'throttled', accountCount: 0 })
+    const refused = bench.events().filter((notice) => notice.outcome === 'rejected')
+    expect(new Set(refused.map((notice) => 'reason' in notice && notice.reason))).toEqual(
+      new Set(['account-limit']),
+    )
+    await clock.advance(24 * HOUR_MS)
+    await churn(5)
+    expect(known()).toBe(11)
+    expect(store.getHost(host.hostname)?.status).toBe('active')
+  })
+
   it('passes so many breaks of the chain of one account an hour, and every other account', async () => {
     await using bench = await setUp({ accounts: 2 })
     const { network, clock } = bench

@@ -6,11 +6,16 @@ import type { KeyedQueue } from '../queue.ts'
 import type { OpenStream } from '../socket.ts'
 import type { FirehoseIssue } from '../stream-event.ts'
 import type { Clock } from '../timer.ts'
-import { defaultEventsPerSecond, HostRate, maxPendingEvents } from './host-rate.ts'
+import { DailyCount, defaultEventsPerSecond, HostRate, maxPendingEvents } from './host-rate.ts'
 import type { Ingest, IngestHost } from './ingest.ts'
 import type { ConnectionNotice, RelayNotice } from './notice.ts'
 import type { HostRecord, HostStatus, RelayStore } from './ports.ts'
 
+/**
+ * Accounts a host may bring a day for each one it may have. Deleted accounts make room and are remembered: who makes
+ * and deletes them all day would fill the disk otherwise.
+ */
+const ARRIVALS_PER_PLACE = 2
 const SUBSCRIBE_REPOS = 'com.atproto.sync.subscribeRepos'
 /** Bytes of one host received and not yet handled above which its socket is not read: room for one event of any size. */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024
@@ -47,6 +52,7 @@ export class HostFollower implements IngestHost {
   private opening = false
   private unknownCursor = false
   private reserved = 0
+  private readonly arrivals: DailyCount
   private pendingBytes = 0
   private dirty = false
   private drained: (() => void) | undefined
@@ -60,6 +66,7 @@ export class HostFollower implements IngestHost {
     this.received = record.cursor
     this.lowWater = new LowWater(record.cursor)
     this.signal = AbortSignal.any([options.signal, this.stopping.signal])
+    this.arrivals = new DailyCount(options.clock)
     this.rate = new HostRate(options.clock, defaultEventsPerSecond(record.accountLimit))
   }
 
@@ -138,17 +145,19 @@ export class HostFollower implements IngestHost {
     await this.options.store.commit({ events: [], accounts: [], hosts: [this.current] })
   }
 
-  reserveAccount(): (() => void) | undefined {
+  reserveAccount(): ((arrived: boolean) => void) | undefined {
     const { hostname, accountLimit } = this.current
     const count = this.options.store.getHost(hostname)?.accountCount ?? 0
-    if (count + this.reserved >= accountLimit) {
+    const isFull = count + this.reserved >= accountLimit
+    if (isFull || this.arrivals.today() + this.reserved >= ARRIVALS_PER_PLACE * accountLimit) {
       this.setStatus('throttled')
       return undefined
     }
     if (this.current.status === 'throttled') this.setStatus('active')
     this.reserved++
-    return () => {
+    return (arrived) => {
       this.reserved--
+      if (arrived) this.arrivals.add()
     }
   }
 

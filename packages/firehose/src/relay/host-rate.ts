@@ -41,3 +41,26 @@ export class HostRate {
     }
   }
 }
+
+const DAY_MS = 86_400_000
+
+/** Counts what happened since the first of it, for a day; then anew. */
+export class DailyCount {
+  private readonly clock: Clock
+  private count = 0
+  private sinceMs = 0
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  add(): void {
+    if (this.today() === 0) this.sinceMs = this.clock.now()
+    this.count++
+  }
+
+  today(): number {
+    if (this.clock.now() - this.sinceMs >= DAY_MS) this.count = 0
+    return this.count
+  }
+}

@@ -19,8 +19,11 @@ import type { AccountRecord, HostRecord, RelayStore } from './ports.ts'
 /** The host an event came from, as far as admission needs it. */
 export interface IngestHost {
   readonly record: HostRecord
-  /** Room for one more account, taken; `undefined` when the host is full. To be given back when handled. */
-  reserveAccount(): (() => void) | undefined
+  /**
+   * Room for one more account, taken; `undefined` when the host is full, or brought enough for today. To be given back
+   * when handled, with whether the account came.
+   */
+  reserveAccount(): ((arrived: boolean) => void) | undefined
   readonly signal: AbortSignal
 }
 
@@ -131,14 +134,26 @@ export class Ingest {
     const isNew = !livesHere || account.upstreamStatus === 'deleted'
     const release = isNew ? host.reserveAccount() : noRoomNeeded
     if (release === undefined) return reject('account-limit')
+    let arrived = false
     try {
       if (account === undefined) await this.firstLook.take(event.did, host.signal)
-      if (event.type === 'identity') return await this.identity(event, frame, account, host)
-      if (event.type === 'account') return await this.account(event, frame, account, host)
-      return await this.commit(event, frame, account, host)
+      const verdict = await this.judgeOf(event, frame, account, host)
+      arrived = verdict.outcome !== 'rejected'
+      return verdict
     } finally {
-      release()
+      release(arrived)
     }
+  }
+
+  private judgeOf(
+    event: RepoEvent,
+    frame: Uint8Array,
+    account: AccountRecord | undefined,
+    host: IngestHost,
+  ): Promise<Verdict> {
+    if (event.type === 'identity') return this.identity(event, frame, account, host)
+    if (event.type === 'account') return this.account(event, frame, account, host)
+    return this.commit(event, frame, account, host)
   }
 
   private async commit(
