@@ -4,6 +4,7 @@ import {
   commitLies,
   playRelayCases,
   playRelayScenario,
+  type RelayCaseResult,
   serveSimulatedNetwork,
   SimulatedNetwork,
 } from '@skywright/firehose/testing'
@@ -12,7 +13,7 @@ import { openWebSocket } from '@skywright/firehose/ws'
 const USAGE = `usage: check-relay [options] RELAY
 
 Checks a relay on this machine. The relay must be started so that it resolves did:plc at
-http://localhost:PORT (--plc-port) and may crawl hosts on localhost over http, and for nobody else.
+http://localhost:PORT (--plc-port) and may crawl hosts on localhost over http. Nobody else should read from it.
 
   --plc-port PORT      where the directory of the simulated network listens [2582]
   --lenient            the relay passes commits whose operations are not proven
@@ -61,26 +62,22 @@ async function check(
     signal,
   }
   let failures = 0
-  const report = (
-    name: string,
-    {
-      missing,
-      forged,
-    }: { readonly missing: readonly string[]; readonly forged: readonly string[] },
-  ): void => {
-    const isGood = missing.length + forged.length === 0
+  const report = ({ name, missing, forged, problems }: RelayCaseResult): void => {
+    const isGood = missing.length + forged.length + problems.length === 0
     if (!isGood) failures++
     print(`${isGood ? 'ok    ' : 'FAILED'} ${name}`)
     for (const event of missing) print(`         lost   ${event}`)
     for (const event of forged) print(`         forged ${event}`)
+    for (const problem of problems) print(`         ${problem}`)
   }
   const results = await playRelayCases({ ...told, isStrict })
-  for (const { name, ...result } of results) report(name, result)
+  for (const result of results) report(result)
   if (isStrict) {
     const rounds = 2 * commitLies.length
     const result = await playRelayScenario({ ...told, rounds })
     const lies = [...result.told.values()].reduce((sum, count) => sum + count, 0)
-    report(`${String(lies)} lies of ${String(result.told.size)} kinds among truths`, result)
+    const name = `${String(lies)} lies of ${String(result.told.size)} kinds among truths`
+    report({ ...result, name, problems: [] })
   }
   return failures === 0
 }

@@ -1,8 +1,9 @@
 import { createTidClock, type RepoWrite } from '@skywright/repo'
+import { decodeFrame } from '@skywright/xrpc/frame'
 import { encodeEvent } from '../codec.ts'
 import type { CommitEvent, RepoEvent } from '../event.ts'
 import { resigned } from './lies.ts'
-import { crawlHosts, RelayProbe, type RelayProbeOptions } from './relay-probe.ts'
+import { crawlHosts, firstFrame, RelayProbe, type RelayProbeOptions } from './relay-probe.ts'
 import type { ServedNetwork } from './serve-network.ts'
 import type { SimulatedAccount, SimulatedNetwork } from './simulated-network.ts'
 
@@ -18,6 +19,10 @@ export interface RelayCaseContext {
   readonly sendAs: (seq: number, event: RepoEvent) => Promise<void>
   /** The number of the last event that was sent by the account's host. */
   readonly lastSeq: () => number
+  /** What the relay says first to who comes with this cursor: a type such as `#commit`, an error, or `nothing`. */
+  readonly answerTo: (cursor: number) => Promise<string>
+  /** Something is wrong that is no event. */
+  readonly fail: (problem: string) => void
 }
 
 /** A short story of one account, and what every relay has to make of it. */
@@ -36,18 +41,21 @@ export interface RelayCasesOptions extends RelayProbeOptions {
   readonly cases?: readonly RelayCase[]
 }
 
-/** How a relay did in one case: well when both are empty. */
+/** How a relay did in one case: well when all are empty. */
 export interface RelayCaseResult {
   readonly name: string
   /** Events that should have come out and did not, as `type did rev`. */
   readonly missing: readonly string[]
   /** Events that came out and should not have, or came twice. */
   readonly forged: readonly string[]
+  /** What else is wrong. */
+  readonly problems: readonly string[]
 }
 
 const POST = 'app.bsky.feed.post'
 const LIKE = 'app.bsky.feed.like'
 const PROFILE = 'app.bsky.actor.profile'
+const EVENTS: readonly string[] = ['#commit', '#sync', '#identity', '#account']
 
 /** What indigo's relay is tested with, and what a relay of Sync 1.1 has to do beside it. */
 export const relayCases: readonly RelayCase[] = [
@@ -135,6 +143,20 @@ export const relayCases: readonly RelayCase[] = [
       await send(event, 'pass')
     },
   },
+  {
+    name: 'a cursor of the future is an error',
+    tell: async ({ answerTo, fail }) => {
+      const answer = await answerTo(Number.MAX_SAFE_INTEGER)
+      if (answer !== 'FutureCursor') fail(`answered with ${answer}, not with FutureCursor`)
+    },
+  },
+  {
+    name: 'cursor 0 is the oldest event kept, without a word about it',
+    tell: async ({ answerTo, fail }) => {
+      const answer = await answerTo(0)
+      if (!EVENTS.includes(answer)) fail(`answered with ${answer}, not with an event`)
+    },
+  },
 ]
 
 /**
@@ -161,11 +183,14 @@ export async function playRelayCases({
     const { log } = account.host
     for (const { frame } of await log.read(log.bounds().last - 3)) probe.expect(frame)
     await probe.settled()
+    const problems: string[] = []
     const context: RelayCaseContext = {
       network,
       account,
       isStrict,
       lastSeq: () => log.bounds().last,
+      answerTo: async (cursor) => answerOf(await firstFrame(options, cursor)),
+      fail: (problem) => problems.push(problem),
       send: async (event, fate) => {
         if (fate === 'pass') probe.expect(encodeEvent(event, 1))
         await network.send(account, event)
@@ -179,9 +204,15 @@ export async function playRelayCases({
     await tell(context)
     // What is told of an account is told in order: once this is out, the rest was judged.
     await context.send(network.identityEvent(account), 'pass')
-    results.push({ name, missing: probe.missing, forged: [...probe.forged] })
+    results.push({ name, missing: probe.missing, forged: [...probe.forged], problems })
   }
   return results
+}
+
+function answerOf(frame: Uint8Array | undefined): string {
+  if (frame === undefined) return 'nothing'
+  const answer = decodeFrame(frame)
+  return answer.op === -1 ? answer.error : (answer.type ?? 'a frame without a type')
 }
 
 /** Commits as somebody makes them who writes, changes their mind, and writes on. */

@@ -1,4 +1,5 @@
 import { decodeEvent, encodeEvent } from '../codec.ts'
+import { FirehoseError } from '../errors.ts'
 import { streamUrl } from '../follow.ts'
 import { MAX_FRAME_BYTES } from '../limits.ts'
 import { patchSeq, peekFrame } from '../peek.ts'
@@ -24,6 +25,7 @@ export interface RelayProbeOptions {
   readonly signal: AbortSignal
 }
 
+const SUBSCRIBE_REPOS = 'com.atproto.sync.subscribeRepos'
 const DEFAULT_PATIENCE_MS = 30_000
 
 /** Events by what they say; for each as often as it was sent, what it is called. */
@@ -54,7 +56,7 @@ export class RelayProbe implements AsyncDisposable {
   async connect(): Promise<void> {
     const { relay, open, signal } = this.#options
     const opened = Promise.withResolvers<void>()
-    const frames = open(streamUrl(relay, 'com.atproto.sync.subscribeRepos', undefined), {
+    const frames = open(streamUrl(relay, SUBSCRIBE_REPOS, undefined), {
       signal: AbortSignal.any([signal, this.#stop.signal]),
       maxFrameBytes: MAX_FRAME_BYTES,
       highWaterBytes: MAX_FRAME_BYTES,
@@ -164,4 +166,27 @@ export async function crawlHosts(
     if (!response.ok) throw new Error(`crawl refused; answer=${await response.text()}`)
   }
   for (const hostname of hostnames) await (crawl ?? requestCrawl)(hostname)
+}
+
+/** The first frame that a relay sends to who asks with this cursor; `undefined` when none comes or it hangs up. */
+export async function firstFrame(
+  { relay, open, signal, patienceMs = DEFAULT_PATIENCE_MS }: RelayProbeOptions,
+  cursor: number,
+): Promise<Uint8Array | undefined> {
+  const left = new AbortController()
+  const patience = AbortSignal.any([signal, left.signal, AbortSignal.timeout(patienceMs)])
+  try {
+    for await (const frame of open(streamUrl(relay, SUBSCRIBE_REPOS, cursor), {
+      signal: patience,
+      maxFrameBytes: MAX_FRAME_BYTES,
+      highWaterBytes: MAX_FRAME_BYTES,
+    })) {
+      return frame
+    }
+  } catch (error) {
+    if (!patience.aborted && !(error instanceof FirehoseError)) throw error
+  } finally {
+    left.abort()
+  }
+  return undefined
 }
