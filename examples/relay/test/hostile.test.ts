@@ -215,6 +215,34 @@ describe('callers that mean no good', () => {
     })
   })
 
+  it('subscribe a hundred times and read nothing, which costs little memory and holds up nobody', async () => {
+    expect((await crawl(host.hostname))[0]).toBe(200)
+    const account = await host.createAccount()
+    const stalled: Socket[] = []
+    for (const path of ['/xrpc/com.atproto.sync.subscribeRepos', '/subscribe']) {
+      for (let i = 0; i < 50; i++) {
+        const socket = open()
+        socket.write(
+          `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n` +
+            'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+        )
+        const answered = new Promise((resolve) => socket.once('data', resolve))
+        await answered
+        socket.pause()
+        stalled.push(socket)
+      }
+    }
+    await using live = await subscribe(url)
+    // Forty megabytes: for a hundred subscribers four thousand.
+    for (let i = 0; i < 100; i++) await host.post(account, randomBytes(300_000).toString('base64'))
+    await live.until(
+      (s) => s.repoEvents().filter((event) => event.type === 'commit').length >= 100,
+      'the posts',
+    )
+    expect(stalled.filter((socket) => socket.destroyed)).toEqual([])
+    await expectWell()
+  })
+
   it('ask for 10,000 crawls from 25 addresses and get none, and no memory with them', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 20 })
     stack.defer(() => agent.destroy())
