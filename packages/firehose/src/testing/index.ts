@@ -17,7 +17,15 @@ export { createRandom } from './random.ts'
 export type { Random } from './random.ts'
 export { SimulatedNetwork } from './simulated-network.ts'
 export type { SimulatedAccount, SimulatedHost, SimulationOptions } from './simulated-network.ts'
+export { playRelayCases, relayCases } from './relay-cases.ts'
+export type {
+  RelayCase,
+  RelayCaseContext,
+  RelayCaseResult,
+  RelayCasesOptions,
+} from './relay-cases.ts'
+export type { RelayProbeOptions } from './relay-probe.ts'
 export { playRelayScenario } from './relay-scenario.ts'
 export type { RelayScenarioOptions, RelayScenarioResult } from './relay-scenario.ts'
 export { serveSimulatedNetwork } from './serve-network.ts'
-export type { ServedNetwork } from './serve-network.ts'
+export type { ServedNetwork, ServeNetworkOptions } from './serve-network.ts'
