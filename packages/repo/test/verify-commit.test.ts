@@ -2,12 +2,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 
 import {
   type BlockMap,
+  type Cid,
   cidForCbor,
   type Commit,
   createMemoryRepoStore,
   decodeCar,
   encodeCar,
   encodeCbor,
+  keyDepth,
   Mst,
   Repo,
   RepoError,
@@ -53,6 +55,14 @@ function withBlocks(
 
 function create(rkey: string): RepoWrite {
   return { action: 'create', collection, rkey, record: { $type: collection, rkey } }
+}
+
+/** Gives a record key of a depth. */
+function rkeyAt(prefix: string, depth: number): string {
+  for (let n = 0; ; n++) {
+    const rkey = `${prefix}${n}`
+    if (keyDepth(`${collection}/${rkey}`) === depth) return rkey
+  }
 }
 
 describe('verifyCommit', () => {
@@ -202,6 +212,29 @@ describe('verifyCommit', () => {
     }
     // The commit, the records and the search paths at the very least.
     expect(needed).toBeGreaterThan(8)
+  })
+
+  it('proves a commit whose slice reaches only for undoing from the last path to the first', async () => {
+    const [a, b, c, d] = [rkeyAt('a', 1), rkeyAt('b', 0), rkeyAt('c', 2), rkeyAt('d', 0)]
+    const { repo: small } = await Repo.create(createMemoryRepoStore(), { did, signer: key })
+    const { commit: before } = await small.applyWrites([create(a), create(b)])
+    const { commit: after } = await small.applyWrites([create(c), create(d)])
+    const old = new Set([...decodeCar(before!.blocks).blocks].map(({ cid }) => cid.toString()))
+    expect(decodeCar(after!.blocks).blocks.has(before!.data)).toBe(true)
+    const blocks = withBlocks(after!, (cid) => !old.has(cid))
+    expect(codeOf({ ...inputOf(after!), blocks })).toBe('accepted')
+  })
+
+  it('takes a tree below keyless nodes that are not at hand for unknown, not for another one', async () => {
+    const { repo: small } = await Repo.create(createMemoryRepoStore(), { did, signer: key })
+    await small.applyWrites([create(rkeyAt('a', 0))])
+    const { commit: after } = await small.applyWrites([create(rkeyAt('b', 2))])
+    const { blocks } = decodeCar(after!.blocks)
+    const [, keyless, root] = [...Mst.open(after!.data, blocks).nodes()].map(({ cid }) => cid)
+    expect(root!.toString()).toBe(after!.prevData!.toString())
+    const without = (left: Cid): Uint8Array => withBlocks(after!, (cid) => cid !== left.toString())
+    expect(codeOf({ ...inputOf(after!), blocks: without(root!) })).toBe('accepted')
+    expect(codeOf({ ...inputOf(after!), blocks: without(keyless!) })).toBe('ProofIncomplete')
   })
 
   it('accepts the first commit, and one without operations by its unchanged data', async () => {
