@@ -165,6 +165,7 @@ async function runService(
     filter: options.filter,
     resync: options.resync,
     onIssue,
+    observe: options.observe,
     signal,
     clock,
     queue: { concurrency, maxItems: maxPendingEvents, maxBytes: maxPendingBytes },
