@@ -92,7 +92,7 @@ describe('observe', () => {
 
   it('is told bytes and what waits when a frame comes, and its age when it ends', async () => {
     const clock = createFakeClock(Date.UTC(2027, 0, 1))
-    const network = await SimulatedNetwork.create({ accounts: 1, seed: 3, now: clock.now })
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 3, now: () => clock.now() })
     const account = network.accounts[0]!
     const frames = [...(await account.host.log.read(0))]
     await clock.advance(5_000)
