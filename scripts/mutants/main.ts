@@ -91,10 +91,11 @@ async function test(copy: string, files: readonly string[]): Promise<Verdict> {
   } catch {
     return 'broken'
   }
+  if (results.numFailedTests > 0) return 'failed'
   const isLoaded = results.testResults.every(
     ({ status, assertionResults }) => status !== 'failed' || assertionResults.length > 0,
   )
-  if (!isLoaded || results.numPassedTests + results.numFailedTests === 0) return 'broken'
+  if (!isLoaded || results.numPassedTests === 0) return 'broken'
   return code === 0 ? 'passed' : 'failed'
 }
 

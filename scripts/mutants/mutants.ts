@@ -15,7 +15,10 @@ const HARDENING = [
   'packages/repo/test/mst.hardening.test.ts',
   'packages/repo/test/broken-repos.test.ts',
 ]
-const VERIFIER = ['packages/firehose/test/verify.test.ts']
+const VERIFIER = [
+  'packages/firehose/test/check-event.test.ts',
+  'packages/firehose/test/verify.test.ts',
+]
 const CODEC = ['packages/firehose/test/codec.test.ts']
 const CONSUMER = [
   'packages/firehose/test/subscribe.test.ts',
@@ -51,7 +54,7 @@ export const mutants: readonly Mutant[] = [
     'if (op.cid !== null) return',
   ),
   mutant(
-    PAIRS,
+    VERIFY_COMMIT,
     'repo/src/mst/invert.ts',
     "Number(b.action === 'delete') - Number(a.action === 'delete') ||",
     '',
@@ -203,12 +206,6 @@ export const mutants: readonly Mutant[] = [
   mutant(
     HARDENING,
     'repo/src/mst/node.ts',
-    "if (depth < 0) fail('node below depth zero', cid)",
-    '',
-  ),
-  mutant(
-    HARDENING,
-    'repo/src/mst/node.ts',
     "if (trees[0] !== null) fail('top node without keys', cid)",
     '',
   ),
@@ -230,9 +227,6 @@ export const mutants: readonly Mutant[] = [
     "visitEdge(loader, loader.child(node, index, lower, upper), 'last', before, key, visit)",
     '',
   ),
-  mutant(PAIRS, 'repo/src/build-commit.ts', 'for (const node of added) include(node)', ''),
-
-  // Verdicts.
   mutant(
     VERIFIER,
     'firehose/src/verify/check-event.ts',

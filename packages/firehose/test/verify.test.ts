@@ -1,4 +1,4 @@
-import { parseCid, type Cid } from '@skywright/repo'
+import { cidForCbor, encodeCar, Mst, parseCid, type Cid } from '@skywright/repo'
 import { describe, expect, it } from 'vitest'
 import type { CommitEvent } from '../src/event.ts'
 import { signCommit } from '../src/testing/commit-blocks.ts'
@@ -129,6 +129,49 @@ describe.each(['consumer', 'relay', 'unchained'] as const)(
       expect(await judge(forged)).toBe('rejected bad-signature')
       expect(identity.resolutions).toBe(before + 2)
       expect(await judge(next)).toBe('accepted')
+    })
+
+    it('does not ask again for what no other key would explain', async () => {
+      const { network, judge, account, identity } = await setup(policy)
+      await judge(await firstCommit(network, account))
+      const event = await network.write(account)
+      const { resolutions } = identity
+      for (const reason of ['inversion-mismatch', 'op-mismatch', 'commit-mismatch'] as const) {
+        const lies = commitLies.filter((lie) => lie.reason === reason)
+        for (const { tell } of lies) {
+          const lie = tell(event, { network, account })
+          if (lie !== undefined) expect(await judge(lie)).toBe(`rejected ${reason}`)
+        }
+        expect(lies.length).toBeGreaterThan(0)
+      }
+      expect(identity.resolutions).toBe(resolutions)
+      expect(await judge(event)).toBe('accepted')
+    })
+
+    it('takes records as the bytes that were signed, canonical or not', async () => {
+      const { network, judge, account, verifier } = await setup(policy)
+      await judge(await firstCommit(network, account))
+      const known = await verifier.state(account.did)
+      // A float, which no strict reader takes.
+      const record = new Uint8Array(Buffer.from('a1616efb3ff8000000000000', 'hex'))
+      const cid = cidForCbor(record)
+      const tree = Mst.empty().put('com.example.note/float', cid)
+      const rev = network.clock.next(known!.rev)
+      const block = signCommit({ did: account.did, rev, data: tree.root }, account.key)
+      const blocks = encodeCar([block.cid], [block, ...tree.nodes(), { cid, bytes: record }])
+      const event: CommitEvent = {
+        type: 'commit',
+        seq: 0,
+        did: account.did,
+        commit: block.cid,
+        rev,
+        since: known!.rev,
+        prevData: parseCid(known!.data),
+        ops: [{ action: 'create', path: 'com.example.note/float', cid }],
+        blocks,
+        time: network.time(),
+      }
+      expect(await judge(event)).toBe('accepted')
     })
 
     it('tells an identity that cannot be resolved from a bad signature', async () => {

@@ -198,6 +198,20 @@ describe('verifyCommit', () => {
     expect(codeOf({ ...input, ...mutate(input) })).toBe(expected)
   })
 
+  it('needs the record of every create and update', () => {
+    for (const { cid } of commit.ops) {
+      if (cid === null) continue
+      const blocks = withBlocks(commit, (candidate) => candidate !== cid.toString())
+      expect(codeOf({ ...input, blocks })).toBe('ProofIncomplete')
+    }
+  })
+
+  it('says which operation is told twice', () => {
+    const ops = [...input.ops, ...input.ops.slice(-1)]
+    const reason = 'two operations on one path'
+    expect(() => verifyCommit({ ...input, ops })).toThrow(expect.objectContaining({ reason }))
+  })
+
   it('tells of every block that is missing, and never accepts without a block it needs', () => {
     const { blocks } = decodeCar(commit.blocks)
     let needed = 0
@@ -222,6 +236,22 @@ describe('verifyCommit', () => {
     const old = new Set([...decodeCar(before!.blocks).blocks].map(({ cid }) => cid.toString()))
     expect(decodeCar(after!.blocks).blocks.has(before!.data)).toBe(true)
     const blocks = withBlocks(after!, (cid) => !old.has(cid))
+    expect(codeOf({ ...inputOf(after!), blocks })).toBe('accepted')
+  })
+
+  it('proves a commit whose slice reaches only for undoing what was deleted first', async () => {
+    const [a, b, c, d, e] = [0, 2, 4, 1, 0].map((depth, at) => rkeyAt('abcde'[at]!, depth))
+    const { repo: small } = await Repo.create(createMemoryRepoStore(), { did, signer: key })
+    await small.applyWrites([create(a!), create(c!), create(e!)])
+    const { commit: after } = await small.applyWrites([
+      create(b!),
+      { action: 'delete', collection, rkey: c! },
+      create(d!),
+    ])
+    const nodes = [...Mst.open(after!.data, decodeCar(after!.blocks).blocks).nodes()]
+    const [root, keyless, ofA, ofD, ofE] = nodes.map(({ cid }) => cid.toString())
+    expect([root, ofD]).not.toContain(undefined)
+    const blocks = withBlocks(after!, (cid) => ![keyless, ofA, ofE].includes(cid))
     expect(codeOf({ ...inputOf(after!), blocks })).toBe('accepted')
   })
 
