@@ -440,12 +440,6 @@ export const mutants: readonly Mutant[] = [
   mutant(
     CODEC,
     'firehose/src/frame-scan.ts',
-    "if (count > this.bytes.length - this.at) throw new InvalidFrameError('truncated')",
-    '',
-  ),
-  mutant(
-    CODEC,
-    'firehose/src/frame-scan.ts',
     'const count = this.argument * (this.major - 3)',
     'const count = this.argument',
   ),
@@ -574,7 +568,7 @@ export const mutants: readonly Mutant[] = [
     'if (++poison > 1_000 && cursor !== undefined) {',
   ),
   mutant(
-    CONSUMER,
+    QUEUE,
     'firehose/src/filter.ts',
     'prefixes.push(pattern.slice(0, -1))',
     'prefixes.push(pattern.slice(0, -2))',
@@ -589,7 +583,7 @@ export const mutants: readonly Mutant[] = [
     CONSUMER,
     'firehose/src/subscribe.ts',
     "if (this.options.acknowledge !== 'manual') {",
-    'if (this.options.acknowledge === undefined) {',
+    "if (this.options.acknowledge === 'next') {",
   ),
   mutant(
     CONSUMER,

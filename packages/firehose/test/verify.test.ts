@@ -204,6 +204,15 @@ describe.each(['consumer', 'relay', 'unchained'] as const)(
       expect(nameOf(await after.verify(second))).toBe('accepted')
     })
 
+    it('judges by what was verified last, whatever was settled of it', async () => {
+      const { network, verifier, account } = await setup(policy)
+      const first = await verifier.verify(await firstCommit(network, account))
+      const second = await verifier.verify(await network.write(account))
+      expect([nameOf(first), nameOf(second)]).toEqual(['accepted', 'accepted'])
+      if (first.status === 'accepted') await verifier.settle(first.verified)
+      expect(nameOf(await verifier.verify(await network.write(account)))).toBe('accepted')
+    })
+
     it('rejects commits of an account that is inactive, until it is active again', async () => {
       const { network, judge, account, verifier, identity, chain } = await setup(policy)
       await judge(await firstCommit(network, account))
@@ -233,6 +242,17 @@ describe.each(['consumer', 'relay', 'unchained'] as const)(
 )
 
 describe('what does not follow', () => {
+  it('is followed by a relay at once, settled or not', async () => {
+    const { network, judge, verifier, account } = await setup('relay')
+    await judge(await firstCommit(network, account))
+    await network.write(account)
+    const outcomes = [
+      await verifier.verify(await network.write(account)),
+      await verifier.verify(await network.write(account)),
+    ]
+    expect(outcomes.map(nameOf)).toEqual(['discontinuous since-mismatch', 'accepted'])
+  })
+
   it.each([
     ['relay', ['accepted', 'discontinuous since-mismatch', 'accepted']],
     ['unchained', ['accepted', 'accepted', 'accepted']],
