@@ -718,7 +718,6 @@ export const mutants: readonly Mutant[] = [
     'if (isNewest) await truncate(path, info.size)',
     '',
   ),
-  mutant(SEGMENTS, 'firehose/src/event-log/segments/segment.ts', 'next.last = info.last\n', ''),
   mutant(
     SEGMENTS,
     'firehose/src/event-log/segments/erasure.ts',
