@@ -277,6 +277,16 @@ describe('verifyCommit', () => {
     expect(codeOf({ ...inputOf(again), prevData: undefined, since: null })).toBe('CommitMismatch')
   })
 
+  it('accepts an update to what was there already, which is true if idle', async () => {
+    const again = await repo.resign()
+    const path = `${collection}/k7`
+    const { cid } = (await repo.get(collection, 'k7'))!
+    const blocks = await repo.proof(collection, 'k7')
+    const ops = [{ action: 'update', path, cid, prev: cid }] as const
+    expect(codeOf({ ...inputOf(again), blocks, ops })).toBe('accepted')
+    expect(codeOf({ ...inputOf(again), blocks, ops, prevData: other })).toBe('CommitMismatch')
+  })
+
   it('accepts a first commit with records only when it hides nothing', async () => {
     const { repo: fresh, commit: empty } = await Repo.create(createMemoryRepoStore(), {
       did,
