@@ -36,6 +36,8 @@ const events: readonly RepoEvent[] = [
   { type: 'identity', seq: 7, did, time },
   { type: 'account', seq: 7, did, active: true, time },
   { type: 'account', seq: 7, did, active: false, status: 'deleted', time },
+  { type: 'account', seq: 7, did, active: true, status: 'throttled', time },
+  { type: 'account', seq: 7, did, active: false, status: 'of the future', time },
 ]
 
 const seqs = fc.oneof(
@@ -88,6 +90,25 @@ describe('encodeEvent and decodeEvent', () => {
     expect(() => decodeEvent(encodeErrorFrame(name, 'why'))).toThrow(
       expect.objectContaining({ code }),
     )
+  })
+
+  it('ignore what a commit no longer tells: rebase, tooBig, blobs and prev', () => {
+    const body = {
+      seq: 7,
+      rebase: true,
+      tooBig: true,
+      repo: did,
+      commit: commit.commit,
+      rev: commit.rev,
+      since: commit.since,
+      prev: cid('prev'),
+      prevData: commit.prevData,
+      blocks: commit.blocks,
+      ops: [],
+      blobs: ['no link'],
+      time,
+    }
+    expect(decodeEvent(encodeMessageFrame('#commit', body))).toEqual({ ...commit, ops: [] })
   })
 
   it('say that an unknown type is unknown, not invalid', () => {

@@ -1,4 +1,13 @@
-import { cidForCbor, encodeCar, Mst, parseCid, type Cid } from '@skywright/repo'
+import {
+  cidForCbor,
+  decodeCar,
+  decodeCommit,
+  encodeCar,
+  encodeCbor,
+  Mst,
+  parseCid,
+  type Cid,
+} from '@skywright/repo'
 import { describe, expect, it } from 'vitest'
 import type { CommitEvent } from '../src/event.ts'
 import { signCommit } from '../src/testing/commit-blocks.ts'
@@ -171,6 +180,57 @@ describe.each(['consumer', 'relay', 'unchained'] as const)(
         blocks,
         time: network.time(),
       }
+      expect(await judge(event)).toBe('accepted')
+    })
+
+    it('says that an account names no key, after one fresh look', async () => {
+      const { network, account, identity, chain } = await setup(policy)
+      const event = await firstCommit(network, account)
+      const asked: boolean[] = []
+      const keyless = createEventVerifier({
+        chain,
+        policy,
+        now: network.now,
+        identity: {
+          ...identity,
+          resolve: (_, { refresh }) => {
+            asked.push(refresh)
+            return Promise.resolve({ signingKey: undefined, pds: account.host.url })
+          },
+        },
+      })
+      expect(nameOf(await keyless.verify(event))).toBe('rejected no-signing-key')
+      expect(asked).toEqual([false, true])
+    })
+
+    it('tells a broken commit object and a broken tree apart, both signed by the account', async () => {
+      const { network, judge, account } = await setup(policy)
+      await judge(await firstCommit(network, account))
+      const event = await network.write(account)
+      const { blocks } = decodeCar(event.blocks)
+      /** The slice with a commit of these fields, and one block more. */
+      const tampered = (fields: object, extra: readonly Uint8Array[] = []): CommitEvent => {
+        const { sig: _, ...unsigned } = { ...decodeCommit(blocks.get(event.commit)!), ...fields }
+        const bytes = encodeCbor({ ...unsigned, sig: account.key.sign(encodeCbor(unsigned)) })
+        const commit = cidForCbor(bytes)
+        const others = [...extra, ...[...blocks].map((block) => block.bytes)]
+        const car = encodeCar(
+          [commit],
+          [bytes, ...others].map((block) => ({ cid: cidForCbor(block), bytes: block })),
+        )
+        return { ...event, commit, blocks: car }
+      }
+      expect(await judge(tampered({ version: 2 }))).toBe('rejected invalid-commit')
+      expect(await judge(tampered({ data: 'no link' }))).toBe('rejected invalid-commit')
+      const node = encodeCbor({
+        e: [{ k: Uint8Array.of(97), p: 5, t: null, v: event.commit }],
+        l: null,
+      })
+      expect(await judge(tampered({ data: cidForCbor(node) }, [node]))).toBe('rejected invalid-mst')
+      const record = encodeCbor({ $type: 'app.bsky.feed.post' })
+      expect(await judge(tampered({ data: cidForCbor(record) }, [record]))).toBe(
+        'rejected invalid-mst',
+      )
       expect(await judge(event)).toBe('accepted')
     })
 
