@@ -289,13 +289,13 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     VERIFIER,
-    'firehose/src/verify/verifier.ts',
+    'firehose/src/verify/prove-as.ts',
     'if (refreshed || !IDENTITY_REASONS.has(rejected.reason)) return rejected',
     'return rejected',
   ),
   mutant(
     VERIFIER,
-    'firehose/src/verify/verifier.ts',
+    'firehose/src/verify/prove-as.ts',
     'if (refreshed || !IDENTITY_REASONS.has(rejected.reason)) return rejected',
     'if (refreshed) return rejected',
   ),
@@ -337,13 +337,13 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     VERIFIER,
-    'firehose/src/verify/verifier.ts',
+    'firehose/src/verify/prove-as.ts',
     'if (host !== undefined && hostOf(pds) !== host)',
     'if (host !== undefined && pds === undefined)',
   ),
   mutant(
     VERIFIER,
-    'firehose/src/verify/verifier.ts',
+    'firehose/src/verify/prove-as.ts',
     "return { status: 'rejected', reason: 'unresolvable-identity', error: asError(error) }",
     "return { status: 'rejected', reason: 'bad-signature', error: asError(error) }",
   ),
