@@ -613,11 +613,18 @@ export const mutants: readonly Mutant[] = [
     "minRev: '',",
   ),
   mutant(RESYNC, 'firehose/src/resync/synchronizer.ts', 'if (this.jobs.has(did)) return', ''),
+  mutant(RESYNC, 'firehose/src/resync/synchronizer.ts', 'job.overflowed = true\n', '\n'),
   mutant(
-    RESYNC,
-    'firehose/src/resync/synchronizer.ts',
-    'this.unpark(job)\n      job.overflowed = true',
-    'this.unpark(job)',
+    ['packages/firehose/test/parked-events.test.ts'],
+    'firehose/src/resync/parked-events.ts',
+    'this.bytes + bytes > this.maxBytes',
+    'bytes > this.maxBytes',
+  ),
+  mutant(
+    ['packages/firehose/test/parked-events.test.ts'],
+    'firehose/src/resync/parked-events.ts',
+    'for (const { bytes } of this.lots.get(did) ?? []) this.bytes -= bytes',
+    '',
   ),
   mutant(RESYNC, 'firehose/src/resync/synchronizer.ts', 'await store.clear(did)', ''),
   mutant(
