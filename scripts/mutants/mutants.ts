@@ -496,9 +496,10 @@ export const mutants: readonly Mutant[] = [
   mutant(
     CONSUMER,
     'firehose/src/run.ts',
-    'if (attempt >= handlerAttempts) throw error',
-    'if (attempt >= handlerAttempts) { finish(); return }',
+    'if (deadLetter === undefined) throw error',
+    'if (deadLetter === undefined) return finish()',
   ),
+  mutant(CONSUMER, 'firehose/src/run.ts', 'await deadLetter(event, error)', ''),
   mutant(
     CONSUMER,
     'firehose/src/run.ts',

@@ -534,6 +534,60 @@ describe('runRepos', () => {
     expect(kinds(issues)).toEqual(['handler-failed', 'handler-failed', 'handler-failed'])
   })
 
+  it('goes past an event that somebody else takes, in the order of its account', async () => {
+    const { log, issues, options } = setup()
+    for (let i = 0; i < 9; i++) await log.publish([identityAppend(did(i % 3))])
+    const cursor = createMemoryCursorStore({ [service]: 0 })
+    const done: number[] = []
+    const dead: number[] = []
+    const stop = new AbortController()
+    const end = () => {
+      if (done.length + dead.length === 9) stop.abort()
+    }
+    const clock = { now: () => options.clock.now(), sleep: () => Promise.resolve() }
+    await runRepos({
+      ...options,
+      clock,
+      cursor,
+      signal: stop.signal,
+      handlerAttempts: 3,
+      handle: ({ did: of, seq }) => {
+        if (of === did(1)) throw new Error('poison')
+        done.push(seq)
+        end()
+      },
+      deadLetter: ({ seq, did: of }, error) => {
+        expect([of, String(error)]).toEqual([did(1), 'Error: poison'])
+        dead.push(seq)
+        end()
+      },
+    })
+    expect(done.toSorted((a, b) => a - b)).toEqual([1, 3, 4, 6, 7, 9])
+    expect(dead).toEqual([2, 5, 8])
+    expect(kinds(issues).filter((kind) => kind === 'handler-failed').length).toBe(9)
+    expect(await cursor.get(service)).toBe(9)
+  })
+
+  it('fails when nobody can take the event either, with the cursor below it', async () => {
+    const { log, options } = setup()
+    for (let i = 0; i < 3; i++) await log.publish([identityAppend(did(i))])
+    const cursor = createMemoryCursorStore({ [service]: 0 })
+    const clock = { now: () => options.clock.now(), sleep: () => Promise.resolve() }
+    const running = runRepos({
+      ...options,
+      clock,
+      cursor,
+      concurrency: 1,
+      handlerAttempts: 2,
+      handle: ({ seq }) => {
+        if (seq === 2) throw new Error('poison')
+      },
+      deadLetter: () => Promise.reject(new Error('disk full')),
+    })
+    await expect(running).rejects.toThrow('disk full')
+    expect(await cursor.get(service)).toBe(1)
+  })
+
   it('keeps the order of each account and works on several at once', async () => {
     const { log, options } = setup()
     const stop = new AbortController()
