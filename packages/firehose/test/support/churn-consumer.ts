@@ -7,7 +7,6 @@ import { createRandom } from '../../src/testing/index.ts'
 import { createMemoryChainStore } from '../../src/verify/chain-store.ts'
 import { createEventVerifier } from '../../src/verify/verifier.ts'
 import { contents } from './contents.ts'
-
 import { RELAYS, type World } from './churn-world.ts'
 
 /** Keeps what it is told. Its stores outlive a restart, as files would. */
