@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { startPostgres } from '../../packages/appview-indexer/test/postgres-server.ts'
 import { RecordStream, snapshotsOf } from '../index-load.ts'
 import { HandWrittenPostgres } from '../index-rivals.ts'
@@ -10,31 +11,40 @@ const SHARDS = 4
 const REPOS = 250
 const RECORDS = 100
 
+/** Longest wait for what the processes say: one that hangs must not keep the bench from its end. */
+const TIMEOUT_MS = 300_000
+
 /** Seconds the slowest of the processes took, all started at once. */
 async function runShards(connectionString: string): Promise<number> {
   const script = join(import.meta.dirname, '..', 'index-shard.ts')
-  const workers = Array.from({ length: SHARDS }, (_, index) =>
-    spawn(
+  const ended = new AbortController()
+  const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(TIMEOUT_MS)])
+  const workers = Array.from({ length: SHARDS }, (_, index) => {
+    const flags = [index, SHARDS, REPOS, RECORDS].map(String)
+    return spawn(
       process.execPath,
-      [
-        '--conditions=@skywright/source',
-        script,
-        connectionString,
-        ...[index, SHARDS, REPOS, RECORDS].map(String),
-      ],
+      ['--conditions=@skywright/source', script, connectionString, ...flags],
       { stdio: ['pipe', 'pipe', 'inherit'] },
-    ),
-  )
-  await Promise.all(workers.map((worker) => once(worker.stdout, 'data')))
-  const times = await Promise.all(
-    workers.map(async (worker) => {
-      const answered = once(worker.stdout, 'data')
-      worker.stdin.write('go\n')
-      const [line] = (await answered) as [Buffer]
-      return Number(line.toString())
-    }),
-  )
-  return Math.max(...times) / 1000
+    )
+  })
+  for (const [index, worker] of workers.entries())
+    worker.once('exit', (code) => {
+      if (code !== 0) ended.abort(new Error(`shard ${index} ended; code=${code}`))
+    })
+  try {
+    const lines = workers.map((worker) => createInterface({ input: worker.stdout }))
+    const answers = (): Promise<string[]> =>
+      Promise.all(lines.map(async (line) => String((await once(line, 'line', { signal }))[0])))
+    await answers()
+    const times = answers()
+    for (const worker of workers) worker.stdin.write('go\n')
+    return Math.max(...(await times).map(Number)) / 1000
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    for (const worker of workers) worker.kill('SIGKILL')
+  }
 }
 
 export const row: Row = {

@@ -9,6 +9,7 @@ import {
   endSnapshot,
   isKnown,
 } from './engine/snapshot.ts'
+import { SMALL_REPO_RECORDS } from './engine/small-repos.ts'
 import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import type { RecordFailure } from './engine/apply-changes.ts'
@@ -20,6 +21,8 @@ import { REPO_FETCHING, REPO_LIVE, REPO_QUEUED } from './stores/transaction.ts'
 
 /** Snapshot records in one transaction. */
 const SNAPSHOT_PART = 2_000
+/** Record bytes of a repo that is applied as a whole. */
+const SMALL_REPO_BYTES = 4 * 1024 * 1024
 /** First pause after a failed fetch, and the longest one. */
 const FIRST_RETRY_MS = 60_000
 const MAX_RETRY_MS = 3_600_000
@@ -82,6 +85,58 @@ export async function applyRepoSnapshot(
   return { records, failures }
 }
 
+/** Applies the snapshot of a claimed repo, whose events are parked: a small one together with others that wait. */
+async function applyClaimed(
+  writer: SerialWriter,
+  schema: EngineContext['schema'],
+  snapshot: RepoSnapshot,
+): Promise<SnapshotOutcome> {
+  const reader = declaredRecords(schema, snapshot)
+  try {
+    const { records, ended } = await readSome(reader)
+    if (ended) {
+      const outcome = await writer.smallRepos.apply({ ...snapshot, records })
+      if (!outcome.tooLarge) {
+        writer.announce(outcome.touched)
+        if (outcome.gatesDue) writer.startSweeping()
+        return outcome
+      }
+    }
+    return await applyRepoSnapshot(writer, schema, { ...snapshot, records: chain(records, reader) })
+  } finally {
+    await reader.return()
+  }
+}
+
+/** The records of declared collections. */
+async function* declaredRecords(
+  schema: EngineContext['schema'],
+  snapshot: RepoSnapshot,
+): AsyncGenerator<SnapshotRecord, void, void> {
+  for await (const record of snapshot.records)
+    if (schema.byNsid.has(record.collection)) yield record
+}
+
+/** As many records as a small repo may have, and whether that was all. */
+async function readSome(
+  reader: AsyncGenerator<SnapshotRecord, void, void>,
+): Promise<{ readonly records: SnapshotRecord[]; readonly ended: boolean }> {
+  const records: SnapshotRecord[] = []
+  let bytes = 0
+  while (records.length < SMALL_REPO_RECORDS && bytes < SMALL_REPO_BYTES) {
+    const { value } = await reader.next()
+    if (value === undefined) return { records, ended: true }
+    records.push(value)
+    bytes += value.record.length
+  }
+  return { records, ended: false }
+}
+
+async function* chain<T>(first: readonly T[], rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield* first
+  yield* rest
+}
+
 /** Options of {@link workRepos}. */
 export interface RepoWorkOptions {
   readonly writer: SerialWriter
@@ -128,7 +183,7 @@ export async function workRepos(
         running.add(work)
       }
       if (running.size > 0 && (claimed.length === 0 || running.size >= concurrency))
-        await Promise.race(running)
+        await oneOf(running)
       else if (claimed.length === 0) {
         if (!untilEmpty) await writer.awaitWork(delay, IDLE_POLL_MS, signal)
         else if (soonMs === 0) break
@@ -140,6 +195,12 @@ export async function workRepos(
     await Promise.all(running)
   }
   return result
+}
+
+/** Waits for the first; those that end with it have ended too. */
+async function oneOf(running: ReadonlySet<Promise<void>>): Promise<void> {
+  await Promise.race(running)
+  await setImmediate()
 }
 
 function claim(
@@ -173,7 +234,7 @@ async function fetchOne(
     host = found.host
     if (found.kind === 'snapshot') {
       if (found.snapshot.did !== did) throw new TypeError('fetched another repo than asked for')
-      const snapshot = await applyRepoSnapshot(writer, context().schema, found.snapshot)
+      const snapshot = await applyClaimed(writer, context().schema, found.snapshot)
       options.onSnapshot(snapshot)
       report('synchronized', snapshot.records)
       return 'synchronized'

@@ -1,9 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 
 import type { Delay } from './backoff.ts'
+import { applySmallRepos, SMALL_REPO_RECORDS } from './engine/small-repos.ts'
+import type { SmallRepo, SmallRepoOutcome } from './engine/small-repos.ts'
 import { sweepStep } from './engine/sweep.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import { IndexerClosedError } from './errors.ts'
+import { GroupCommit } from './group-commit.ts'
 import type { IndexStore } from './stores/port.ts'
 import type { IndexTransaction } from './stores/transaction.ts'
 
@@ -14,6 +17,8 @@ const SWEEP_TURN_MS = 20
 
 /** Serialises write transactions, tells waiting readers what changed, and finishes sweeps in the gaps. */
 export class SerialWriter {
+  /** Snapshots of small repos; those that wait at the same time share a transaction. */
+  readonly smallRepos: GroupCommit<SmallRepo, SmallRepoOutcome>
   readonly #store: IndexStore
   readonly #context: () => EngineContext
   readonly #waiters = new Set<(touched: ReadonlySet<string>) => void>()
@@ -26,6 +31,13 @@ export class SerialWriter {
   constructor(store: IndexStore, context: () => EngineContext) {
     this.#store = store
     this.#context = context
+    this.smallRepos = new GroupCommit<SmallRepo, SmallRepoOutcome>({
+      transact: (step) => this.transact(step),
+      work: applySmallRepos,
+      keyOf: ({ did }) => did,
+      sizeOf: ({ records }) => records.length,
+      maxSize: SMALL_REPO_RECORDS,
+    })
   }
 
   /** Runs one transaction after all earlier ones. */

@@ -6,7 +6,7 @@ import { startPostgres } from './postgres-server.ts'
 import type { TestServer } from './postgres-server.ts'
 
 /** For each mode. */
-const KILLS = { sqlite: 500, postgres: 150 }
+const KILLS = { sqlite: 500, postgres: 500 }
 
 describe('ends in the state of an undisturbed run, with the counters right after every kill', () => {
   let server: TestServer | undefined

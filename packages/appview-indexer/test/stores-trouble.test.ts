@@ -1,106 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
-import { openIndexer } from '../src/index.ts'
-import type { Indexer, IndexIssue, IndexStore } from '../src/index.ts'
 import { openPostgresIndexStore } from '../src/stores/postgres.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
-import type { FakeNetwork } from '../src/testing/index.ts'
 import { killHistory } from './kill-history.ts'
 import { startPostgres } from './postgres-server.ts'
 import type { TestServer } from './postgres-server.ts'
-import { socialCollections } from './social.ts'
-import type { SocialCollections } from './social.ts'
+import { checkWhole, expectedOf, runThrough, TROUBLE_TIMEOUT_MS } from './run-through.ts'
 
-const BATCH = 100
-/** Twelve hundred events with gates, on a busy machine. */
-const TIMEOUT_MS = 120_000
-
-/** What a run through trouble is watched by. */
-interface Watched {
-  readonly index: Indexer<SocialCollections>
-  readonly failures: (IndexIssue & { readonly kind: 'store-failed' })[]
-  /** Milliseconds the indexer would have waited: nobody really waits. */
-  waitedMs: number
-}
-
-/** Runs a history; `trouble` is called after some batches, `relief` once a minute has been waited. */
-async function runThrough(
-  network: FakeNetwork,
-  store: IndexStore,
-  trouble: () => void | Promise<void>,
-  relief: (watched: Watched) => void | Promise<void>,
-): Promise<Watched> {
-  const failures: Watched['failures'] = []
-  let batches = 0
-  let relieved = false
-  const watched: Watched = {
-    failures,
-    waitedMs: 0,
-    index: await openIndexer({
-      store,
-      collections: socialCollections(),
-      now: () => network.now(),
-      maxBatchEvents: BATCH,
-      onBatch: () => {
-        batches++
-      },
-      onIssue: (issue) => {
-        if (issue.kind === 'store-failed') failures.push(issue)
-      },
-      delay: async (ms, signal) => {
-        signal.throwIfAborted()
-        watched.waitedMs += ms
-        if (watched.waitedMs < 60_000 || relieved) return
-        relieved = true
-        await relief(watched)
-      },
-    }),
-  }
-  const calm = network.source('relay')
-  await watched.index.run({
-    name: calm.name,
-    async *events(options) {
-      let told = false
-      for await (const event of calm.events(options)) {
-        if (!told && batches >= 3) {
-          told = true
-          await trouble()
-        }
-        yield event
-      }
-    },
-  })
-  return watched
-}
-
-async function expectedOf(network: FakeNetwork): Promise<string> {
-  await using calm = await openIndexer({
-    store: openSqliteIndexStore(':memory:'),
-    collections: socialCollections(),
-    now: () => network.now(),
-    fetchRepo: network.fetchRepo,
-  })
-  await calm.run(network.source('relay'))
-  return await calm.stateHash()
-}
-
-async function checkWhole({ index, failures, waitedMs }: Watched, expected: string): Promise<void> {
-  expect(failures.length).toBeGreaterThan(5)
-  expect(failures.map(({ attempt }) => attempt)).toEqual(failures.map((_, at) => at + 1))
-  for (const { error } of failures)
-    expect(error).toMatchObject({ code: 'StoreFailure', retryable: true })
-  expect(waitedMs).toBeGreaterThanOrEqual(60_000)
-  expect(await index.audit()).toEqual([])
-  expect(await index.stateHash()).toBe(expected)
-  expect((await index.status()).failing).toBeUndefined()
-}
-
-describe('SQLite', { timeout: TIMEOUT_MS }, () => {
+describe('SQLite', { timeout: TROUBLE_TIMEOUT_MS }, () => {
   let folder = ''
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'index-full-'))
@@ -170,7 +83,7 @@ describe('SQLite', { timeout: TIMEOUT_MS }, () => {
   })
 })
 
-describe('Postgres', { timeout: TIMEOUT_MS }, () => {
+describe('Postgres', { timeout: TROUBLE_TIMEOUT_MS }, () => {
   let server: TestServer | undefined
   beforeAll(async () => {
     server = await startPostgres()
@@ -187,12 +100,7 @@ describe('Postgres', { timeout: TIMEOUT_MS }, () => {
     const network = killHistory()
     const expected = await expectedOf(network)
     const { connectionString, drop } = await running().create()
-    const run = async (sql: string): Promise<void> => {
-      const client = new Client({ connectionString })
-      await client.connect()
-      await client.query(sql)
-      await client.end()
-    }
+    const run = (sql: string): Promise<void> => query(connectionString, sql)
     const watched = await runThrough(
       network,
       openPostgresIndexStore({ connectionString }),
@@ -209,6 +117,42 @@ describe('Postgres', { timeout: TIMEOUT_MS }, () => {
     await checkWhole(watched, expected)
     await watched.index[Symbol.asyncDispose]()
     await drop()
+  })
+
+  it('goes on by itself when the file system of its tables was full for a minute', async ({
+    skip,
+  }) => {
+    // A small file system of its own needs the rights to mount one.
+    const disk = mountDisk()
+    if (disk === undefined) return skip()
+    try {
+      const network = killHistory()
+      const expected = await expectedOf(network)
+      const { connectionString, drop } = await running().create()
+      const url = new URL(connectionString)
+      await query(connectionString, `CREATE TABLESPACE small LOCATION '${disk.folder}'`)
+      url.searchParams.set(
+        'options',
+        `${url.searchParams.get('options') ?? ''} -c default_tablespace=small`,
+      )
+      const watched = await runThrough(
+        network,
+        openPostgresIndexStore({ connectionString: url.href.replaceAll('+', '%20') }),
+        () => {
+          disk.fill()
+        },
+        async ({ index }) => {
+          expect((await index.status()).failing?.reason).toContain('No space left on device')
+          disk.relieve()
+        },
+      )
+      await checkWhole(watched, expected)
+      await watched.index[Symbol.asyncDispose]()
+      await drop()
+      await query(connectionString, 'DROP TABLESPACE small')
+    } finally {
+      disk.unmount()
+    }
   })
 
   it('goes on by itself when the server was gone for a minute, and says so meanwhile', async ({
@@ -236,3 +180,56 @@ describe('Postgres', { timeout: TIMEOUT_MS }, () => {
     await drop()
   })
 })
+
+async function query(connectionString: string, sql: string): Promise<void> {
+  const client = new Client({ connectionString })
+  await client.connect()
+  await client.query(sql)
+  await client.end()
+}
+
+const DISK_BYTES = 64 * 1024 * 1024
+
+/** A file system in memory for a server's tables, which can be filled up; undefined where it may not be mounted. */
+function mountDisk():
+  | {
+      readonly folder: string
+      readonly fill: () => void
+      readonly relieve: () => void
+      readonly unmount: () => void
+    }
+  | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined
+  const folder = mkdtempSync(join(tmpdir(), 'index-disk-'))
+  const remove = (): void => {
+    rmSync(folder, { recursive: true })
+  }
+  try {
+    const owner = execFileSync('id', ['-u', 'postgres'], { encoding: 'utf8' }).trim()
+    const options = `size=${DISK_BYTES},uid=${owner},mode=700`
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'ignore' })
+  } catch {
+    remove()
+    return undefined
+  }
+  const filler = join(folder, 'filler')
+  return {
+    folder,
+    fill: () => {
+      const file = openSync(filler, 'w')
+      try {
+        const { bavail, bsize } = statfsSync(folder)
+        writeSync(file, Buffer.alloc(bavail * bsize))
+      } finally {
+        closeSync(file)
+      }
+    },
+    relieve: () => {
+      rmSync(filler)
+    },
+    unmount: () => {
+      execFileSync('umount', ['--lazy', folder])
+      remove()
+    },
+  }
+}

@@ -1,25 +1,23 @@
-import { draftRecord } from '../draft.ts'
 import type { Draft } from '../draft.ts'
 import type { CollectionSchema, Schema } from '../schema.ts'
 import { STATE_GATED, STATE_HIDDEN } from '../stores/transaction.ts'
 import type { ActorState, ChangeSet, IndexTransaction, StoredRow } from '../stores/transaction.ts'
-import { storableText } from '../storable-text.ts'
 import { formatRecordUri } from '../target.ts'
 import { addEffects, createChangeSet, recordDependency, removeEffects } from './change-set.ts'
 import { askGates } from './gates.ts'
 import { dropDeadLetters } from './dead-letter-limits.ts'
 import type { DeadLetterLimits } from './dead-letter-limits.ts'
-import { effectsOfRows, loadRows } from './load-rows.ts'
+import { effectsOfRows, readRows } from './load-rows.ts'
+import { judgeRecord } from './judge.ts'
+import type { Judged } from './judge.ts'
 import { Names } from './names.ts'
 import type { PendingRow } from './pending-row.ts'
 import { equalBytes, storedCid } from './record-change.ts'
 import type { RecordChange } from './record-change.ts'
-import { isExpired, keepWithinLimits } from './retain.ts'
+import { keepWithinLimits } from './retain.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
 import { resolveUnique } from './unique.ts'
-import { deriveEffects } from './version.ts'
-import type { EffectsText } from './version.ts'
 
 /** A record that was kept out, and why. */
 export interface RecordFailure {
@@ -34,6 +32,8 @@ export interface RecordFailure {
 /** What applying changes did. */
 export interface ApplyOutcome {
   readonly records: number
+  /** The same by account. */
+  readonly recordsOf: ReadonlyMap<ActorState, number>
   readonly failures: readonly RecordFailure[]
   /** Short names of collections whose rows changed. */
   readonly touched: ReadonlySet<string>
@@ -45,6 +45,7 @@ export interface ApplyOutcome {
 
 const NOTHING: ApplyOutcome = {
   records: 0,
+  recordsOf: new Map(),
   failures: [],
   touched: new Set(),
   gatesDue: false,
@@ -77,15 +78,24 @@ export function* applyChanges(
   const changeSet = createChangeSet()
   const names = new Names()
 
-  const stored =
-    options.fresh === true ? changes.map(() => undefined) : yield* loadRows(tx, changes)
-  const live: { change: RecordChange; row: StoredRow | undefined }[] = []
+  const asked = options.fresh === true ? changes.map(() => undefined) : readRows(tx, changes)
+  let ahead: readonly Judged[] | undefined
+  let stored: readonly (StoredRow | undefined)[]
+  if (asked instanceof Promise) {
+    // While a server looks for the rows, all records are decoded, not only those that turn out to be new, and what they
+    // name is asked for.
+    ahead = changes.map((change) => change.judged ?? judgeChange(change, now))
+    for (const [index, change] of changes.entries()) wantJudged(names, change, ahead[index])
+    stored = (yield* ask(Promise.all([asked, names.loadTargets(tx)])))[0]
+  } else stored = asked
+  const live: { change: RecordChange; row: StoredRow | undefined; judged: Judged | undefined }[] =
+    []
   changes.forEach((change, index) => {
     const row = stored[index]
     if (row !== undefined && change.put !== undefined && change.again !== true) {
       if (equalBytes(row.cid, storedCid(change.collection, change.put.cid))) return
     }
-    live.push({ change, row })
+    live.push({ change, row, judged: ahead?.[index] })
   })
   const olds = yield* effectsOfRows(
     tx,
@@ -96,24 +106,11 @@ export function* applyChanges(
 
   const pending: PendingRow[] = []
   let nextOld = 0
-  for (const { change, row } of live) {
+  for (const { change, row, judged = judgeChange(change, now) } of live) {
     const old = row === undefined ? undefined : olds[nextOld++]
-    const { actor, collection, rkey, put } = change
+    const { actor, collection, rkey } = change
+    const { draft, effects, failure } = judged
     names.wantCollection(collection)
-    let draft: Draft | undefined
-    let effects: EffectsText | undefined
-    let failure: string | undefined
-    if (put !== undefined) {
-      try {
-        const made = change.kept ?? draftRecord(collection, rkey, put.bytes)
-        if (!isExpired(collection, made.claimedAt, now)) {
-          effects = deriveEffects(collection, actor.did, rkey, made.values, made)
-          draft = made
-        }
-      } catch (error) {
-        failure = storableText(error instanceof Error ? error.message : String(error))
-      }
-    }
     pending.push({
       actor,
       collection,
@@ -144,14 +141,15 @@ export function* applyChanges(
   })
   const limited = schema.hasLimits ? yield* keepWithinLimits(tx, pending) : undefined
   let records = 0
+  const recordsOf = new Map<ActorState, number>()
   for (const { actor, collection, rkey, old, draft, effects, failure } of pending) {
-    if (old !== undefined || draft !== undefined || failure !== undefined) records++
+    if (old !== undefined || draft !== undefined || failure !== undefined) {
+      records++
+      recordsOf.set(actor, (recordsOf.get(actor) ?? 0) + 1)
+    }
     if (old !== undefined || draft !== undefined) touched.add(collection.name)
     if (old !== undefined) names.wantEffects(collection, old.effects)
-    if (draft === undefined || effects === undefined) continue
-    names.wantEffects(collection, effects)
-    wantValues(names, collection, draft)
-    if (!collection.edge) names.wantTarget(formatRecordUri(actor.did, collection.nsid, rkey))
+    wantJudged(names, { actor, collection, rkey }, { draft, effects })
   }
   yield* names.load(tx)
 
@@ -180,15 +178,39 @@ export function* applyChanges(
   }
   yield* ask(tx.write(changeSet))
   const gatesDue = schema.hasGates && (yield* askGates(schema, tx, GATE_ROWS, touched))
-  const outcome = { records, failures, touched, gatesDue, shortened: limited?.shortened ?? [] }
+  const shortened = limited?.shortened ?? []
+  const outcome = { records, recordsOf, failures, touched, gatesDue, shortened }
   if (limited === undefined || limited.pushedOut.length === 0) return outcome
   const after = yield* applyChanges(context, tx, limited.pushedOut)
   return {
     ...outcome,
     records: records + after.records,
+    recordsOf: addUp(recordsOf, after.recordsOf),
     touched: new Set([...touched, ...after.touched]),
     gatesDue: gatesDue || after.gatesDue,
   }
+}
+
+function addUp<K>(left: ReadonlyMap<K, number>, right: ReadonlyMap<K, number>): Map<K, number> {
+  const sums = new Map(left)
+  for (const [key, value] of right) sums.set(key, (sums.get(key) ?? 0) + value)
+  return sums
+}
+
+function judgeChange(change: RecordChange, now: number): Judged {
+  const { actor, collection, rkey, put, kept } = change
+  return put === undefined ? {} : judgeRecord(collection, actor.did, rkey, put.bytes, now, kept)
+}
+
+function wantJudged(
+  names: Names,
+  { actor, collection, rkey }: Pick<RecordChange, 'actor' | 'collection' | 'rkey'>,
+  { draft, effects }: Judged = {},
+): void {
+  if (draft === undefined || effects === undefined) return
+  names.wantEffects(collection, effects)
+  wantValues(names, collection, draft)
+  if (!collection.edge) names.wantTarget(formatRecordUri(actor.did, collection.nsid, rkey))
 }
 
 function wantValues(names: Names, collection: CollectionSchema, draft: Draft): void {

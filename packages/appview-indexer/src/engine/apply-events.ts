@@ -3,6 +3,7 @@ import type {
   IndexCommitEvent,
   IndexEvent,
   IndexIdentityEvent,
+  IndexOp,
   IndexSyncEvent,
 } from '../event.ts'
 import { isPlausibleRev } from '../rev.ts'
@@ -18,10 +19,13 @@ import {
   SWEEP_PURGE,
   SWEEP_VISIBILITY,
 } from '../stores/transaction.ts'
+import { together } from '../stores/maybe-promise.ts'
 import type { ActorState, IndexTransaction } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
 import type { RecordFailure } from './apply-changes.ts'
 import type { DeadLetterLimits } from './dead-letter-limits.ts'
+import { judgeRecord } from './judge.ts'
+import type { Judged } from './judge.ts'
 import { encodeParked } from './parked-event.ts'
 import { ChangeCollector, equalBytes } from './record-change.ts'
 import { queueShortened } from './retain.ts'
@@ -66,14 +70,15 @@ export function* applyEvents(
   const batch = new EventBatch(context, tx)
   yield* batch.loadActors(events)
   for (const event of events) yield* batch.apply(event)
-  const outcome = yield* applyChanges(context, tx, batch.changes.values())
-  if (context.canFetch)
-    for (const actor of queueShortened(outcome.shortened)) {
-      batch.dirty.add(actor)
-      batch.workWaiting = true
-    }
+  // First of all: a server stores the accounts while the records are decoded here.
   yield* ask(tx.putActors([...batch.dirty]))
   if (cursor !== undefined) yield* ask(tx.setCursor(cursor.source, cursor.seq, context.now))
+  const outcome = yield* applyChanges(context, tx, batch.changes.values())
+  const queued = context.canFetch ? queueShortened(outcome.shortened) : []
+  if (queued.length > 0) {
+    batch.workWaiting = true
+    yield* ask(tx.putActors(queued))
+  }
   return {
     stale: batch.stale,
     rejected: batch.rejected,
@@ -95,6 +100,7 @@ class EventBatch {
   readonly #context: EngineContext
   readonly #tx: IndexTransaction
   readonly #actors = new Map<string, ActorState | undefined>()
+  readonly #judged = new Map<IndexOp, Judged>()
 
   constructor(context: EngineContext, tx: IndexTransaction) {
     this.#context = context
@@ -118,13 +124,30 @@ class EventBatch {
       ;(wanted ? create : find).add(event.did)
     }
     for (const did of create) find.delete(did)
-    for (const [dids, make] of [
+    const wanted = [
       [[...create], true],
       [[...find], false],
-    ] as const) {
-      if (dids.length === 0) continue
-      const actors = yield* ask(this.#tx.actors(dids, make))
-      dids.forEach((did, index) => this.#actors.set(did, actors[index]))
+    ] as const
+    const asked = together(
+      wanted.map(([dids, make]) => (dids.length === 0 ? [] : this.#tx.actors(dids, make))),
+    )
+    if (asked instanceof Promise) this.#judgeAhead(events)
+    const found = yield* ask(asked)
+    for (const [at, [dids]] of wanted.entries())
+      dids.forEach((did, index) => this.#actors.set(did, found[at]?.[index]))
+  }
+
+  /** Decodes what the events bring: while a server looks for their accounts. */
+  #judgeAhead(events: readonly IndexEvent[]): void {
+    const { schema, now } = this.#context
+    for (const event of events) {
+      if (event.type !== 'commit') continue
+      for (const op of event.ops) {
+        const collection = schema.byNsid.get(op.collection)
+        if (collection === undefined || op.action === 'delete' || op.record === undefined) continue
+        const judged = judgeRecord(collection, event.did, storedKey(op), op.record, now)
+        this.#judged.set(op, judged)
+      }
     }
   }
 
@@ -164,19 +187,16 @@ class EventBatch {
     actor.data = event.data ?? (actor.rev === event.rev ? actor.data : undefined)
     actor.rev = event.rev
     this.dirty.add(actor)
-    for (const { action, collection: nsid, rkey, cid, record } of event.ops) {
-      const collection = this.#context.schema.byNsid.get(nsid)
+    for (const op of event.ops) {
+      const { action, cid, record } = op
+      const collection = this.#context.schema.byNsid.get(op.collection)
       if (collection === undefined) continue
       const put =
         action === 'delete' || cid === undefined || record === undefined
           ? undefined
           : { cid, bytes: record }
-      this.changes.set({
-        actor,
-        collection,
-        rkey: storableText(rkey).slice(0, MAX_RKEY_LENGTH),
-        put,
-      })
+      const judged = put === undefined ? undefined : this.#judged.get(op)
+      this.changes.set({ actor, collection, rkey: storedKey(op), put, judged })
     }
   }
 
@@ -263,6 +283,11 @@ class EventBatch {
     yield* ask(this.#tx.park(actor.id, encodeParked(event)))
     return true
   }
+}
+
+/** The record key as it is stored. */
+function storedKey({ rkey }: IndexOp): string {
+  return storableText(rkey).slice(0, MAX_RKEY_LENGTH)
 }
 
 const isAfter = (rev: string, before: string): boolean => rev > before

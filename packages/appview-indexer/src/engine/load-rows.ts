@@ -1,6 +1,8 @@
 import type { DraftValue } from '../draft.ts'
 import type { CollectionSchema } from '../schema.ts'
 import type { ActorState, IndexTransaction, RowKey, StoredRow } from '../stores/transaction.ts'
+import { together } from '../stores/maybe-promise.ts'
+import type { MaybePromise } from '../stores/maybe-promise.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
 import { deriveEffects, effectsOfDocument } from './version.ts'
@@ -14,16 +16,26 @@ export interface LoadedRow {
   readonly effects: EffectsText
 }
 
+/** What {@link readRows} looks for. */
+interface LoadKey {
+  readonly actor: ActorState
+  readonly collection: CollectionSchema
+  readonly rkey: string
+}
+
 /** Loads rows of several collections with one question per collection; the order of `keys` is kept. */
 export function* loadRows(
   tx: IndexTransaction,
-  keys: readonly {
-    readonly actor: ActorState
-    readonly collection: CollectionSchema
-    readonly rkey: string
-  }[],
+  keys: readonly LoadKey[],
 ): Steps<(StoredRow | undefined)[]> {
-  const found: (StoredRow | undefined)[] = Array.from({ length: keys.length }, () => undefined)
+  return yield* ask(readRows(tx, keys))
+}
+
+/** The same, asked at once and not waited for; a promise must be taken before anything else is awaited. */
+export function readRows(
+  tx: IndexTransaction,
+  keys: readonly LoadKey[],
+): MaybePromise<(StoredRow | undefined)[]> {
   const groups = new Map<CollectionSchema, { keys: RowKey[]; at: number[] }>()
   keys.forEach(({ actor, collection, rkey }, index) => {
     let group = groups.get(collection)
@@ -31,13 +43,18 @@ export function* loadRows(
     group.keys.push({ repo: actor.id, rkey })
     group.at.push(index)
   })
-  for (const [collection, group] of groups) {
-    const rows = yield* ask(tx.rows(collection, group.keys))
-    group.at.forEach((at, index) => {
-      found[at] = rows[index]
-    })
+  const answers = together(
+    [...groups].map(([collection, group]) => tx.rows(collection, group.keys)),
+  )
+  const inOrder = (
+    rows: readonly (readonly (StoredRow | undefined)[])[],
+  ): (StoredRow | undefined)[] => {
+    const found: (StoredRow | undefined)[] = Array.from({ length: keys.length }, () => undefined)
+    for (const [group, { at }] of [...groups.values()].entries())
+      for (const [index, position] of at.entries()) found[position] = rows[group]?.[index]
+    return found
   }
-  return found
+  return answers instanceof Promise ? answers.then(inOrder) : inOrder(answers)
 }
 
 /** Derives the effects of stored rows again: documents from their bytes, edges from their columns. */

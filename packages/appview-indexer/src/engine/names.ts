@@ -1,4 +1,5 @@
 import type { CollectionSchema } from '../schema.ts'
+import type { MaybePromise } from '../stores/maybe-promise.ts'
 import type { IndexTransaction } from '../stores/transaction.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
@@ -44,9 +45,20 @@ export class Names {
     }
   }
 
+  /** Interns the targets wanted by now, asked at once; a promise must be taken before anything else is awaited. */
+  loadTargets(tx: IndexTransaction): MaybePromise<void> {
+    const missing = unknown(this.#targets)
+    if (missing.length === 0) return
+    const remember = (ids: readonly number[]): void => {
+      missing.forEach((text, index) => this.#targets.set(text, ids[index] ?? UNKNOWN))
+    }
+    const ids = tx.targets(missing)
+    return ids instanceof Promise ? ids.then(remember) : remember(ids)
+  }
+
   /** Interns everything wanted and not known yet. */
   *load(tx: IndexTransaction): Steps<void> {
-    yield* fill(this.#targets, (texts) => tx.targets(texts))
+    yield* ask(this.loadTargets(tx))
     for (const kind of ['space', 'reason', 'counter'] as const)
       yield* fill(this.#names[kind], (texts) => tx.names(kind, texts))
     for (const collection of this.#collections.values()) {

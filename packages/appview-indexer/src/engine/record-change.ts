@@ -1,6 +1,7 @@
 import type { Draft } from '../draft.ts'
 import type { CollectionSchema } from '../schema.ts'
 import type { ActorState } from '../stores/transaction.ts'
+import type { Judged } from './judge.ts'
 
 /** What a batch finally does to one record: a new version, or its end. */
 export interface RecordChange {
@@ -12,6 +13,8 @@ export interface RecordChange {
   readonly indexedAt?: number
   /** What a record says whose bytes were not kept; then nothing is read from them. */
   readonly kept?: Draft
+  /** What the record says and does, where it was decoded already. */
+  readonly judged?: Judged | undefined
   /** Whether to judge the record although it is indexed as it is. */
   readonly again?: boolean
 }

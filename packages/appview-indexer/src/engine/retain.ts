@@ -1,19 +1,9 @@
-import type { CollectionSchema } from '../schema.ts'
 import { REPO_FETCHING, REPO_QUEUED } from '../stores/transaction.ts'
 import type { ActorState, IndexTransaction } from '../stores/transaction.ts'
 import type { PendingRow } from './pending-row.ts'
 import type { RecordChange } from './record-change.ts'
 import { ask } from './steps.ts'
 import type { Steps } from './steps.ts'
-
-/** Whether a record of this claimed time is older than its collection keeps them. */
-export function isExpired(
-  { maxAgeMs }: CollectionSchema,
-  claimedAt: number | undefined,
-  now: number,
-): boolean {
-  return maxAgeMs !== undefined && claimedAt !== undefined && claimedAt < now - maxAgeMs
-}
 
 /**
  * Of an account only the records with the highest keys stay: lower ones among the new are dropped, stored ones that are

@@ -25,11 +25,8 @@ export function* beginSnapshot(
   rev: string | undefined,
 ): Steps<KnownRecords> {
   const [actor] = yield* ask(tx.actors([did], true))
-  if (actor === undefined) throw new SnapshotRejectedError(did, 'account could not be created')
-  if (rev !== undefined && actor.rev !== undefined && rev < actor.rev)
-    throw new SnapshotRejectedError(did, `rev ${rev} is older than ${actor.rev}`)
-  if (actor.sweep === SWEEP_PURGE || (!actor.active && actor.status === 'deleted'))
-    throw new SnapshotRejectedError(did, 'account is deleted')
+  const refusal = refuseSnapshot(actor, did, rev)
+  if (actor === undefined || refusal !== undefined) throw refusal
   actor.sync = REPO_FETCHING
   // All of it is judged again.
   actor.deadDropped = 0
@@ -49,6 +46,20 @@ export function* beginSnapshot(
       known.set(`${collection.nsid}\n${rkey}`, cid)
   }
   return known
+}
+
+/** Why a snapshot of an account is not to be applied; undefined when it is. */
+export function refuseSnapshot(
+  actor: ActorState | undefined,
+  did: string,
+  rev: string | undefined,
+): SnapshotRejectedError | undefined {
+  if (actor === undefined) return new SnapshotRejectedError(did, 'account could not be created')
+  if (rev !== undefined && actor.rev !== undefined && rev < actor.rev)
+    return new SnapshotRejectedError(did, `rev ${rev} is older than ${actor.rev}`)
+  if (actor.sweep === SWEEP_PURGE || (!actor.active && actor.status === 'deleted'))
+    return new SnapshotRejectedError(did, 'account is deleted')
+  return undefined
 }
 
 /** Whether the snapshot's record is indexed as it is; forgets it, so that what stays in `known` is gone from the repo. */
@@ -87,17 +98,26 @@ export function* applySnapshotPart(
 export function* endSnapshot(
   context: EngineContext,
   tx: IndexTransaction,
-  { did, rev, data }: Pick<RepoSnapshot, 'did' | 'rev' | 'data'>,
+  snapshot: Pick<RepoSnapshot, 'did' | 'rev' | 'data'>,
 ): Steps<ReadonlySet<string>> {
-  const actor = yield* fetchingActor(tx, did)
+  const actor = yield* fetchingActor(tx, snapshot.did)
+  finishSnapshot(context, actor, snapshot)
+  yield* ask(tx.putActors([actor]))
+  return yield* drainParked(context, tx, actor)
+}
+
+/** The account is at the rev of its snapshot. */
+export function finishSnapshot(
+  context: EngineContext,
+  actor: ActorState,
+  { rev, data }: Pick<RepoSnapshot, 'rev' | 'data'>,
+): void {
   if (actor.rev === undefined && context.canResolve) actor.handleDue = context.now
   actor.rev = rev
   actor.data = data
   actor.sync = REPO_SYNCHRONIZED
   actor.attempts = 0
   actor.dueAt = 0
-  yield* ask(tx.putActors([actor]))
-  return yield* drainParked(context, tx, actor)
 }
 
 /** Gives up on a snapshot for now: what was parked is applied as live events are, and the repo is tried again at `dueAt`. */

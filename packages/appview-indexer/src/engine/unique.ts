@@ -1,6 +1,7 @@
 import type { CollectionSchema } from '../schema.ts'
 import { STATE_SHADOW } from '../stores/transaction.ts'
 import type { ActorState, IndexTransaction, StoredValue } from '../stores/transaction.ts'
+import { together } from '../stores/maybe-promise.ts'
 import { effectsOfRows, loadRows } from './load-rows.ts'
 import type { LoadedRow } from './load-rows.ts'
 import type { PendingRow } from './pending-row.ts'
@@ -48,16 +49,22 @@ export function* resolveUnique(
   if (groups.size === 0) return []
 
   const standing: { group: Group; rkey: string; winnerNow: boolean; winnerThen: boolean }[] = []
-  for (const [collection, batch] of byCollection(groups.values())) {
-    const found = fresh
-      ? []
-      : yield* ask(
-          tx.candidates(
-            collection,
-            batch.map(({ actor, values }) => ({ repo: actor.id, values })),
-            batch.map(({ removed }) => removed.size + 1),
+  const batches = [...byCollection(groups.values())]
+  const answers = fresh
+    ? []
+    : yield* ask(
+        together(
+          batches.map(([collection, batch]) =>
+            tx.candidates(
+              collection,
+              batch.map(({ actor, values }) => ({ repo: actor.id, values })),
+              batch.map(({ removed }) => removed.size + 1),
+            ),
           ),
-        )
+        ),
+      )
+  for (const [at, [, batch]] of batches.entries()) {
+    const found = answers[at] ?? []
     batch.forEach((group, index) => {
       const stored = found[index] ?? []
       const rest = stored.find((rkey) => !group.removed.has(rkey))

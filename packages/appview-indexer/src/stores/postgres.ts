@@ -59,6 +59,10 @@ class PostgresIndexStore implements IndexStore {
     this.#pool = new Pool({ ...this.#config, max: maxReadConnections })
     // An idle connection that breaks is replaced by the pool; whoever needs one then is told.
     this.#pool.on('error', () => undefined)
+    // What it stores are names. A batch that uses one commits later, and waits for the disk: then that name is there too.
+    this.#pool.on('connect', (client) => {
+      client.query('SET synchronous_commit = off').catch(() => undefined)
+    })
     this.#names = new Interner(this.#pool)
   }
 
@@ -108,21 +112,21 @@ class PostgresIndexStore implements IndexStore {
   }
 
   async #attempt<T>(work: (tx: IndexTransaction) => Generator<unknown, T, unknown>): Promise<T> {
-    const { client, transaction } = await this.#writer()
+    const { transaction } = await this.#writer()
     const serial = this.#prepared?.schema.hasGates === true
     try {
-      await client.query(serial ? BEGIN_SERIAL : 'BEGIN')
+      transaction.begin(serial ? BEGIN_SERIAL : 'BEGIN')
       const result = await drive(work(transaction))
-      await client.query('COMMIT')
+      await transaction.commit()
       return result
     } catch (error) {
       try {
-        await client.query('ROLLBACK')
+        await transaction.rollBack()
       } catch {
         // The connection is gone, and the transaction with it.
         this.#drop()
       }
-      throw error
+      throw transaction.causeOf(error)
     }
   }
 
@@ -151,13 +155,15 @@ class PostgresIndexStore implements IndexStore {
     const prepared = this.#prepared
     if (prepared === undefined || this.#closed) throw new TypeError('prepare was not called')
     if (this.#open !== undefined) return this.#open
-    const client = await this.#connect()
+    const client = await this.#connect({ pipeline: true })
     try {
       await claimShard(client, prepared.shard, this.#lockTimeoutMs)
     } catch (error) {
       await client.end()
       throw error
     }
+    // The database may have lost what was stored last, if it is not only the connection that is new.
+    this.#names.forget()
     const { schema, shard } = prepared
     const transaction = new PostgresTransaction(client, this.#names, schema, shard)
     const open = { client, transaction }
@@ -169,8 +175,8 @@ class PostgresIndexStore implements IndexStore {
     return open
   }
 
-  async #connect(): Promise<Client> {
-    const client = new Client(this.#config)
+  async #connect(options: ClientConfig = {}): Promise<Client> {
+    const client = new Client({ ...this.#config, ...options })
     // Without a listener a broken connection would end the process; the next statement reports it.
     client.on('error', () => undefined)
     await client.connect()

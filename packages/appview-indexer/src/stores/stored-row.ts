@@ -68,6 +68,22 @@ export function decodeActor(row: Readonly<Record<string, unknown>>): ActorState 
   }
 }
 
+/** Most writes of a live stream move an account's rev and nothing else, which no index holds. */
+export function differsInRevOnly(stored: ActorState, actor: ActorState): boolean {
+  return (
+    stored.sync === actor.sync &&
+    stored.active === actor.active &&
+    stored.status === actor.status &&
+    stored.handleDue === actor.handleDue &&
+    stored.sweep === actor.sweep &&
+    stored.sweepAt === actor.sweepAt &&
+    stored.deadDropped === actor.deadDropped &&
+    stored.parked === actor.parked &&
+    stored.attempts === actor.attempts &&
+    stored.dueAt === actor.dueAt
+  )
+}
+
 /** A row of `oldColumns`. */
 export function decodeOldRow(
   from: OldTable,

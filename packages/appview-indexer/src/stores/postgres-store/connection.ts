@@ -22,6 +22,11 @@ export function isConflict(error: unknown): boolean {
   return error instanceof DatabaseError && CONFLICTS.has(error.code ?? '')
 }
 
+/** Whether a statement was refused only because an earlier one of its transaction had failed. */
+export function isAborted(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '25P02'
+}
+
 /** Whether the same statement would fail again and again. */
 export function isFault(error: unknown): boolean {
   return error instanceof DatabaseError && FAULTS.has((error.code ?? '').slice(0, 2))

@@ -5,14 +5,8 @@ import { shardBucket } from '../../shard.ts'
 import { formatRecordUri, parseRecordUri } from '../../target.ts'
 import type { RecordUri } from '../../target.ts'
 import type { NameKind } from '../transaction.ts'
-import { boundValues } from './array-text.ts'
-
-const NAME_TABLES: Readonly<Record<NameKind, string>> = {
-  nsid: 'ix_nsid',
-  space: 'ix_space',
-  reason: 'ix_reason',
-  counter: 'ix_counter_name',
-}
+import { arrayBytes, columnsBytes } from './array-bytes.ts'
+import type { ElementType } from './array-bytes.ts'
 
 /** Most texts whose integer is remembered, per kind. */
 const MAX_REMEMBERED = 100_000
@@ -27,6 +21,8 @@ export class Interner {
   readonly #uris = new RecentMap<string, number>(MAX_REMEMBERED)
   readonly #others = new RecentMap<string, number>(MAX_REMEMBERED)
 
+  readonly #prepared = new Map<string, string>()
+
   constructor(pool: Pool) {
     this.#pool = pool
   }
@@ -38,27 +34,24 @@ export class Interner {
     this.#others.clear()
   }
 
+  rememberDid(did: string, id: number): void {
+    this.#dids.set(did, id)
+  }
+
   dids(dids: readonly string[]): Promise<number[]> {
     return this.#intern(this.#dids, dids, (missing) =>
       this.#store(
-        `SELECT id, did AS key FROM ix_actor WHERE did = ANY($1::text[])`,
-        `INSERT INTO ix_actor (did, bucket) SELECT * FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING RETURNING id, did AS key`,
-        missing,
-        (dids) => [dids, dids.map(shardBucket)],
+        DIDS,
+        missing.map((did) => ({ did, bucket: shardBucket(did) })),
       ),
     )
   }
 
   names(kind: NameKind, names: readonly string[]): Promise<number[]> {
-    const table = NAME_TABLES[kind]
     const keys = names.map((name) => `${kind} ${name}`)
     return this.#intern(this.#others, keys, async (missing) => {
-      const found = await this.#store(
-        `SELECT id, name AS key FROM ${table} WHERE name = ANY($1::text[])`,
-        `INSERT INTO ${table} (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, name AS key`,
-        missing.map((key) => key.slice(kind.length + 1)),
-        (names) => [names],
-      )
+      const wanted = missing.map((key) => ({ name: key.slice(kind.length + 1) }))
+      const found = await this.#store(NAMES[kind], wanted)
       return new Map([...found].map(([name, id]) => [`${kind} ${name}`, id]))
     })
   }
@@ -67,12 +60,8 @@ export class Interner {
     const prefix = `path ${space} `
     const keys = paths.map((path) => `${prefix}${path}`)
     return this.#intern(this.#others, keys, async (missing) => {
-      const found = await this.#store(
-        `SELECT id, path AS key FROM ix_path WHERE space = ${space} AND path = ANY($1::text[])`,
-        `INSERT INTO ix_path (space, path) SELECT ${space}, unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING id, path AS key`,
-        missing.map((key) => key.slice(prefix.length)),
-        (paths) => [paths],
-      )
+      const wanted = missing.map((key) => ({ space, path: key.slice(prefix.length) }))
+      const found = await this.#store(PATHS, wanted)
       return new Map([...found].map(([path, id]) => [`${prefix}${path}`, id]))
     })
   }
@@ -122,7 +111,7 @@ export class Interner {
       for (const { id, did } of (
         await this.#pool.query<{ id: number; did: string }>(
           'SELECT id, did FROM ix_actor WHERE id = ANY($1::bigint[])',
-          [odd],
+          [arrayBytes('bigint', odd)],
         )
       ).rows)
         texts.set(id * 2 + 1, did)
@@ -131,7 +120,7 @@ export class Interner {
         await this.#pool.query<{ id: number; did: string; name: string; rkey: string }>(
           `SELECT u.id, a.did, n.name, u.rkey FROM ix_uri u JOIN ix_actor a ON a.id = u.repo JOIN ix_nsid n ON n.id = u.nsid
            WHERE u.id = ANY($1::bigint[])`,
-          [even],
+          [arrayBytes('bigint', even)],
         )
       ).rows)
         texts.set(id * 2, formatRecordUri(did, name, rkey))
@@ -171,29 +160,6 @@ export class Interner {
     })
   }
 
-  /** Finds, stores what is missing in one order everywhere (no two processes wait for each other), finds again. */
-  async #store(
-    find: string,
-    add: string,
-    keys: readonly string[],
-    values: (keys: readonly string[]) => readonly unknown[],
-  ): Promise<Map<string, number>> {
-    const ids = new Map<string, number>()
-    const take = async (sql: string, parameters: readonly unknown[]): Promise<void> => {
-      const { rows } = await this.#pool.query<{ id: number; key: string }>(
-        sql,
-        boundValues(parameters),
-      )
-      for (const { id, key } of rows) ids.set(key, id)
-    }
-    const missing = (): string[] => keys.filter((key) => !ids.has(key)).toSorted()
-    await take(find, [keys])
-    if (missing().length > 0) await take(add, values(missing()))
-    // What another process stored at the same time was not answered.
-    if (missing().length > 0) await take(find, [missing()])
-    return ids
-  }
-
   async #storeUris(
     parsed: ReadonlyMap<string, RecordUri>,
     repos: ReadonlyMap<string, number>,
@@ -205,41 +171,98 @@ export class Interner {
       nsid: nsids.get(collection) ?? 0,
       rkey,
     }))
-    const refOf = new Map(
-      keyed.map(({ ref, repo, nsid, rkey }) => [`${repo} ${nsid} ${rkey}`, ref]),
-    )
+    const ids = await this.#store(URIS, keyed)
+    return new Map(keyed.map((uri) => [uri.ref, ids.get(URIS.keyOf(uri)) ?? 0]))
+  }
+
+  /** Ids of what is stored or was not yet, by key. */
+  async #store<T>(kind: InternedKind<T>, wanted: readonly T[]): Promise<Map<string, number>> {
+    const { text, columns, keyOf } = kind
+    let name = this.#prepared.get(text)
+    if (name === undefined) this.#prepared.set(text, (name = `ix${this.#prepared.size}`))
     const ids = new Map<string, number>()
-    const take = async (sql: string, wanted: typeof keyed): Promise<void> => {
-      const { rows } = await this.#pool.query<StoredUri>(sql, boundValues(columnsOf(wanted)))
-      for (const { id, repo, nsid, rkey } of rows)
-        ids.set(refOf.get(`${repo} ${nsid} ${rkey}`) ?? '', id)
+    let missing = wanted
+    for (let attempt = 0; attempt < ATTEMPTS && missing.length > 0; attempt++) {
+      const values = columnsBytes(missing, columns)
+      const { rows } = await this.#pool.query({ name, text, values })
+      // `storing` answers the key columns and the id.
+      for (const row of rows as (T & { readonly id: number })[]) ids.set(keyOf(row), row.id)
+      missing = missing.filter((item) => !ids.has(keyOf(item)))
     }
-    const missing = (): typeof keyed =>
-      keyed
-        .filter(({ ref }) => !ids.has(ref))
-        .toSorted((left, right) => left.repo - right.repo || (left.ref < right.ref ? -1 : 1))
-    await take(FIND_URIS, keyed)
-    if (missing().length > 0) await take(ADD_URIS, missing())
-    // What another process stored at the same time was not answered.
-    if (missing().length > 0) await take(FIND_URIS, missing())
     return ids
   }
 }
 
-interface StoredUri {
-  readonly id: number
-  readonly repo: number
-  readonly nsid: number
-  readonly rkey: string
+/** Once to find or store, once more for what another process was just storing. */
+const ATTEMPTS = 2
+
+/** How texts of one kind are stored. */
+interface InternedKind<T> {
+  readonly text: string
+  readonly columns: readonly (readonly [ElementType, (item: T) => unknown])[]
+  readonly keyOf: (item: T) => string
 }
 
-const FIND_URIS = `SELECT u.id, u.repo, u.nsid, u.rkey FROM unnest($1::bigint[], $2::bigint[], $3::text[]) k (repo, nsid, rkey)
-  JOIN ix_uri u ON u.repo = k.repo AND u.nsid = k.nsid AND u.rkey = k.rkey`
-const ADD_URIS = `INSERT INTO ix_uri (repo, nsid, rkey) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])
-  ON CONFLICT DO NOTHING RETURNING id, repo, nsid, rkey`
+const DIDS: InternedKind<{ readonly did: string; readonly bucket: number }> = {
+  text: storing('ix_actor', { did: 'text' }, { bucket: 'int' }),
+  columns: [
+    ['text', ({ did }) => did],
+    ['int', ({ bucket }) => bucket],
+  ],
+  keyOf: ({ did }) => did,
+}
 
-function columnsOf(
-  keys: readonly { readonly repo: number; readonly nsid: number; readonly rkey: string }[],
-): [number[], number[], string[]] {
-  return [keys.map(({ repo }) => repo), keys.map(({ nsid }) => nsid), keys.map(({ rkey }) => rkey)]
+const PATHS: InternedKind<{ readonly space: number; readonly path: string }> = {
+  text: storing('ix_path', { space: 'bigint', path: 'text' }),
+  columns: [
+    ['bigint', ({ space }) => space],
+    ['text', ({ path }) => path],
+  ],
+  keyOf: ({ path }) => path,
+}
+
+const URIS: InternedKind<{ readonly repo: number; readonly nsid: number; readonly rkey: string }> =
+  {
+    text: storing('ix_uri', { repo: 'bigint', nsid: 'bigint', rkey: 'text' }),
+    columns: [
+      ['bigint', ({ repo }) => repo],
+      ['bigint', ({ nsid }) => nsid],
+      ['text', ({ rkey }) => rkey],
+    ],
+    keyOf: ({ repo, nsid, rkey }) => `${repo} ${nsid} ${rkey}`,
+  }
+
+const NAMES: Readonly<Record<NameKind, InternedKind<{ readonly name: string }>>> = {
+  nsid: nameKind('ix_nsid'),
+  space: nameKind('ix_space'),
+  reason: nameKind('ix_reason'),
+  counter: nameKind('ix_counter_name'),
+}
+
+function nameKind(table: string): InternedKind<{ readonly name: string }> {
+  return {
+    text: storing(table, { name: 'text' }),
+    columns: [['text', ({ name }) => name]],
+    keyOf: ({ name }) => name,
+  }
+}
+
+/** SQL that finds what is there and adds what is not, in one order everywhere: no two processes wait for each other. */
+function storing(
+  table: string,
+  key: Readonly<Record<string, ElementType>>,
+  others: Readonly<Record<string, ElementType>> = {},
+): string {
+  const types = Object.entries({ ...key, ...others })
+  const all = types.map(([name]) => name).join(', ')
+  const keys = Object.keys(key)
+  const same = keys.map((name) => `t.${name} = k.${name}`).join(' AND ')
+  return `WITH k (${all}) AS (SELECT * FROM unnest(${types.map(([, type], at) => `$${at + 1}::${type}[]`).join(', ')})),
+    found AS (SELECT t.id, ${keys.map((name) => `t.${name}`).join(', ')} FROM k JOIN ${table} t ON ${same}),
+    added AS (
+      INSERT INTO ${table} (${all}) SELECT ${all} FROM k
+      WHERE NOT EXISTS (SELECT 1 FROM found t WHERE ${same}) ORDER BY ${keys.join(', ')}
+      ON CONFLICT DO NOTHING RETURNING id, ${keys.join(', ')}
+    )
+    SELECT * FROM found UNION ALL SELECT * FROM added`
 }

@@ -28,86 +28,94 @@ import type {
   StoredValue,
   UnfilledRow,
 } from '../transaction.ts'
-import { boundValues } from './array-text.ts'
+import { ActorTable } from './actor-table.ts'
+import { arrayBytes, columnsBytes, valueType } from './array-bytes.ts'
 import { bind } from './bind.ts'
+import { isAborted } from './connection.ts'
 import type { Interner } from './interner.ts'
 import { putLabelRows, readLabelRows } from './label-rows.ts'
 import { beginRebuild, readStored, swapIn } from './layout.ts'
-import type { Run } from './run.ts'
+import type { Run, Send } from './run.ts'
 import { writeChanges } from './write-changes.ts'
 
 /** A key as it is stored. */
 type Key = Readonly<Record<string, string | number>>
 
-/** The write side on one connection, inside an open transaction. Every question is one statement, however many keys. */
+/**
+ * The write side on one connection, inside an open transaction. Every question is one statement, however many keys.
+ * What is written is sent and not waited for: statements are carried out in order, and `commit` meets their failures.
+ */
 export class PostgresTransaction implements IndexTransaction {
   readonly #client: ClientBase
   readonly #names: Interner
+  readonly #actors: ActorTable
   readonly #schema: Schema
   readonly #shard: Shard
   readonly #prepared = new Map<string, string>()
+  #sent: Promise<unknown>[] = []
+  #failure: { readonly error: unknown } | undefined
 
   constructor(client: ClientBase, names: Interner, schema: Schema, shard: Shard) {
     this.#client = client
     this.#names = names
+    this.#actors = new ActorTable(names, shard)
     this.#schema = schema
     this.#shard = shard
   }
 
-  async actors(dids: readonly string[], create: boolean): Promise<(ActorState | undefined)[]> {
-    if (create) await this.#names.dids(dids)
-    const rows = await this.#run('SELECT * FROM ix_actor WHERE did = ANY($1::text[])', [dids])
-    const byDid = new Map(rows.map(decodeActor).map((actor) => [actor.did, actor]))
-    return dids.map((did) => byDid.get(did))
+  /** Begins with the statement; the answer is not waited for. */
+  begin(statement: string): void {
+    this.#sent = []
+    this.#failure = undefined
+    this.#keep(this.#client.query(statement))
+  }
+
+  /** Commits. @throws what the first statement that failed threw: nothing was stored then */
+  async commit(): Promise<void> {
+    const committed = this.#client.query('COMMIT')
+    this.#keep(committed)
+    await Promise.all(this.#sent)
+    this.#sent = []
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  /** Undoes everything, and forgets what was remembered from it. @throws when the connection is gone */
+  async rollBack(): Promise<void> {
+    this.#actors.forget()
+    await this.#client.query('ROLLBACK')
+  }
+
+  /** What an error goes back to: after a statement that failed, the server refuses all others of the transaction. */
+  causeOf(error: unknown): unknown {
+    return isAborted(error) ? (this.#failure?.error ?? error) : error
+  }
+
+  actors(dids: readonly string[], create: boolean): Promise<(ActorState | undefined)[]> {
+    return this.#actors.find(this.#run, dids, create)
   }
 
   async actorsById(ids: readonly number[]): Promise<ActorState[]> {
     const rows = await this.#run(
       'SELECT * FROM ix_actor WHERE id = ANY($1::bigint[]) ORDER BY id',
-      [ids],
+      [arrayBytes('bigint', ids)],
     )
     return rows.map(decodeActor)
   }
 
-  async putActors(actors: readonly ActorState[]): Promise<void> {
-    if (actors.length === 0) return
-    const sorted = actors.toSorted((left, right) => left.id - right.id)
-    await this.#run(
-      `UPDATE ix_actor a SET rev = k.rev, data = k.data, sync = k.sync, active = k.active, status = k.status, "handleDue" = k.due,
-         sweep = k.sweep, "sweepAt" = k.at, parked = k.parked, attempts = k.attempts, "dueAt" = k.next,
-         "deadDropped" = k.dropped
-       FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::text[], $6::bigint[], $7::int[], $8::text[],
-         $9::int[], $10::int[], $11::bigint[], $12::bytea[], $13::int[])
-         k (id, rev, sync, active, status, due, sweep, at, parked, attempts, next, data, dropped)
-       WHERE a.id = k.id`,
-      [
-        sorted.map(({ id }) => id),
-        sorted.map(({ rev }) => rev ?? null),
-        sorted.map(({ sync }) => sync),
-        sorted.map(({ active }) => Number(active)),
-        sorted.map(({ status }) => status ?? null),
-        sorted.map(({ handleDue }) => handleDue),
-        sorted.map(({ sweep }) => sweep),
-        sorted.map(({ sweepAt }) => sweepAt),
-        sorted.map(({ parked }) => parked),
-        sorted.map(({ attempts }) => attempts),
-        sorted.map(({ dueAt }) => dueAt),
-        sorted.map(({ data }) => data ?? null),
-        sorted.map(({ deadDropped }) => deadDropped),
-      ],
-    )
+  putActors(actors: readonly ActorState[]): void {
+    this.#actors.put(this.#send, actors)
   }
 
   async setHandle(actor: ActorState, handle: string | undefined): Promise<void> {
-    if (handle !== undefined)
-      await this.#run('UPDATE ix_actor SET handle = NULL WHERE handle = $1 AND id <> $2', [
-        handle === undefined ? null : storableText(handle),
-        actor.id,
-      ])
-    await this.#run('UPDATE ix_actor SET handle = $1 WHERE id = $2', [
-      handle === undefined ? null : storableText(handle),
-      actor.id,
-    ])
+    const stored = handle === undefined ? null : storableText(handle)
+    if (stored !== null)
+      for (const { did } of await this.#run(
+        'UPDATE ix_actor SET handle = NULL WHERE handle = $1 AND id <> $2 RETURNING did',
+        [stored, actor.id],
+      ))
+        this.#actors.forgetOne(String(did))
+    this.#send('UPDATE ix_actor SET handle = $1 WHERE id = $2', [stored, actor.id])
+    this.#actors.forgetOne(actor.did)
   }
 
   async dueActors(
@@ -126,12 +134,15 @@ export class PostgresTransaction implements IndexTransaction {
       `SELECT * FROM ix_actor WHERE bucket % ${count} = ${index} AND ${where} LIMIT $2`,
       [now, limit],
     )
+    // Handles may have been taken away by another process since they were read.
+    if (what === 'handle') for (const { did } of rows) this.#actors.forgetOne(String(did))
     return rows.map(decodeActor)
   }
 
-  async requeueFetching(from: number, to: number): Promise<void> {
+  requeueFetching(from: number, to: number): void {
     const { index, count } = this.#shard
-    await this.#run(
+    this.#actors.forget()
+    this.#send(
       `UPDATE ix_actor SET sync = $1, "dueAt" = 0 WHERE sync = $2 AND bucket % ${count} = ${index}`,
       [to, from],
     )
@@ -167,7 +178,10 @@ export class PostgresTransaction implements IndexTransaction {
     const { rows } = await this.#client.query<(string | number | Uint8Array | null)[]>({
       name: `rows ${collection.name}`,
       text: `SELECT ${list} FROM unnest($1::bigint[], $2::text[]) k (repo, rkey) ${join}`,
-      values: boundValues([keys.map(({ repo }) => repo), keys.map(({ rkey }) => rkey)]),
+      values: columnsBytes(keys, [
+        ['bigint', ({ repo }) => repo],
+        ['text', ({ rkey }) => rkey],
+      ]),
       rowMode: 'array',
     })
     const found = new Map(
@@ -185,11 +199,15 @@ export class PostgresTransaction implements IndexTransaction {
   ): Promise<string[][]> {
     const names = uniqueColumns(collection)
     const columns = names.map((name, at) => {
-      const kind = collection.columns.find((column) => column.name === name)?.kind
+      const column = collection.columns.find((declared) => declared.name === name)
+      const type = column === undefined ? 'bigint' : valueType(column)
       return {
         name,
-        type: kind === 'text' || kind === 'json' ? 'text' : 'bigint',
-        values: keys.map(({ values }) => values[at] ?? null),
+        type,
+        values: arrayBytes(
+          type,
+          keys.map(({ values }) => values[at]),
+        ),
       }
     })
     let where = columns.map(({ name }, at) => `c.${quote(name)} = k.v${at}`).join(' AND ')
@@ -208,8 +226,14 @@ export class PostgresTransaction implements IndexTransaction {
          SELECT c.rkey FROM ${table} c WHERE c.repo = k.repo AND ${where} ORDER BY c.rkey LIMIT k.max
        ) found ORDER BY k.n, found.rkey`,
       [
-        keys.map(({ repo }) => repo),
-        keys.map((_, at) => limits[at] ?? 1),
+        arrayBytes(
+          'bigint',
+          keys.map(({ repo }) => repo),
+        ),
+        arrayBytes(
+          'bigint',
+          keys.map((_, at) => limits[at] ?? 1),
+        ),
         ...columns.map(({ values }) => values),
       ],
     )
@@ -256,7 +280,7 @@ export class PostgresTransaction implements IndexTransaction {
     const rows = await this.#run(
       `SELECT 0 AS repo, count(*) AS n, sum(octet_length(bytes)) AS size FROM ix_dead UNION ALL
        SELECT repo, count(*), sum(octet_length(bytes)) FROM ix_dead WHERE repo = ANY($1::bigint[]) GROUP BY repo`,
-      [repos],
+      [arrayBytes('bigint', repos)],
     )
     const tallies = new Map(
       rows.map(({ repo, n, size }) => [
@@ -268,8 +292,8 @@ export class PostgresTransaction implements IndexTransaction {
     return { all: of(0), accounts: repos.map(of) }
   }
 
-  write(changes: ChangeSet): Promise<void> {
-    return writeChanges(this.#run, changes)
+  write(changes: ChangeSet): void {
+    writeChanges(this.#send, changes)
   }
 
   async takeDueGates(limit: number): Promise<GatedKey[]> {
@@ -286,13 +310,13 @@ export class PostgresTransaction implements IndexTransaction {
     }))
   }
 
-  async setGateDependencies(row: GatedKey, dependencies: readonly string[]): Promise<void> {
+  setGateDependencies(row: GatedKey, dependencies: readonly string[]): void {
     const key = [row.space, row.repo, row.rkey]
-    await this.#run('DELETE FROM ix_gate WHERE space = $1 AND repo = $2 AND rkey = $3', key)
+    this.#send('DELETE FROM ix_gate WHERE space = $1 AND repo = $2 AND rkey = $3', key)
     if (dependencies.length > 0)
-      await this.#run(
+      this.#send(
         'INSERT INTO ix_gate SELECT unnest($4::text[]), $1, $2, $3 ON CONFLICT DO NOTHING',
-        [...key, dependencies],
+        [...key, arrayBytes('text', dependencies)],
       )
   }
 
@@ -302,11 +326,11 @@ export class PostgresTransaction implements IndexTransaction {
     const rows = await this.#run(
       `SELECT k.n FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY k (target, path, repo, n)
        WHERE EXISTS (SELECT 1 FROM ix_link l WHERE l.target = k.target AND l.path = k.path AND l.repo = k.repo)`,
-      [
-        links.map(({ target }) => target),
-        links.map(({ path }) => path),
-        links.map(({ repo }) => repo),
-      ],
+      columnsBytes(links, [
+        ['bigint', ({ target }) => target],
+        ['bigint', ({ path }) => path],
+        ['bigint', ({ repo }) => repo],
+      ]),
     )
     const found = new Set(rows.map((row) => Number(row['n'])))
     return links.map((_, at) => found.has(at + 1))
@@ -326,35 +350,43 @@ export class PostgresTransaction implements IndexTransaction {
       [Number(position?.['value'] ?? 0), limit],
     )
     const last = rows.at(-1)
-    await this.remember(key, String(Number(last?.['id'] ?? 0)))
+    this.remember(key, String(Number(last?.['id'] ?? 0)))
     if (last === undefined)
-      await this.#run('UPDATE ix_collection SET filling = 0 WHERE nsid = $1', [collection.nsid])
+      this.#send('UPDATE ix_collection SET filling = 0 WHERE nsid = $1', [collection.nsid])
     // The column is BYTEA.
     return rows.map((row) => ({ id: Number(row['id']), bytes: row['bytes'] as Uint8Array }))
   }
 
-  async fill(
+  fill(
     collection: CollectionSchema,
     rows: readonly { readonly id: number; readonly values: readonly StoredValue[] }[],
-  ): Promise<void> {
+  ): void {
     const names = plainColumns(collection)
     const types = names.map((name) => {
-      const kind = collection.columns.find((column) => column.name === name)?.kind
-      return kind === 'text' || kind === 'json' ? 'text' : 'bigint'
+      const column = collection.columns.find((declared) => declared.name === name)
+      return column === undefined ? 'bigint' : valueType(column)
     })
-    await this.#run(
+    this.#send(
       `UPDATE ${quote(collection.name)} d SET ${names.map((name, at) => `${quote(name)} = k.v${at}`).join(', ')}
        FROM unnest($1::bigint[], ${types.map((type, at) => `$${at + 2}::${type}[]`).join(', ')})
          k (id, ${names.map((_, at) => `v${at}`).join(', ')}) WHERE d.id = k.id`,
       [
-        rows.map(({ id }) => id),
-        ...names.map((_, at) => rows.map(({ values }) => values[at] ?? null)),
+        arrayBytes(
+          'bigint',
+          rows.map(({ id }) => id),
+        ),
+        ...types.map((type, at) =>
+          arrayBytes(
+            type,
+            rows.map(({ values }) => values[at]),
+          ),
+        ),
       ],
     )
   }
 
-  async remember(key: string, value: string): Promise<void> {
-    await this.#run(
+  remember(key: string, value: string): void {
+    this.#send(
       'INSERT INTO ix_meta VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
       [key, value],
     )
@@ -397,7 +429,7 @@ export class PostgresTransaction implements IndexTransaction {
     after: readonly (string | number)[],
   ): Promise<void> {
     const stored = await readStored(this.#client, collection)
-    await this.#run('UPDATE ix_collection SET rebuild = $1 WHERE nsid = $2', [
+    this.#send('UPDATE ix_collection SET rebuild = $1 WHERE nsid = $2', [
       JSON.stringify({ ...stored?.rebuild, after }),
       collection.nsid,
     ])
@@ -434,12 +466,12 @@ export class PostgresTransaction implements IndexTransaction {
     await this.#client.query(removal.text, [...removal.values])
     const next: Remains =
       end === undefined ? { walk: at + 1, after: [] } : { walk: at, after: until }
-    await this.remember('remains', JSON.stringify(next))
+    this.remember('remains', JSON.stringify(next))
     return true
   }
 
-  async park(repo: number, event: Uint8Array): Promise<void> {
-    await this.#run('INSERT INTO ix_parked (repo, event) VALUES ($1, $2)', [repo, event])
+  park(repo: number, event: Uint8Array): void {
+    this.#send('INSERT INTO ix_parked (repo, event) VALUES ($1, $2)', [repo, event])
   }
 
   async parked(repo: number): Promise<Uint8Array[]> {
@@ -448,12 +480,12 @@ export class PostgresTransaction implements IndexTransaction {
     return rows.map((row) => row['event'] as Uint8Array)
   }
 
-  async unpark(repo: number): Promise<void> {
-    await this.#run('DELETE FROM ix_parked WHERE repo = $1', [repo])
+  unpark(repo: number): void {
+    this.#send('DELETE FROM ix_parked WHERE repo = $1', [repo])
   }
 
-  async setCursor(source: string, cursor: number, now: number): Promise<void> {
-    await this.#run(
+  setCursor(source: string, cursor: number, now: number): void {
+    this.#send(
       `INSERT INTO ix_source VALUES ($1, $2, $3)
        ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, "updatedAt" = excluded."updatedAt"`,
       [source, cursor, now],
@@ -464,20 +496,30 @@ export class PostgresTransaction implements IndexTransaction {
     return readLabelRows(this.#run, keys)
   }
 
-  putLabels(labels: readonly LabelRow[]): Promise<void> {
-    return putLabelRows(this.#run, labels)
+  putLabels(labels: readonly LabelRow[]): void {
+    putLabelRows(this.#send, labels)
   }
 
   /** Prepared once a connection: the texts of this store are few. Statements of declarations are bound by mark and not kept. */
   readonly #run: Run = async (sql, parameters) => {
     let name = this.#prepared.get(sql)
     if (name === undefined) this.#prepared.set(sql, (name = `ix${this.#prepared.size}`))
-    const { rows } = await this.#client.query<Record<string, unknown>>({
-      name,
-      text: sql,
-      values: boundValues(parameters),
-    })
+    const query = { name, text: sql, values: [...parameters] }
+    const { rows } = await this.#client.query<Record<string, unknown>>(query)
     return rows
+  }
+
+  readonly #send: Send = (sql, parameters) => {
+    this.#keep(this.#run(sql, parameters))
+  }
+
+  /** Remembers what `commit` waits for; a failure is kept, not thrown to nobody. */
+  #keep(sent: Promise<unknown>): void {
+    this.#sent.push(
+      sent.catch((error: unknown) => {
+        this.#failure ??= { error }
+      }),
+    )
   }
 }
 

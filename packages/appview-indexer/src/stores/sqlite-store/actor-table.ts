@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 import { RecentMap } from '../../recent-map.ts'
-import { decodeActor, newActor } from '../stored-row.ts'
+import { decodeActor, differsInRevOnly, newActor } from '../stored-row.ts'
 import type { ActorState } from '../transaction.ts'
 import { BOUND_LIMIT } from '../bound-limit.ts'
 
@@ -94,22 +94,6 @@ export class ActorTable {
     this.#statements.requeue.run(to, from)
     this.#recent.clear()
   }
-}
-
-/** Most writes of a live stream move an account's rev and nothing else, which no index holds. */
-function differsInRevOnly(stored: ActorState, actor: ActorState): boolean {
-  return (
-    stored.sync === actor.sync &&
-    stored.active === actor.active &&
-    stored.status === actor.status &&
-    stored.handleDue === actor.handleDue &&
-    stored.sweep === actor.sweep &&
-    stored.sweepAt === actor.sweepAt &&
-    stored.deadDropped === actor.deadDropped &&
-    stored.parked === actor.parked &&
-    stored.attempts === actor.attempts &&
-    stored.dueAt === actor.dueAt
-  )
 }
 
 const STATEMENTS = {
