@@ -30,6 +30,8 @@ export interface RelayConfig {
   readonly verifyThreads: number
   /** Whether the stream is served as a Jetstream at `/subscribe` too. */
   readonly jetstream: boolean
+  /** File of the zstd dictionary its subscribers have, who then may ask for compressed messages. */
+  readonly jetstreamDictionary: string | undefined
   /** Open connections of subscribers; further ones are refused with 503. */
   readonly maxSubscribers: number
   /** Hosts to follow from the first start on. */
@@ -148,6 +150,7 @@ export function readConfig(env: Environment): RelayConfig {
     serviceDid,
     upstream: url('RELAY_UPSTREAM', undefined),
     jetstream: choice('RELAY_JETSTREAM', 'false', ['true', 'false']) === 'true',
+    jetstreamDictionary: text('RELAY_JETSTREAM_DICTIONARY'),
     maxSubscribers: integer('RELAY_MAX_SUBSCRIBERS', 1_000, 1, 100_000),
     verifyThreads: integer('RELAY_VERIFY_THREADS', 0, 0, 64),
     initialHosts: hosts('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/i, 'hostnames'),

@@ -88,6 +88,7 @@ export async function startReplica(
     serveStreams(server, log, {
       maxSubscribers: config.maxSubscribers,
       jetstream: config.jetstream,
+      jetstreamDictionary: config.jetstreamDictionary,
       futureGraceMs: FUTURE_GRACE_MS,
       isReady: () => !isEmpty(),
     }),

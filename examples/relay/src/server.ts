@@ -216,8 +216,10 @@ export async function startRelay(
     .use(createExpressHandler(router))
   const server = createServer(app)
   stack.defer(() => closeServer(server))
-  const { maxSubscribers, jetstream } = config
-  const subscribers = stack.use(serveStreams(server, log, { maxSubscribers, jetstream }))
+  const { maxSubscribers, jetstream, jetstreamDictionary } = config
+  const subscribers = stack.use(
+    serveStreams(server, log, { maxSubscribers, jetstream, jetstreamDictionary }),
+  )
   app.use(
     createPages({
       tables,

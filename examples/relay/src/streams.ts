@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { EventLog } from '@skywright/firehose'
@@ -6,6 +7,7 @@ import {
   createJetstreamSockets,
   type EventSocketsOptions,
 } from '@skywright/firehose/ws'
+import { compressZstd } from '@skywright/firehose/zstd'
 
 /** What takes the WebSockets of one path. */
 interface StreamSockets extends AsyncDisposable {
@@ -18,6 +20,8 @@ export interface StreamsOptions extends EventSocketsOptions {
   readonly maxSubscribers: number
   /** Whether the log is served as a Jetstream at `/subscribe` too. */
   readonly jetstream: boolean
+  /** File of the zstd dictionary by which its messages are compressed for those who ask. */
+  readonly jetstreamDictionary?: string | undefined
   /** Whether anybody is served now. */
   readonly isReady?: () => boolean
 }
@@ -37,12 +41,22 @@ export interface Streams extends AsyncDisposable {
 export function serveStreams(
   server: Server,
   log: EventLog,
-  { maxSubscribers, jetstream, isReady = () => true, ...options }: StreamsOptions,
+  {
+    maxSubscribers,
+    jetstream,
+    jetstreamDictionary,
+    isReady = () => true,
+    ...options
+  }: StreamsOptions,
 ): Streams {
   const paths = new Map<string, StreamSockets>([
     ['/xrpc/com.atproto.sync.subscribeRepos', createEventSockets(log, options)],
   ])
-  if (jetstream) paths.set('/subscribe', createJetstreamSockets(log))
+  const zstd =
+    jetstreamDictionary === undefined
+      ? undefined
+      : { compress: compressZstd, dictionary: readFileSync(jetstreamDictionary) }
+  if (jetstream) paths.set('/subscribe', createJetstreamSockets(log, { zstd }))
   const size = (): number => [...paths.values()].reduce((sum, sockets) => sum + sockets.size, 0)
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
