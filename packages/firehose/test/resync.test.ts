@@ -1,17 +1,20 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { DatabaseSync } from 'node:sqlite'
 import { verifyRepo } from '@skywright/repo'
 import { describe, expect, it } from 'vitest'
 import type { RepoEvent } from '../src/event.ts'
 import { createMemoryCursorStore } from '../src/cursor-store.ts'
 import { diffRepo } from '../src/resync/diff-repo.ts'
-import { fetchRepo } from '../src/resync/fetch-repo.ts'
+import { createRepoFetch, fetchRepo } from '../src/resync/fetch-repo.ts'
 import { listRepos } from '../src/resync/list-repos.ts'
 import type { FetchLike } from '../src/resync/request.ts'
 import { openSqliteSyncStore } from '../src/resync/sqlite-sync-store.ts'
 import { createMemorySyncStore } from '../src/resync/sync-store.ts'
 import { runRepos } from '../src/run.ts'
 import type { FirehoseIssue, StreamEvent } from '../src/stream-event.ts'
-import { SimulatedNetwork } from '../src/testing/index.ts'
+import { createFakeClock, SimulatedNetwork } from '../src/testing/index.ts'
 import { createMemoryChainStore } from '../src/verify/chain-store.ts'
 import { createEventVerifier } from '../src/verify/verifier.ts'
 import { contents } from './support/contents.ts'
@@ -645,6 +648,43 @@ describe('fetchRepo', () => {
       })
     },
   )
+
+  it('waits for its turn where a redirect says when, a minute at the most', async () => {
+    let seconds = '7'
+    const server = createServer((_, response) => {
+      const location = 'https://10.0.0.1/xrpc/com.atproto.sync.getRepo'
+      response.writeHead(302, { location, 'retry-after': seconds }).end()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const trusted = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`
+    const clock = createFakeClock()
+    const fetch = createRepoFetch({ trusted, clock })
+    const { signal } = new AbortController()
+    const waits: [given: string, ms: number][] = [
+      ['7', 7_000],
+      ['999999', 60_000],
+    ]
+    for (const [given, ms] of waits) {
+      seconds = given
+      let failure: unknown
+      const asking = fetch(`${trusted}/x`, { signal }).catch((error: unknown) => {
+        failure = error
+      })
+      while (clock.sleeping === 0) await turn()
+      await clock.advance(ms - 1)
+      expect(failure).toBeUndefined()
+      await clock.advance(1)
+      await asking
+      // It went where it was sent, which is refused.
+      expect(failure).toMatchObject({ code: 'ForbiddenAddress' })
+    }
+    seconds = 'soon'
+    await expect(fetch(`${trusted}/x`, { signal })).rejects.toMatchObject({
+      code: 'ForbiddenAddress',
+    })
+    server.close()
+  })
 
   it('takes the upstream’s copy when it holds, else the host’s own', async () => {
     const network = await SimulatedNetwork.create({ accounts: 1, hosts: 1, seed: 2 })

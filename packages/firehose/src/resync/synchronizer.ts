@@ -112,11 +112,11 @@ export class Synchronizer {
   constructor(options: SynchronizerOptions) {
     this.options = options
     this.upstream = options.upstream ?? httpUrl(options.source)
-    const { fetch, maxRepoBytes: maxBytes } = options
+    const { fetch, maxRepoBytes: maxBytes, clock } = options
     const { maxParkedEvents = 1_000, maxParkedBytes = 64 * 1024 * 1024 } = options
     this.parked = new ParkedEvents(maxParkedEvents, maxParkedBytes)
-    this.fetchLike = fetch ?? createRepoFetch({ trusted: this.upstream, maxBytes })
-    this.slots = new HostSlots(options.perHost ?? 2, options.clock, options.signal)
+    this.fetchLike = fetch ?? createRepoFetch({ trusted: this.upstream, maxBytes, clock })
+    this.slots = new HostSlots(options.perHost ?? 2, clock, options.signal)
     options.signal.addEventListener('abort', () => this.wake(), { once: true })
   }
 
