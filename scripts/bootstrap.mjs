@@ -21,6 +21,7 @@ const commands = {
   start: ['examples/network/src/main.ts'],
   test: ['scripts/test.ts'],
   'test:long': ['scripts/test.ts', '--long'],
+  'test:mutants': ['scripts/mutants/main.ts'],
   check: ['scripts/test.ts', '--check'],
   bench: ['scripts/bench.ts'],
   'verify-frames': ['scripts/verify-frames.ts'],

@@ -152,6 +152,23 @@ describe('docs/guides/follow-the-firehose.md', () => {
     expect(failure.stdout).toBe('')
   })
 
+  it('has what it imports installed, and nothing else but what that needs', () => {
+    const [install = '', start = ''] = blocksOf('follow-the-firehose.md', 'sh')
+    const installed = /^npm install (.+)$/m.exec(install)?.[1]?.split(' ') ?? []
+    const imported = [...program.matchAll(/from '((?:@[^/']+\/)?[^/']+)/g)]
+      .map(([, name = '']) => name)
+      .filter((name) => !name.startsWith('node:'))
+    // `ws` is an optional peer, of the entry that the program opens its sockets with.
+    expect(program).toContain("'@skywright/firehose/ws'")
+    expect(new Set(installed)).toEqual(new Set([...imported, 'ws']))
+    const file = join(root, 'packages', 'firehose', 'package.json')
+    const { peerDependencies } = JSON.parse(readFileSync(file, 'utf8')) as {
+      readonly peerDependencies: Readonly<Record<string, string>>
+    }
+    expect(Object.keys(peerDependencies)).toContain('ws')
+    expect(start).toBe('node follow.ts\n')
+  })
+
   it('reads proven posts, and continues where it stopped', async () => {
     const world = 'createNodeResolver()'
     expect(program.split(world)).toHaveLength(2)

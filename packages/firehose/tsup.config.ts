@@ -10,6 +10,7 @@ export default library([
   'src/workers/index.ts',
   'src/workers/prove-worker.ts',
   'src/jetstream/index.ts',
+  'src/tap/index.ts',
   'src/labels/index.ts',
   'src/relay/index.ts',
   'src/testing/index.ts',

@@ -21,7 +21,9 @@ describe('readConfig', () => {
         RELAY_RETENTION_HOURS: '0.5',
         RELAY_RETENTION_GB: '2',
         RELAY_DEVELOPMENT: 'true',
-        RELAY_TRUSTED_DOMAINS: 'host.bsky.network',
+        RELAY_TRUSTED_DOMAINS: 'Host.bsky.network',
+        RELAY_ADMIN_DIDS: `did:web:localhost%3A80,did:plc:${'a'.repeat(24)}`,
+        RELAY_SERVICE_DID: 'did:web:relay.example.com',
         PATH: '/usr/bin',
       }),
     ).toMatchObject({
@@ -31,6 +33,8 @@ describe('readConfig', () => {
       retentionBytes: 2e9,
       development: true,
       trustedDomains: ['host.bsky.network'],
+      adminDids: ['did:web:localhost%3A80', `did:plc:${'a'.repeat(24)}`],
+      serviceDid: 'did:web:relay.example.com',
     })
   })
 
@@ -44,6 +48,7 @@ describe('readConfig', () => {
           RELAY_ADMIN_PASSWORD: 'short',
           RELAY_HOSTS: 'ok.example.com,https://no.example.com',
           RELAY_ACCOUNT_LIMIT: '1.5',
+          RELAY_ADMIN_DIDS: 'alice.example.com',
           RELAY_LOGLEVEL: 'info',
         })
       } catch (error) {
@@ -51,7 +56,7 @@ describe('readConfig', () => {
       }
       return []
     })()
-    expect(problems).toHaveLength(7)
+    expect(problems).toHaveLength(9)
     for (const name of [
       'RELAY_PORT',
       'RELAY_PLC_URL',
@@ -60,6 +65,8 @@ describe('readConfig', () => {
       'RELAY_HOSTS',
       'RELAY_ACCOUNT_LIMIT',
       'RELAY_LOGLEVEL',
+      'RELAY_ADMIN_DIDS',
+      'RELAY_SERVICE_DID',
     ]) {
       expect(problems.filter((problem) => problem.startsWith(name))).toHaveLength(1)
     }

@@ -5,6 +5,9 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 /** Shortest admin password accepted: it protects takedowns and bans of a public service. */
 const MIN_ADMIN_PASSWORD_LENGTH = 12
 
+/** Those that have keys: https://atproto.com/specs/did#blessed-did-methods */
+const DID = /^did:(plc:[a-z2-7]{24}|web:[a-zA-Z0-9.%-]+)$/
+
 /** Everything a relay can be told. {@link readConfig} with an empty environment gives the defaults. */
 export interface RelayConfig {
   /** TCP port; 0 picks a free one. */
@@ -15,16 +18,26 @@ export interface RelayConfig {
   readonly plcUrl: string
   /** Allows hosts such as `localhost:2583`, plain http, and private addresses. Never on the internet. */
   readonly development: boolean
-  /** Password of the user `admin`; without one, admin methods answer 401. */
+  /** Password of the user `admin`; without one, nobody gets in by a password. */
   readonly adminPassword: string | undefined
+  /** Accounts whose service tokens open the admin methods. */
+  readonly adminDids: readonly string[]
+  /** The DID such tokens must name as audience: this relay's. Set whenever {@link adminDids} are. */
+  readonly serviceDid: string | undefined
   /** Base URL of the relay this one is a replica of; without one it follows hosts itself. */
   readonly upstream: string | undefined
   /** Threads that verify commits beside the main one; 0 verifies on the main one. */
   readonly verifyThreads: number
-  /** Open subscribeRepos connections; further ones are refused with 503. */
+  /** Whether the stream is served as a Jetstream at `/subscribe` too. */
+  readonly jetstream: boolean
+  /** File of the zstd dictionary its subscribers have, who then may ask for compressed messages. */
+  readonly jetstreamDictionary: string | undefined
+  /** Open connections of subscribers; further ones are refused with 503. */
   readonly maxSubscribers: number
   /** Hosts to follow from the first start on. */
   readonly initialHosts: readonly string[]
+  /** Whether each host is asked, once, for the accounts it has and for their collections. */
+  readonly listHosts: boolean
   /** How long events stay replayable. */
   readonly retentionHours: number
   /** How many bytes of frames stay replayable. */
@@ -96,13 +109,15 @@ export function readConfig(env: Environment): RelayConfig {
   const list = (name: string, check: RegExp, what: string): readonly string[] => {
     const items = (text(name) ?? '')
       .split(',')
-      .map((item) => item.trim().toLowerCase())
+      .map((item) => item.trim())
       .filter((item) => item !== '')
     for (const item of items) {
       if (!check.test(item)) problems.push(`${name} must list ${what}; ${quote(item)} is none`)
     }
     return items
   }
+  const hosts = (name: string, check: RegExp, what: string): readonly string[] =>
+    list(name, check, what).map((item) => item.toLowerCase())
   const url = <T extends string | undefined>(name: string, fallback: T): string | T => {
     const value = text(name)
     if (value === undefined) return fallback
@@ -116,6 +131,13 @@ export function readConfig(env: Environment): RelayConfig {
       `RELAY_ADMIN_PASSWORD must have at least ${MIN_ADMIN_PASSWORD_LENGTH} characters; it has ${adminPassword.length}`,
     )
   }
+  const adminDids = list('RELAY_ADMIN_DIDS', DID, 'DIDs')
+  const serviceDid = text('RELAY_SERVICE_DID')
+  if (serviceDid !== undefined && !DID.test(serviceDid)) {
+    problems.push(`RELAY_SERVICE_DID must be a DID; it is ${quote(serviceDid)}`)
+  } else if (serviceDid === undefined && adminDids.length > 0) {
+    problems.push('RELAY_SERVICE_DID must be set where RELAY_ADMIN_DIDS is: tokens are made for it')
+  }
   const accountLimit = integer('RELAY_ACCOUNT_LIMIT', 100, 1, 100_000_000)
   const config: RelayConfig = {
     port: integer('RELAY_PORT', 2470, 0, 65_535),
@@ -124,18 +146,23 @@ export function readConfig(env: Environment): RelayConfig {
     plcUrl: url('RELAY_PLC_URL', 'https://plc.directory'),
     development: choice('RELAY_DEVELOPMENT', 'false', ['true', 'false']) === 'true',
     adminPassword,
+    adminDids,
+    serviceDid,
     upstream: url('RELAY_UPSTREAM', undefined),
+    jetstream: choice('RELAY_JETSTREAM', 'false', ['true', 'false']) === 'true',
+    jetstreamDictionary: text('RELAY_JETSTREAM_DICTIONARY'),
     maxSubscribers: integer('RELAY_MAX_SUBSCRIBERS', 1_000, 1, 100_000),
     verifyThreads: integer('RELAY_VERIFY_THREADS', 0, 0, 64),
-    initialHosts: list('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/, 'hostnames'),
+    initialHosts: hosts('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/i, 'hostnames'),
+    listHosts: choice('RELAY_LIST_HOSTS', 'true', ['true', 'false']) === 'true',
     retentionHours: number('RELAY_RETENTION_HOURS', 72, 0.01, 24 * 365),
     retentionBytes: number('RELAY_RETENTION_GB', 100, 0.001, 1_000_000) * 1e9,
     enforcement: choice('RELAY_ENFORCEMENT', 'enforce', ENFORCEMENTS),
     newHostsPerDay: integer('RELAY_NEW_HOSTS_PER_DAY', 50, 0, 1_000_000),
     accountLimit,
-    trustedDomains: list('RELAY_TRUSTED_DOMAINS', /^[a-z0-9.-]+$/, 'domains'),
+    trustedDomains: hosts('RELAY_TRUSTED_DOMAINS', /^[a-z0-9.-]+$/i, 'domains'),
     trustedAccountLimit: integer('RELAY_TRUSTED_ACCOUNT_LIMIT', 10_000_000, 1, 1_000_000_000),
-    bannedDomains: list('RELAY_BANNED_DOMAINS', /^[a-z0-9.-]+$/, 'domains'),
+    bannedDomains: hosts('RELAY_BANNED_DOMAINS', /^[a-z0-9.-]+$/i, 'domains'),
     logLevel: choice('RELAY_LOG_LEVEL', 'info', LOG_LEVELS),
   }
   for (const name of Object.keys(env)) {

@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
-/** Version of {@link SCHEMA}, kept in `PRAGMA user_version`. */
-const SCHEMA_VERSION = 3
+/** Version of the tables, kept in `PRAGMA user_version`. */
+const SCHEMA_VERSION = 4
 
 /** What version 3 added: what hosts listed. */
 const LISTING = `
@@ -21,6 +21,19 @@ const LISTING = `
   ) STRICT, WITHOUT ROWID;
 `
 
+/** What version 4 added: hosts in the order in which they came, and accounts that are taken down. */
+const LISTS = `
+  CREATE INDEX relay_host_added_at ON relay_host (added_at, hostname);
+  CREATE INDEX relay_account_taken_down ON relay_account (did) WHERE local_status IS NOT NULL;
+`
+
+/** From which version on each step is needed. */
+const STEPS: readonly { readonly below: number; readonly sql: string }[] = [
+  { below: 3, sql: LISTING },
+  { below: 4, sql: LISTS },
+]
+
+/** The tables of version 2. */
 const SCHEMA = `
   CREATE TABLE relay_state (applied_seq INTEGER NOT NULL) STRICT;
   INSERT INTO relay_state VALUES (0);
@@ -74,7 +87,6 @@ const SCHEMA = `
     detail TEXT
   ) STRICT;
   CREATE INDEX relay_incident_hostname ON relay_incident (hostname, id);
-  ${LISTING}
 `
 
 /**
@@ -89,14 +101,16 @@ export function openDatabase(directory: string): DatabaseSync {
   const database = new DatabaseSync(join(directory, 'relay.sqlite'))
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000')
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
-  if (version === 0 || version === 2) {
-    const missing = version === 0 ? SCHEMA : LISTING
+  if (version === 1 || version > SCHEMA_VERSION) {
+    database.close()
+    throw new Error(`database is of another version of the relay; version=${String(version)}`)
+  }
+  if (version < SCHEMA_VERSION) {
+    const steps = STEPS.filter(({ below }) => version < below).map(({ sql }) => sql)
+    const missing = [version === 0 ? SCHEMA : '', ...steps].join('\n')
     database.exec(
       `BEGIN IMMEDIATE; ${missing} PRAGMA user_version = ${String(SCHEMA_VERSION)}; COMMIT`,
     )
-  } else if (version !== SCHEMA_VERSION) {
-    database.close()
-    throw new Error(`database is of another version of the relay; version=${String(version)}`)
   }
   return database
 }

@@ -104,9 +104,54 @@ const updateHost = {
   },
 } as const
 
+/** `com.atproto.sync.listReposByCollection` for several collections at once, and for all below a name. */
+const listReposByCollections = {
+  lexicon: 1,
+  id: 'io.github.skywright.relay.listReposByCollections',
+  defs: {
+    main: {
+      type: 'query',
+      parameters: {
+        type: 'params',
+        required: ['collections'],
+        properties: {
+          collections: {
+            type: 'array',
+            items: { type: 'string', minLength: 1, maxLength: 319 },
+            minLength: 1,
+            maxLength: 20,
+          },
+          limit: { type: 'integer', minimum: 1, maximum: 2_000, default: 500 },
+          cursor: { type: 'string' },
+        },
+      },
+      output: {
+        encoding: 'application/json',
+        schema: {
+          type: 'object',
+          required: ['repos'],
+          properties: {
+            cursor: { type: 'string' },
+            repos: { type: 'array', items: { type: 'ref', ref: '#repo' } },
+          },
+        },
+      },
+    },
+    repo: {
+      type: 'object',
+      required: ['did'],
+      properties: { did: { type: 'string', format: 'did' } },
+    },
+  },
+} as const
+
 /** Types of {@link relayLexicons}. */
 export type RelayDocuments = AtprotoDocuments &
-  RegistryOf<[typeof getHostReport, typeof updateHost]>
+  RegistryOf<[typeof getHostReport, typeof updateHost, typeof listReposByCollections]>
 
-/** The protocol's own lexicons and the relay's two. */
-export const relayLexicons: LexiconCatalog<RelayDocuments> = atproto.with(getHostReport, updateHost)
+/** The protocol's own lexicons and the relay's three. */
+export const relayLexicons: LexiconCatalog<RelayDocuments> = atproto.with(
+  getHostReport,
+  updateHost,
+  listReposByCollections,
+)

@@ -16,7 +16,7 @@ export function streamMetrics(log: EventLog, subscribers: number): readonly Metr
   const { first, last } = log.bounds()
   const { user, system } = process.cpuUsage()
   return [
-    gauge('relay_subscribers', 'Open subscribeRepos connections.', subscribers),
+    gauge('relay_subscribers', 'Open connections of subscribers.', subscribers),
     gauge('relay_first_seq', 'Oldest sequence number that can be replayed.', first),
     gauge('relay_last_seq', 'Newest sequence number.', last),
     gauge('process_resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss()),

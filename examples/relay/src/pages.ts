@@ -26,13 +26,11 @@ export function createPages(sources: PageSources): Router {
   const pages = express.Router()
 
   pages.get('/', (_request, response) => {
-    const { first, last } = log.bounds()
     const page = tables.listHosts({ limit: MAX_LISTED_HOSTS })
     response.set(PAGE_HEADERS).send(
       renderIndex({
         hosts: page.items,
-        firstSeq: first,
-        lastSeq: last,
+        lastSeq: log.bounds().last,
         subscribers: subscribers(),
         more: page.cursor !== undefined,
       }),

@@ -5,15 +5,16 @@ import { openSegmentEventLog } from '@skywright/firehose/segments'
 import { createOpenWebSocket } from '@skywright/firehose/ws'
 import { closeServer } from '@skywright/xrpc/node'
 import express from 'express'
-import { pino, type Logger } from 'pino'
+import type { Logger } from 'pino'
 import type { RelayConfig } from './config.ts'
 import { lockFolder } from './folder-lock.ts'
 import { SERVER_NAME } from './host-check.ts'
 import { HOUR_MS, HOUSEKEEPING_MS } from './housekeeping.ts'
 import { listen } from './listen.ts'
-import { attachSubscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
+import { createLogger } from './logger.ts'
 import { formatMetrics, gauge, METRICS_TYPE, streamMetrics } from './metrics.ts'
 import type { RunningRelay } from './server.ts'
+import { serveStreams } from './streams.ts'
 
 /** How long a subscriber may wait for an event it has from a sibling that was a moment quicker. */
 const FUTURE_GRACE_MS = 5_000
@@ -28,7 +29,7 @@ export async function startReplica(
 ): Promise<RunningRelay> {
   const { upstream, dataDirectory } = config
   if (upstream === undefined) throw new TypeError('a replica needs an upstream')
-  const { logger = pino({ name: 'replica', level: config.logLevel }), now = Date.now } = overrides
+  const { logger = createLogger('replica', config), now = Date.now } = overrides
   await using stack = new AsyncDisposableStack()
   stack.use(lockFolder(dataDirectory))
   const log = stack.use(
@@ -84,8 +85,10 @@ export async function startReplica(
   )
   stack.defer(() => closeServer(server))
   const subscribers = stack.use(
-    attachSubscribeRepos(server, log, {
+    serveStreams(server, log, {
       maxSubscribers: config.maxSubscribers,
+      jetstream: config.jetstream,
+      jetstreamDictionary: config.jetstreamDictionary,
       futureGraceMs: FUTURE_GRACE_MS,
       isReady: () => !isEmpty(),
     }),

@@ -6,6 +6,7 @@ import {
   createSafeFetch,
   createSafeLookup,
   openSqliteIdentityCache,
+  type ResolveAddresses,
 } from '@skywright/identity/node'
 import { createIdentitySource, systemClock, type OpenStream } from '@skywright/firehose'
 import { createRelay } from '@skywright/firehose/relay'
@@ -16,12 +17,13 @@ import { createRouter } from '@skywright/xrpc'
 import { createExpressHandler } from '@skywright/xrpc/express'
 import { closeServer } from '@skywright/xrpc/node'
 import express from 'express'
-import { pino, type Logger } from 'pino'
+import type { Logger } from 'pino'
 import { createAdminAuth } from './admin-auth.ts'
 import { Admission, type Follow } from './admission.ts'
 import { CollectionIndex } from './collection-index.ts'
 import type { RelayConfig } from './config.ts'
 import { openDatabase } from './database.ts'
+import { ExportPacer } from './export-pacer.ts'
 import { lockFolder } from './folder-lock.ts'
 import { isUnderDomain, parseHostname } from './hostname.ts'
 import { HOUSEKEEPING_MS, keepHouse } from './housekeeping.ts'
@@ -30,6 +32,7 @@ import { HostListing } from './host-listing.ts'
 import { HostReports } from './host-reports.ts'
 import { relayLexicons } from './lexicons.ts'
 import { listen } from './listen.ts'
+import { createLogger } from './logger.ts'
 import { ListingTable } from './listing-table.ts'
 import { getSubjectStatus } from './methods/com.atproto.admin.getSubjectStatus.ts'
 import { updateSubjectStatus } from './methods/com.atproto.admin.updateSubjectStatus.ts'
@@ -41,17 +44,22 @@ import { listHosts } from './methods/com.atproto.sync.listHosts.ts'
 import { listRepos } from './methods/com.atproto.sync.listRepos.ts'
 import { listReposByCollection } from './methods/com.atproto.sync.listReposByCollection.ts'
 import { requestCrawl } from './methods/com.atproto.sync.requestCrawl.ts'
-import { attachSubscribeRepos, subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
+import { subscribeRepos } from './methods/com.atproto.sync.subscribeRepos.ts'
 import { getHostReport } from './methods/io.github.skywright.relay.getHostReport.ts'
+import { listReposByCollections } from './methods/io.github.skywright.relay.listReposByCollections.ts'
 import { updateHost } from './methods/io.github.skywright.relay.updateHost.ts'
 import { recordNotice } from './notices.ts'
 import { answerFailure, createPages } from './pages.ts'
+import { PublicLists } from './public-lists.ts'
 import { openRelayStore } from './store.ts'
+import { serveStreams } from './streams.ts'
 import { RelayTables } from './tables.ts'
 
 /** What tests and other programs may replace. */
 export interface RelayOverrides {
   readonly resolver?: IdentityResolver
+  /** How names of hosts are looked up. Addresses outside the public internet are refused, whoever names them. */
+  readonly resolveAddresses?: ResolveAddresses
   /** For URLs that strangers chose. */
   readonly fetch?: typeof globalThis.fetch
   /** How hosts are connected to. */
@@ -74,7 +82,10 @@ export interface RunningRelay extends AsyncDisposable {
 
 /** A relay that follows hosts itself. */
 export interface FollowingRelay extends RunningRelay {
-  /** Goes on learning from hosts which accounts they have; it happens every minute by itself, as far as any is due. */
+  /**
+   * Goes on learning from hosts which accounts they have, where the configuration wants it; it happens every minute by
+   * itself, as far as any is due.
+   */
   listHosts(): Promise<void>
 }
 
@@ -84,13 +95,13 @@ export async function startRelay(
   overrides: RelayOverrides = {},
 ): Promise<FollowingRelay> {
   const { development } = config
+  const { logger = createLogger('relay', config), now = Date.now, resolveAddresses } = overrides
+  const guard = { dev: development, ...(resolveAddresses && { resolveAddresses }) }
   const {
-    logger = pino({ name: 'relay', level: config.logLevel }),
-    now = Date.now,
-    fetch = createSafeFetch({ dev: development }),
+    fetch = createSafeFetch(guard),
     open = createOpenWebSocket({
       headers: { 'user-agent': SERVER_NAME },
-      lookup: createSafeLookup({ dev: development }),
+      lookup: createSafeLookup(guard),
     }),
   } = overrides
   await using stack = new AsyncDisposableStack()
@@ -166,7 +177,13 @@ export async function startRelay(
     bannedDomains: config.bannedDomains,
   })
 
-  const admin = createAdminAuth(config.adminPassword, { now })
+  const { serviceDid, adminDids, adminPassword } = config
+  const admin = createAdminAuth({
+    password: adminPassword,
+    accounts: serviceDid === undefined ? undefined : { serviceDid, dids: adminDids, resolver },
+    now,
+  })
+  const lists = new PublicLists(database)
   const router = createRouter({
     lexicons: relayLexicons,
     onError: (err, { nsid }) => logger.error({ err, nsid }, 'method failed'),
@@ -175,13 +192,14 @@ export async function startRelay(
   router
     .add(requestCrawl({ admission, admin }))
     .add(subscribeRepos({ log }))
-    .add(listRepos({ store, tables }))
+    .add(listRepos({ lists }))
     .add(getRepoStatus({ store, tables }))
     .add(getLatestCommit({ store, tables }))
-    .add(getRepo({ store }))
-    .add(listHosts({ store }))
+    .add(getRepo({ store, exports: new ExportPacer({ now }) }))
+    .add(listHosts({ lists }))
     .add(getHostStatus({ store }))
     .add(listReposByCollection({ collections }))
+    .add(listReposByCollections({ collections }))
     .add(getHostReport({ store, reports }))
     .add(updateHost({ relay, admin, onLimitSet: (hostname) => tables.markLimitSet(hostname) }))
     .add(updateSubjectStatus({ relay, admin }))
@@ -198,8 +216,9 @@ export async function startRelay(
     .use(createExpressHandler(router))
   const server = createServer(app)
   stack.defer(() => closeServer(server))
+  const { maxSubscribers, jetstream, jetstreamDictionary } = config
   const subscribers = stack.use(
-    attachSubscribeRepos(server, log, { maxSubscribers: config.maxSubscribers }),
+    serveStreams(server, log, { maxSubscribers, jetstream, jetstreamDictionary }),
   )
   app.use(
     createPages({
@@ -249,11 +268,12 @@ export async function startRelay(
   })
   const stopping = new AbortController()
   let listing: Promise<void> | undefined
-  const listHostsNow = (): Promise<void> => {
+  const listHostsNow = async (): Promise<void> => {
+    if (!config.listHosts) return
     listing ??= hostListing.run(stopping.signal).finally(() => {
       listing = undefined
     })
-    return listing
+    await listing
   }
   const askHosts = setInterval(() => {
     listHostsNow().catch((err: unknown) => logger.error({ err }, 'listing hosts failed'))

@@ -232,7 +232,8 @@ function toPage<T>(items: readonly T[], limit: number, key: (item: T) => string)
   return { items, cursor: items.length < limit || last === undefined ? undefined : key(last) }
 }
 
-function toHost(row: Row): HostRecord {
+/** A row of `relay_host`. */
+export function toHost(row: Row): HostRecord {
   return {
     hostname: String(row['hostname']),
     url: String(row['url']),
@@ -246,7 +247,8 @@ function toHost(row: Row): HostRecord {
   }
 }
 
-function toAccount(row: Row): AccountRecord {
+/** A row of `relay_account`. */
+export function toAccount(row: Row): AccountRecord {
   const { rev, data, commit_cid: commit } = row
   return {
     did: String(row['did']),

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { RepoEvent } from '@skywright/firehose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FakeAccount, FakeHost } from './support/host.ts'
@@ -216,11 +218,19 @@ describe('accounts', () => {
     const account = await host.createAccount()
     const other = await host.createAccount()
     const { did } = account
-    await host.post(account, 'bad')
-    await host.post(other, 'good')
+    await host.post(account, 'bad words nobody else writes')
+    await host.post(other, 'good words nobody else writes')
     await heard(did, 4)
     await heard(other.did, 4)
+    const onDisk = (text: string): boolean => {
+      const folder = join(network.directory, 'log')
+      return readdirSync(folder).some((name) => readFileSync(join(folder, name)).includes(text))
+    }
+    expect(onDisk('bad words nobody else writes')).toBe(true)
     await takedown(account, true)
+    // Not only out of sight: rewritten.
+    expect(onDisk('bad words nobody else writes')).toBe(false)
+    expect(onDisk('good words nobody else writes')).toBe(true)
     const announced = (await heard(did, 5)).at(-1)
     expect(announced).toMatchObject({ type: 'account', active: false, status: 'takendown' })
 

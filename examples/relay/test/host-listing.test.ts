@@ -161,6 +161,20 @@ describe('the accounts a host had before', () => {
     expect(await listed()).toHaveLength(5)
   })
 
+  it('are not asked for where the configuration says so', async () => {
+    await using quiet = await startTestNetwork({ listHosts: false, plcUrl: network.plc.url })
+    const { host, asked, dids } = await startOldHost(2)
+    await quiet.requestCrawl(host.hostname)
+    await quiet.relay.listHosts()
+    expect((await quiet.client.query('com.atproto.sync.listRepos', {})).repos).toEqual([])
+    const questions = () => asked.filter((question) => !question.includes('describeServer'))
+    expect(questions()).toEqual([])
+    await network.requestCrawl(host.hostname)
+    await network.relay.listHosts()
+    expect((await listed()).map(({ did }) => did)).toEqual(dids)
+    expect(questions()).not.toEqual([])
+  })
+
   it('are shown as deleted when they are', async () => {
     const { host, dids } = await startOldHost(2)
     await network.requestCrawl(host.hostname)

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { commitEvent } from '@skywright/firehose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startFakeHost } from './support/host.ts'
 import { ADMIN_HEADERS, startTestNetwork, type TestNetwork } from './support/relay.ts'
@@ -111,6 +112,55 @@ describe('hosts', () => {
         { headers: ADMIN_HEADERS },
       ),
     ).rejects.toMatchObject({ error: 'HostNotFound' })
+  })
+})
+
+describe('the account limit of a host', () => {
+  it('grows by itself with age and a clean record, and not once an operator set it', async () => {
+    let now = Date.now()
+    await using growing = await startTestNetwork({ accountLimit: 10 }, { now: () => now })
+    const [young, chosen, liar] = [
+      await growing.startHost(),
+      await growing.startHost(),
+      await growing.startHost(),
+    ]
+    await using live = await subscribe(growing.relay.url)
+    for (const { hostname } of [young, chosen, liar]) await growing.requestCrawl(hostname)
+    for (const one of [young, chosen]) await one.createAccount()
+    const account = await liar.createAccount()
+    const { commit } = await account.repo.applyWrites([
+      {
+        action: 'create',
+        collection: 'app.bsky.feed.post',
+        rkey: 'one',
+        record: { $type: 'app.bsky.feed.post' },
+      },
+    ])
+    if (commit === undefined) throw new Error('no commit')
+    const truth = commitEvent(commit, new Date(now).toISOString())
+    await liar.emit({ ...truth, ops: [] })
+    await liar.emit(truth)
+    await live.until((s) => s.repoEvents().length === 10, 'the events')
+    const accountLimit = 15
+    await growing.client.procedure(
+      'io.github.skywright.relay.updateHost',
+      { hostname: chosen.hostname, accountLimit },
+      { headers: ADMIN_HEADERS },
+    )
+    const limits = async (): Promise<readonly number[]> =>
+      await Promise.all(
+        [young, chosen, liar].map(async ({ hostname }) => {
+          const report = await growing.client.query('io.github.skywright.relay.getHostReport', {
+            hostname,
+          })
+          return report.accountLimit
+        }),
+      )
+    await growing.relay.keepHouse()
+    expect(await limits()).toEqual([10, 15, 10])
+    now += 3 * 86_400_000
+    await growing.relay.keepHouse()
+    expect(await limits()).toEqual([80, 15, 10])
   })
 })
 

@@ -59,6 +59,44 @@ describe('requestCrawl', () => {
     expect((await network.client.query('com.atproto.sync.listHosts')).hosts).toEqual([])
   })
 
+  it('connects to no address that is not public, whatever name leads there and whoever named it', async () => {
+    const inside = ['127.0.0.1', '10.0.0.7', '192.168.1.1', '169.254.169.254', '100.64.0.1']
+    inside.push('0.0.0.0', '::1', 'fd00::7', 'fe80::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1')
+    const asked: string[] = []
+    const network = await start(
+      { development: false, initialHosts: ['first.example.com'] },
+      {
+        // A directory of names that somebody controls who wants to know what is inside.
+        resolveAddresses: (hostname) => {
+          asked.push(hostname)
+          const index = Number(/^pds(\d+)\./.exec(hostname)?.[1] ?? 0)
+          const address = inside[index] ?? ''
+          return Promise.resolve([{ address, family: address.includes(':') ? 6 : 4 }])
+        },
+      },
+    )
+    for (const [index, address] of inside.entries()) {
+      const hostname = `pds${String(index)}.example.com`
+      const refusal = await problem(network, hostname)
+      expect([address, refusal]).toMatchObject([
+        address,
+        {
+          status: 400,
+          message: expect.stringMatching(/could not be reached.*address refused/) as string,
+        },
+      ])
+      expect(asked).toContain(hostname)
+    }
+    // The operator's own list is no way around it: not even the firehose is tried there.
+    await network.until(async () => {
+      const { incidents = [] } = await network.client.query(
+        'io.github.skywright.relay.getHostReport',
+        { hostname: 'first.example.com' },
+      )
+      return incidents.some(({ detail = '' }) => detail.includes('address refused'))
+    }, 'the refusal to connect')
+  })
+
   it('refuses a host that is not there, is no PDS, or is a relay', async () => {
     const network = await start()
     const { plc } = network

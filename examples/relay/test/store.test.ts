@@ -146,17 +146,32 @@ describe('openRelayStore', () => {
     expect(log.bounds().last).toBe(before + 1)
   })
 
-  it('opens what a relay of the version before wrote, and nothing else', async () => {
+  it('opens what relays of the versions before wrote, and nothing else', async () => {
     await store.commit({ events: [], accounts: [], hosts: [host('a.example')] })
-    database.exec('DROP TABLE relay_listing; DROP TABLE relay_listed; PRAGMA user_version = 2')
+    const tables = (): unknown =>
+      database.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all()
+    const current = tables()
+    const undo = ['DROP TABLE relay_listing; DROP TABLE relay_listed;', '']
+    for (const [i, drop] of undo.entries()) {
+      database.exec(
+        `${drop} DROP INDEX relay_host_added_at; DROP INDEX relay_account_taken_down;
+         PRAGMA user_version = ${String(i + 2)}`,
+      )
+      await close()
+      await open()
+      expect(store.getHost('a.example')).toBeDefined()
+      expect(tables()).toEqual(current)
+    }
+    const setVersion = (version: number): void => {
+      using other = new DatabaseSync(join(directory, 'relay.sqlite'))
+      other.exec(`PRAGMA user_version = ${String(version)}`)
+    }
     await close()
-    await open()
-    expect(store.getHost('a.example')).toBeDefined()
-    expect(database.prepare('SELECT count(*) AS n FROM relay_listing').get()).toEqual({ n: 0 })
-    database.exec('PRAGMA user_version = 1')
-    await close()
-    expect(() => openDatabase(directory)).toThrow(/another version/)
-    new DatabaseSync(join(directory, 'relay.sqlite')).exec('PRAGMA user_version = 3')
+    for (const version of [1, 5]) {
+      setVersion(version)
+      expect(() => openDatabase(directory)).toThrow(/another version/)
+    }
+    setVersion(4)
     await open()
   })
 

@@ -103,6 +103,13 @@ describe('verification', () => {
       expect([reason, outcomes.get(`rejected ${reason}`)]).toEqual([reason, 1])
     }
     expect(outcomes.get('rejected stale-rev')).toBe(1)
+    // Prometheus counts the same, by reason, and names no account and no host.
+    const metrics = await (await fetch(`${network.relay.url}/metrics`)).text()
+    for (const reason of [...Object.keys(lies), 'stale-rev']) {
+      expect(metrics).toContain(`relay_events_total{outcome="rejected",reason="${reason}"} 1\n`)
+    }
+    expect(metrics).not.toContain(account.did)
+    expect(metrics).not.toContain(host.hostname)
     // Nothing vanished: identity, account, first commit, the good one, and the identity at the end.
     expect(outcomes.get('accepted')).toBe(5)
     expect([...outcomes.values()].reduce((sum, count) => sum + count)).toBe(host.lastSeq())

@@ -6,6 +6,7 @@ export type IndexerErrorCode =
   | 'InvalidLabelers'
   | 'InvalidRecord'
   | 'SchemaMismatch'
+  | 'HostBusy'
   | 'SnapshotRejected'
   | 'StoreFailure'
   | 'IndexerClosed'
@@ -81,6 +82,17 @@ export class SnapshotRejectedError extends IndexerError {
   constructor(did: string, reason: string, options?: ErrorOptions) {
     super(`repo snapshot rejected; did=${did} reason=${reason}`, options)
     this.did = did
+  }
+}
+
+/** A host has enough to do, or asked to be left alone: its repo was not compared. */
+export class HostBusyError extends IndexerError {
+  override readonly name = 'HostBusyError'
+  readonly code = 'HostBusy'
+  readonly retryAfterMs: number
+  constructor(host: string, retryAfterMs: number, options?: ErrorOptions) {
+    super(`host is busy; host=${host} retryAfterMs=${retryAfterMs}`, options)
+    this.retryAfterMs = retryAfterMs
   }
 }
 

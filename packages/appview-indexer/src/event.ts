@@ -158,6 +158,12 @@ export type RepoFetchResult =
       readonly status: string
       readonly host?: string
     }
+  | {
+      /** Its host has enough to do now: the repo is fetched when others had their turn, and this was no attempt. */
+      readonly kind: 'busy'
+      readonly retryAfterMs: number
+      readonly host?: string
+    }
 
 /**
  * Fetches and verifies one repo. Throwing means "try again later"; `attempt` counts from 1, and what is cached of the

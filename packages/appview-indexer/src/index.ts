@@ -46,6 +46,7 @@ export {
   InvalidQueryError,
   InvalidRecordError,
   SchemaMismatchError,
+  HostBusyError,
   SnapshotRejectedError,
   StoreFailureError,
 } from './errors.ts'

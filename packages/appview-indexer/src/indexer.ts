@@ -101,8 +101,11 @@ export interface RepoReport {
   readonly did: string
   /** Where it was fetched from, where the fetcher says. */
   readonly host: string | undefined
-  /** `inactive`: the host says that the account is taken down, deactivated or deleted. */
-  readonly outcome: 'synchronized' | 'inactive' | 'failed'
+  /**
+   * `inactive`: the host says that the account is taken down, deactivated or deleted. `busy`: it is asked again when the
+   * host had some rest.
+   */
+  readonly outcome: 'synchronized' | 'inactive' | 'busy' | 'failed'
   /** Records that were put or deleted. */
   readonly records: number
   readonly durationMs: number

@@ -1,6 +1,6 @@
 import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
-import { SnapshotRejectedError } from './errors.ts'
+import { HostBusyError, SnapshotRejectedError } from './errors.ts'
 import type { RepoFetcher } from './event.ts'
 import type { IndexIssue, ReconcileResult } from './indexer.ts'
 import { applyRepoSnapshot } from './repo-worker.ts'
@@ -43,6 +43,7 @@ export async function reconcileRepos(work: ReconcileWork): Promise<ReconcileResu
         result.compared++
         continue
       }
+      if (found.kind === 'busy') throw new HostBusyError(found.host ?? '', found.retryAfterMs)
       const rows = await store.query('SELECT rev FROM ix_actor WHERE did = ?', [did])
       const rev = rows[0]?.['rev']
       const outcome = await applyRepoSnapshot(writer, work.schema, found.snapshot)

@@ -152,6 +152,10 @@ export interface RepoWorkOptions {
   readonly delay: Delay
 }
 
+/** Longest that a run which ends when nothing is due waits for a host that is busy. */
+const MAX_BUSY_WAIT_MS = 10_000
+/** By how much a timer may end before a clock says so. */
+const TIMER_SLACK_MS = 10
 /** How often a waiting worker looks whether a retry has become due. */
 const IDLE_POLL_MS = 1_000
 
@@ -162,13 +166,17 @@ export async function workRepos(
   const { writer, concurrency, signal, untilEmpty, delay } = options
   const result = { synchronized: 0, failed: 0 }
   const running = new Set<Promise<void>>()
+  /** Until when a repo was put off whose host was busy. */
+  let soonMs = 0
   try {
     while (!signal.aborted) {
       const free = concurrency - running.size
       const claimed = free > 0 ? await claim(writer, free) : []
       for (const { did, attempts } of claimed) {
-        const work = fetchOne(options, did, attempts).then((done) => {
-          if (done) result.synchronized++
+        const work = fetchOne(options, did, attempts).then((outcome) => {
+          if (typeof outcome === 'string') result[outcome]++
+          else if (outcome.busyMs <= MAX_BUSY_WAIT_MS)
+            soonMs = Math.max(soonMs, outcome.busyMs + TIMER_SLACK_MS)
           else result.failed++
           running.delete(work)
         })
@@ -177,8 +185,10 @@ export async function workRepos(
       if (running.size > 0 && (claimed.length === 0 || running.size >= concurrency))
         await oneOf(running)
       else if (claimed.length === 0) {
-        if (untilEmpty) break
-        await writer.awaitWork(delay, IDLE_POLL_MS, signal)
+        if (!untilEmpty) await writer.awaitWork(delay, IDLE_POLL_MS, signal)
+        else if (soonMs === 0) break
+        else await delay(soonMs, signal).catch(() => undefined)
+        soonMs = 0
       }
     }
   } finally {
@@ -208,7 +218,11 @@ function claim(
   })
 }
 
-async function fetchOne(options: RepoWorkOptions, did: string, attempts: number): Promise<boolean> {
+async function fetchOne(
+  options: RepoWorkOptions,
+  did: string,
+  attempts: number,
+): Promise<'synchronized' | 'failed' | { readonly busyMs: number }> {
   const { writer, context, fetchRepo, signal, onIssue, onRepo } = options
   const startedAt = performance.now()
   let host: string | undefined
@@ -223,7 +237,17 @@ async function fetchOne(options: RepoWorkOptions, did: string, attempts: number)
       const snapshot = await applyClaimed(writer, context().schema, found.snapshot)
       options.onSnapshot(snapshot)
       report('synchronized', snapshot.records)
-      return true
+      return 'synchronized'
+    }
+    if (found.kind === 'busy') {
+      const { retryAfterMs: busyMs } = found
+      const touched = await writer.transact((tx, engine) => {
+        const dueAt = engine.now + busyMs
+        return abandonSnapshot(engine, tx, did, REPO_QUEUED, dueAt, { isAttempt: false })
+      })
+      writer.announce(touched)
+      report('busy', 0)
+      return { busyMs }
     }
     const { active, status } = found
     await writer.transact(function* (tx, engine) {
@@ -232,7 +256,7 @@ async function fetchOne(options: RepoWorkOptions, did: string, attempts: number)
     })
     writer.startSweeping()
     report('inactive', 0)
-    return true
+    return 'synchronized'
   } catch (error) {
     if (!signal.aborted) {
       onIssue({ kind: 'repo-failed', did, error, attempt: attempts + 1 })
@@ -249,6 +273,6 @@ async function fetchOne(options: RepoWorkOptions, did: string, attempts: number)
       return new Set<string>()
     })
     writer.announce(touched)
-    return false
+    return 'failed'
   }
 }

@@ -224,6 +224,126 @@ it('follows an account that moved, and does not take the old host at its word', 
   })
 })
 
+it('asks one host for few repos at a time, and leaves those of others their place', async () => {
+  const [alice, bob, carol] = network.accounts as [
+    SimulatedAccount,
+    SimulatedAccount,
+    SimulatedAccount,
+  ]
+  let asked = 0
+  let most = 0
+  const release = Promise.withResolvers<undefined>()
+  const crowded = await serve(async (response, did) => {
+    most = Math.max(most, ++asked)
+    await release.promise
+    asked--
+    response.end(await car(network.accounts.find((account) => account.did === did)!))
+  })
+  place(alice, crowded)
+  place(bob, crowded)
+  place(carol, await serve(async (response) => void response.end(await car(carol))))
+  let now = Date.now()
+  const reports: RepoReport[] = []
+  const carolIsThere = Promise.withResolvers<undefined>()
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections,
+    fetchRepo: createRepoFetcher({ resolver, fetch, perHost: 1 }),
+    onRepo: (report) => {
+      reports.push(report)
+      if (report.did === carol.did) carolIsThere.resolve(undefined)
+      if (report.outcome === 'busy') release.resolve(undefined)
+    },
+    now: () => now,
+    delay: (delayMs) => {
+      now += delayMs
+      return Promise.resolve()
+    },
+  })
+  const filling = index.backfill({ repos: [alice.did, bob.did, carol.did], concurrency: 2 })
+  await carolIsThere.promise
+  expect(await filling).toEqual({ synchronized: 3, failed: 0 })
+  expect(most).toBe(1)
+  const busy = reports.filter(({ outcome }) => outcome === 'busy')
+  expect(busy.length).toBeGreaterThan(0)
+  expect(busy[0]?.host).toBe(new URL(crowded).host)
+  // One of the crowded host had its turn, one was put off, and nothing counts as a failure.
+  expect(reports.filter(({ outcome }) => outcome === 'synchronized')).toHaveLength(3)
+}, 60_000)
+
+it('hands a turn at a host on within the second', async () => {
+  const [alice, bob] = network.accounts as [SimulatedAccount, SimulatedAccount]
+  let asked = 0
+  let most = 0
+  const pds = await serve(async (response, did) => {
+    most = Math.max(most, ++asked)
+    const bytes = await car(network.accounts.find((account) => account.did === did)!)
+    response.end(bytes, () => asked--)
+  })
+  place(alice, pds)
+  place(bob, pds)
+  const fetchRepo = createRepoFetcher({ resolver, fetch, perHost: 1 })
+  const { signal } = new AbortController()
+  const found = await Promise.all([
+    fetchRepo(alice.did, { signal }),
+    fetchRepo(bob.did, { signal }),
+  ])
+  expect(found.map(({ kind }) => kind)).toEqual(['snapshot', 'snapshot'])
+  expect(most).toBe(1)
+})
+
+it('leaves a host alone for as long as it says, and does not count that as an attempt', async () => {
+  const [alice, bob] = network.accounts as [SimulatedAccount, SimulatedAccount]
+  let asked = 0
+  let answer: Answer = (response) => {
+    response.setHeader('retry-after', '120')
+    error(response, 'RateLimitExceeded', 429)
+  }
+  const pds = await serve((response, did, path) => {
+    asked++
+    return answer(response, did, path)
+  })
+  place(alice, pds)
+  place(bob, pds)
+  let now = Date.now()
+  const issues: IndexIssue[] = []
+  const reports: RepoReport[] = []
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections,
+    fetchRepo: createRepoFetcher({ resolver, fetch, now: () => now }),
+    now: () => now,
+    onIssue: (issue) => issues.push(issue),
+    onRepo: (report) => reports.push(report),
+  })
+  const repos = [alice.did, bob.did]
+  expect(await index.backfill({ repos, concurrency: 1 })).toEqual({ synchronized: 0, failed: 2 })
+  expect(asked).toBe(1)
+  expect(issues).toEqual([])
+  expect(reports.map(({ outcome }) => outcome)).toEqual(['busy', 'busy'])
+  now += 119_000
+  await index.backfill({ repos: [] })
+  expect(asked).toBe(1)
+  answer = async (response, did) =>
+    void response.end(await car(network.accounts.find((account) => account.did === did)!))
+  now += 1_000
+  expect(await index.backfill({ repos: [] })).toEqual({ synchronized: 2, failed: 0 })
+  expect((await index.status()).repos).toMatchObject({ synchronized: 2, failed: 0 })
+  // No host is believed for ever.
+  answer = (response) => {
+    response.setHeader('retry-after', '999999999')
+    error(response, 'RateLimitExceeded', 503)
+  }
+  const fetchRepo = createRepoFetcher({ resolver, fetch })
+  const { signal } = new AbortController()
+  const busy = { kind: 'busy', host: new URL(pds).host, retryAfterMs: 3_600_000 }
+  expect(await fetchRepo(alice.did, { signal })).toEqual(busy)
+  // A service that is merely down is tried as one that fails.
+  answer = (response) => error(response, 'InternalServerError', 503)
+  const other = createRepoFetcher({ resolver, fetch })
+  await expect(other(alice.did, { signal })).rejects.toThrow(/status=503/)
+})
+
 it('purges only what the account its own host does not know', async () => {
   const [alice] = network.accounts as [SimulatedAccount]
   place(alice, await serve((response) => error(response, 'RepoNotFound')))

@@ -10,6 +10,7 @@ import type { FirehoseIssue, StreamEvent } from './stream-event.ts'
 import { trustedEvent, verifiedCommit } from './to-stream-event.ts'
 import type { ResyncOptions } from './resync/synchronizer.ts'
 import { Synchronizer } from './resync/synchronizer.ts'
+import { FrameTally, type StreamObserver } from './tally.ts'
 import { abortError, type Clock } from './timer.ts'
 import type { EventVerifier } from './verify/verifier.ts'
 
@@ -29,6 +30,7 @@ export interface ConsumerOptions {
   readonly verify: EventVerifier | false
   readonly filter: EventFilter | undefined
   readonly onIssue: (issue: FirehoseIssue) => void
+  readonly observe: StreamObserver | undefined
   readonly signal: AbortSignal
   readonly clock: Clock
   readonly queue: KeyedQueueOptions
@@ -50,6 +52,7 @@ export class Consumer {
   readonly counts: ConsumerCounts
   private readonly options: ConsumerOptions
   private readonly queue: KeyedQueue
+  private readonly tally: FrameTally
   private readonly reader: FrameReader
   private readonly lowWater: LowWater
   private readonly wanted: ReturnType<typeof createFrameFilter>
@@ -65,7 +68,8 @@ export class Consumer {
     this.counts = options.counts
     this.synchronizer = this.createSynchronizer()
     this.queue = new KeyedQueue(options.queue)
-    this.reader = new FrameReader(options)
+    this.tally = new FrameTally(options)
+    this.reader = new FrameReader({ ...options, tally: this.tally })
     this.lowWater = new LowWater(options.cursor)
     this.wanted = createFrameFilter(options.filter)
     this.inScope = createScope(options.filter)
@@ -111,9 +115,9 @@ export class Consumer {
 
   private async accept({ frame, peek }: ReceivedFrame): Promise<void> {
     const { verify } = this.options
-    this.counts.received++
+    this.tally.received(peek.type, frame.length, this.queue.size)
     if (peek.seq === undefined) {
-      this.reader.info(frame, this.lowWater.value)
+      this.reader.info(frame, this.lowWater.value, peek.type)
       return
     }
     const done = this.lowWater.start(peek.seq)
@@ -124,11 +128,11 @@ export class Consumer {
     // Where chains are followed, every commit of an account is looked at, wanted or not.
     const followsChains = verify !== false && verify.policy !== 'unchained'
     if (!(followsChains ? this.inScope(peek) : this.wanted(peek))) {
-      this.counts.filtered++
+      this.tally.ended(peek.type, 'filtered')
       finish()
       return
     }
-    const event = this.reader.event(frame, peek.seq)
+    const event = this.reader.event(frame, peek.seq, peek.type)
     if (event === undefined) {
       finish()
       return
@@ -164,10 +168,10 @@ export class Consumer {
       }
     }
     if (wanted()) {
-      await this.deliver(trustedEvent(event, source), done)
+      await this.deliver(event, trustedEvent(event, source), done)
       return
     }
-    this.counts.filtered++
+    this.tally.endedEvent(event, 'filtered')
     done()
   }
 
@@ -197,7 +201,7 @@ export class Consumer {
   ): Promise<void> {
     const { source, verify, onIssue, filter, signal } = this.options
     if (this.synchronizer?.park(event, frame.length) === true) {
-      this.counts.parked++
+      this.tally.endedEvent(event, 'parked')
       finish()
       return
     }
@@ -205,13 +209,13 @@ export class Consumer {
     if (verify === false) {
       const trusted = this.reader.trust(event)
       if (trusted === undefined) finish()
-      else await this.deliver(trusted, finish)
+      else await this.deliver(event, trusted, finish)
       return
     }
     const outcome = await verify.verify(event, { signal, frame })
     if (outcome.status === 'rejected') {
-      this.counts.rejected++
       const { reason, error } = outcome
+      this.tally.endedEvent(event, 'rejected', reason)
       onIssue({
         kind: 'rejected',
         source,
@@ -230,22 +234,20 @@ export class Consumer {
     if (outcome.status === 'discontinuous') {
       onIssue({ kind: 'discontinuous', source, seq, did, reason: outcome.reason })
       if (verify.policy === 'consumer') {
-        if (this.synchronizer === undefined) this.counts.discontinuous++
-        else {
-          await this.synchronizer.request(event, frame.length)
-          this.counts.parked++
-        }
+        await this.synchronizer?.request(event, frame.length)
+        const held = this.synchronizer === undefined ? 'discontinuous' : 'parked'
+        this.tally.endedEvent(event, held, outcome.reason)
         finish()
         return
       }
     }
     if (!wanted()) {
-      this.counts.filtered++
+      this.tally.endedEvent(event, 'filtered')
       settle()
       return
     }
     const reason = outcome.status === 'discontinuous' ? outcome.reason : undefined
-    await this.deliver(verifiedCommit(event, verified, source, reason, filter), settle)
+    await this.deliver(event, verifiedCommit(event, verified, source, reason, filter), settle)
   }
 
   private createSynchronizer(): Synchronizer | undefined {
@@ -340,9 +342,10 @@ export class Consumer {
     } else finish()
   }
 
-  private async deliver(event: StreamEvent, finish: () => void): Promise<void> {
+  private async deliver(from: RepoEvent, event: StreamEvent, finish: () => void): Promise<void> {
     await this.options.deliver({ event, finish })
-    this.counts.delivered++
+    const reason = event.type === 'commit' ? event.discontinuity : undefined
+    this.tally.endedEvent(from, 'delivered', reason)
   }
 
   /** Stores the cursor a moment later, one write at a time, without holding up the stream. */

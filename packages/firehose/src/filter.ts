@@ -1,4 +1,5 @@
 import type { FramePeek } from './peek.ts'
+import type { StreamEvent } from './stream-event.ts'
 
 /**
  * Which commits a consumer wants. `#account`, `#identity` and `#sync` pass a collection filter always: whoever keeps
@@ -56,5 +57,19 @@ export function createFrameFilter(filter: EventFilter | undefined): (peek: Frame
       const slash = path.indexOf('/')
       return matches(slash === -1 ? path : path.slice(0, slash))
     })
+  }
+}
+
+/** Whether an event matters to a consumer; of a commit, one matching operation is enough. */
+export function createEventFilter(
+  filter: EventFilter | undefined,
+): (event: StreamEvent) => boolean {
+  const dids = filter?.dids === undefined ? undefined : new Set(filter.dids)
+  const matches =
+    filter?.collections === undefined ? undefined : createCollectionMatcher(filter.collections)
+  return (event) => {
+    if (dids !== undefined && !dids.has(event.did)) return false
+    if (event.type !== 'commit' || matches === undefined) return true
+    return event.ops.some(({ collection }) => matches(collection))
   }
 }

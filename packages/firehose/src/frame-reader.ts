@@ -1,9 +1,9 @@
 import { decodeEvent } from './codec.ts'
-import type { ConsumerCounts } from './consumer-counts.ts'
 import { InvalidFrameError, UnknownFrameError } from './errors.ts'
 import type { CommitEvent, RepoEvent, SyncEvent } from './event.ts'
 import type { EventFilter } from './filter.ts'
 import type { FirehoseIssue, StreamEvent } from './stream-event.ts'
+import type { FrameTally } from './tally.ts'
 import type { Clock } from './timer.ts'
 import { trustedEvent } from './to-stream-event.ts'
 import { asError } from './verify/reasons.ts'
@@ -13,8 +13,8 @@ const LAG_REPORT_MS = 30_000
 
 export interface FrameReaderOptions {
   readonly source: string
-  /** Counted into. */
-  readonly counts: ConsumerCounts
+  /** Told what became of what is no event. */
+  readonly tally: FrameTally
   readonly filter: EventFilter | undefined
   readonly onIssue: (issue: FirehoseIssue) => void
   readonly clock: Clock
@@ -31,56 +31,58 @@ export class FrameReader {
   }
 
   /** The event of a frame that has a number; `undefined` when it has to be left out. */
-  event(frame: Uint8Array, seq: number): RepoEvent | undefined {
-    const { source, onIssue } = this.options
+  event(frame: Uint8Array, seq: number, type: string | undefined): RepoEvent | undefined {
+    const { source, onIssue, tally } = this.options
     try {
       const event = decodeEvent(frame)
       if (event.type === 'info') throw new InvalidFrameError('info with a seq', { part: 'body' })
       return event
     } catch (error) {
       if (error instanceof UnknownFrameError) {
-        this.options.counts.unknown++
-        const { op, type } = error
-        onIssue({ kind: 'unknown-frame', source, op, seq, ...(type === undefined ? {} : { type }) })
+        tally.ended(type, 'unknown')
+        const { op, type: stranger } = error
+        const named = stranger === undefined ? {} : { type: stranger }
+        onIssue({ kind: 'unknown-frame', source, op, seq, ...named })
         return undefined
       }
-      this.options.counts.invalid++
+      tally.ended(type, 'invalid')
       onIssue({ kind: 'invalid-frame', source, seq, error: asError(error) })
       return undefined
     }
   }
 
   /** Reports a frame without a number: a note of the service. */
-  info(frame: Uint8Array, cursor: number | undefined): void {
-    const { source, onIssue } = this.options
+  info(frame: Uint8Array, cursor: number | undefined, type: string | undefined): void {
+    const { source, onIssue, tally } = this.options
     try {
       const event = decodeEvent(frame)
       if (event.type !== 'info')
         throw new InvalidFrameError('message without seq', { part: 'body' })
-      this.options.counts.info++
+      tally.ended(type, 'info')
       const message = event.message === undefined ? {} : { message: event.message }
       if (event.name === 'OutdatedCursor') {
         onIssue({ kind: 'outdated-cursor', source, cursor, ...message })
       } else onIssue({ kind: 'info', source, name: event.name, ...message })
     } catch (error) {
       if (error instanceof UnknownFrameError) {
-        this.options.counts.unknown++
-        const { op, type } = error
-        onIssue({ kind: 'unknown-frame', source, op, ...(type === undefined ? {} : { type }) })
+        tally.ended(type, 'unknown')
+        const { op, type: stranger } = error
+        const named = stranger === undefined ? {} : { type: stranger }
+        onIssue({ kind: 'unknown-frame', source, op, ...named })
         return
       }
-      this.options.counts.invalid++
+      tally.ended(type, 'invalid')
       onIssue({ kind: 'invalid-frame', source, error: asError(error) })
     }
   }
 
   /** The event as it is taken from a service that is trusted; `undefined` when it has to be left out. */
   trust(event: CommitEvent | SyncEvent): StreamEvent | undefined {
-    const { source, filter, onIssue } = this.options
+    const { source, filter, onIssue, tally } = this.options
     try {
       return trustedEvent(event, source, filter)
     } catch (error) {
-      this.options.counts.invalid++
+      tally.endedEvent(event, 'invalid')
       onIssue({ kind: 'invalid-frame', source, seq: event.seq, error: asError(error) })
       return undefined
     }

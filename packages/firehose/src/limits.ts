@@ -1,6 +1,9 @@
 /** Largest event-stream message of `subscribeRepos`, in bytes ({@link https://atproto.com/specs/sync#limits}). */
 export const MAX_FRAME_BYTES = 5_000_000
 
+/** Largest message of a stream of JSON, in bytes: a record of 1,000,000 whose every byte is escaped with six, and room. */
+export const MAX_JSON_MESSAGE_BYTES = 8_000_000
+
 /** Largest `blocks` field of a `#commit`, in bytes (com.atproto.sync.subscribeRepos lexicon). */
 export const MAX_COMMIT_BLOCKS_BYTES = 2_000_000
 

@@ -11,10 +11,11 @@ import { SocketBuffer } from './socket-buffer.ts'
  */
 export const openPlatformSocket: OpenStream = (
   url,
-  { signal, maxFrameBytes, highWaterBytes, text = false, onOpen },
+  { signal, maxFrameBytes, highWaterBytes, text = false, onOpen, onSender, headers },
 ) => ({
   [Symbol.asyncIterator]: () => {
     signal.throwIfAborted()
+    if (headers !== undefined) throw new TypeError('the platform WebSocket sends no headers')
     const socket = new WebSocket(url)
     socket.binaryType = 'arraybuffer'
     const close = (): void => {
@@ -33,7 +34,12 @@ export const openPlatformSocket: OpenStream = (
       buffer.abort(signal)
     }
     signal.addEventListener('abort', aborted, { once: true })
-    if (onOpen !== undefined) socket.addEventListener('open', onOpen)
+    socket.addEventListener('open', () => {
+      onOpen?.()
+      onSender?.((message) => {
+        socket.send(message)
+      })
+    })
     socket.addEventListener('message', (message: MessageEvent<unknown>) => {
       const data =
         text && typeof message.data === 'string'

@@ -29,6 +29,13 @@ export interface RunReposOptions extends StreamOptions {
    * @defaultValue 5
    */
   readonly handlerAttempts?: number
+  /**
+   * Takes an event whose handler failed for the last time, to keep it for later; then it counts as done, and neither its
+   * account nor the cursor waits for it any more. When this fails too, the run does.
+   *
+   * @defaultValue nobody: the run fails
+   */
+  readonly deadLetter?: (event: StreamEvent, error: unknown) => Promise<void> | void
 }
 
 /**
@@ -38,11 +45,11 @@ export interface RunReposOptions extends StreamOptions {
  * event: after a crash events may come again, none is skipped.
  *
  * @returns counts of everything received.
- * @throws the handler's error after `handlerAttempts` failures of one event.
+ * @throws the handler's error after `handlerAttempts` failures of one event that no `deadLetter` takes.
  * @throws {FutureCursorError} when the service does not know the cursor yet.
  */
 export async function runRepos(options: RunReposOptions): Promise<Readonly<ConsumerCounts>> {
-  const { handle, handlerAttempts = DEFAULT_HANDLER_ATTEMPTS, onIssue } = options
+  const { handle, handlerAttempts = DEFAULT_HANDLER_ATTEMPTS, deadLetter, onIssue } = options
   const { clock = systemClock } = options
   return await runStream(options, async ({ event, finish }, signal) => {
     for (let attempt = 1; ; attempt++) {
@@ -54,7 +61,12 @@ export async function runRepos(options: RunReposOptions): Promise<Readonly<Consu
         signal.throwIfAborted()
         const { seq, did, source } = event
         onIssue({ kind: 'handler-failed', source, seq, did, error, attempt })
-        if (attempt >= handlerAttempts) throw error
+        if (attempt >= handlerAttempts) {
+          if (deadLetter === undefined) throw error
+          await deadLetter(event, error)
+          finish()
+          return
+        }
         await clock.sleep(backoffMs(attempt, options.backoff), signal)
       }
     }
@@ -165,6 +177,7 @@ async function runService(
     filter: options.filter,
     resync: options.resync,
     onIssue,
+    observe: options.observe,
     signal,
     clock,
     queue: { concurrency, maxItems: maxPendingEvents, maxBytes: maxPendingBytes },

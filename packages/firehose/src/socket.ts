@@ -10,6 +10,10 @@ export interface OpenStreamOptions {
   readonly text?: boolean
   /** Told once the connection is open, which may be long before the first message. */
   readonly onOpen?: () => void
+  /** Given what sends a text message, once the connection is open: for services that want to be answered. */
+  readonly onSender?: (send: (text: string) => void) => void
+  /** Sent with the request that opens the connection. The platform's `WebSocket` cannot: it throws a {@link TypeError}. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /**

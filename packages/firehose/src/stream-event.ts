@@ -16,7 +16,7 @@ export interface StreamOp {
 }
 
 interface StreamBase {
-  /** Position in the source; for events made by a resync or backfill, the position of the stream at that moment. */
+  /** Position in the source (Tap has none: the number of its message); for events made by a resync or backfill, the position of the stream at that moment. */
   readonly seq: number
   readonly did: string
   /** Informal timestamp of the source. */
@@ -33,7 +33,7 @@ interface StreamBase {
 export interface StreamCommit extends StreamBase {
   readonly type: 'commit'
   readonly rev: string
-  /** Revision this one follows, `null` for a first commit, absent where the source does not say (Jetstream). */
+  /** Revision this one follows, `null` for a first commit, absent where the source does not say (Jetstream, Tap). */
   readonly since?: string | null
   /** CID of the signed commit, where the source carries it. */
   readonly commit?: Cid
@@ -71,7 +71,7 @@ export interface StreamAccount extends StreamBase {
   readonly status?: string
 }
 
-/** What consumers handle, whatever the source: firehose, Jetstream, resync or backfill. */
+/** What consumers handle, whatever the source: firehose, Jetstream, Tap, resync or backfill. */
 export type StreamEvent = StreamCommit | StreamSync | StreamIdentity | StreamAccount
 
 /**

@@ -4,6 +4,7 @@ import type { EventFilter } from './filter.ts'
 import type { ResyncOptions } from './resync/synchronizer.ts'
 import type { OpenStream } from './socket.ts'
 import type { FirehoseIssue } from './stream-event.ts'
+import type { StreamObserver } from './tally.ts'
 import type { Clock } from './timer.ts'
 import type { EventVerifier } from './verify/verifier.ts'
 
@@ -36,6 +37,8 @@ export interface StreamOptions {
   readonly filter?: EventFilter | undefined
   /** Told of everything received that was not delivered as an event, and of the connection. Must not throw. */
   readonly onIssue: (issue: FirehoseIssue) => void
+  /** Told of every frame, for metrics. Must not throw. @defaultValue nobody, at no cost */
+  readonly observe?: StreamObserver | undefined
   /** Ends the stream. */
   readonly signal?: AbortSignal | undefined
   /** How sockets are opened. @defaultValue the platform's `WebSocket`; on Node prefer `@skywright/firehose/ws` */

@@ -41,11 +41,12 @@ export function createOpenWebSocket({
   lookup,
   onOpen,
 }: OpenWebSocketOptions = {}): OpenStream {
-  return (url, { signal, maxFrameBytes, highWaterBytes, text = false, onOpen: onThisOpen }) => ({
+  return (url, opening) => ({
     [Symbol.asyncIterator]: () => {
+      const { signal, maxFrameBytes, highWaterBytes, text = false } = opening
       signal.throwIfAborted()
       const socket = new WebSocket(url, {
-        headers,
+        headers: { ...headers, ...opening.headers },
         ...(lookup === undefined ? {} : { lookup }),
         handshakeTimeout: handshakeTimeoutMs,
         maxPayload: maxFrameBytes,
@@ -87,7 +88,11 @@ export function createOpenWebSocket({
       signal.addEventListener('abort', aborted, { once: true })
       socket.on('open', () => {
         onOpen?.()
-        onThisOpen?.()
+        opening.onOpen?.()
+        opening.onSender?.((message) => {
+          // One that comes too late is as good as lost; there is nobody to tell.
+          if (socket.readyState === WebSocket.OPEN) socket.send(message)
+        })
       })
       socket.on('message', (data: Uint8Array, isBinary: boolean) => {
         heard = true

@@ -36,6 +36,8 @@ const events: readonly RepoEvent[] = [
   { type: 'identity', seq: 7, did, time },
   { type: 'account', seq: 7, did, active: true, time },
   { type: 'account', seq: 7, did, active: false, status: 'deleted', time },
+  { type: 'account', seq: 7, did, active: true, status: 'throttled', time },
+  { type: 'account', seq: 7, did, active: false, status: 'of the future', time },
 ]
 
 const seqs = fc.oneof(
@@ -90,6 +92,25 @@ describe('encodeEvent and decodeEvent', () => {
     )
   })
 
+  it('ignore what a commit no longer tells: rebase, tooBig, blobs and prev', () => {
+    const body = {
+      seq: 7,
+      rebase: true,
+      tooBig: true,
+      repo: did,
+      commit: commit.commit,
+      rev: commit.rev,
+      since: commit.since,
+      prev: cid('prev'),
+      prevData: commit.prevData,
+      blocks: commit.blocks,
+      ops: [],
+      blobs: ['no link'],
+      time,
+    }
+    expect(decodeEvent(encodeMessageFrame('#commit', body))).toEqual({ ...commit, ops: [] })
+  })
+
   it('say that an unknown type is unknown, not invalid', () => {
     expect(() => decodeEvent(encodeMessageFrame('#handle', { seq: 1, did }))).toThrow(
       expect.objectContaining({ code: 'UnknownFrame', type: '#handle' }),
@@ -135,6 +156,32 @@ describe('encodeEvent and decodeEvent', () => {
     )
   })
 
+  it.each([
+    ['active', undefined],
+    ['active', 'true'],
+    ['active', null],
+    ['status', 5],
+    ['did', undefined],
+    ['time', null],
+  ])('refuse an account event whose %s is %j', (field, value) => {
+    const body: Record<string, unknown> = { seq: 1, did, time, active: true }
+    expect(() => decodeEvent(encodeMessageFrame('#account', body))).not.toThrow()
+    if (value === undefined) delete body[field]
+    else body[field] = value
+    expect(() => decodeEvent(encodeMessageFrame('#account', body))).toThrow(
+      expect.objectContaining({ code: 'InvalidFrame', part: 'body' }),
+    )
+  })
+
+  it('tell bytes that are no frame from a body that is no event', () => {
+    const cut = encodeEvent(commit, 1).subarray(0, -1)
+    for (const bytes of [cut, Uint8Array.of(), Uint8Array.of(0xff, 0), encodeCbor({ op: 1 })]) {
+      expect(() => decodeEvent(bytes)).toThrow(
+        expect.objectContaining({ code: 'InvalidFrame', part: 'framing' }),
+      )
+    }
+  })
+
   it('throw only their own errors on garbage', () => {
     const mutated = fc
       .tuple(fc.constantFrom(...events), fc.nat(400), fc.uint8Array({ maxLength: 6 }))
@@ -168,6 +215,15 @@ describe('patchSeq', () => {
         expect(patchSeq(encodeEvent(event, from), to)).toEqual(encodeEvent(event, to))
       }),
     )
+  })
+
+  it('writes every length of number as encoding does', () => {
+    const bounds = [1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32]
+    for (const from of [...bounds, Number.MAX_SAFE_INTEGER]) {
+      for (const to of [...bounds, Number.MAX_SAFE_INTEGER]) {
+        expect(patchSeq(encodeEvent(commit, from), to)).toEqual(encodeEvent(commit, to))
+      }
+    }
   })
 
   it('keeps fields it does not know', () => {

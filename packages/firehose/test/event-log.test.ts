@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
+import type { EventLog } from '../src/event-log/port.ts'
 import { openSegmentEventLog } from '../src/event-log/segments/open-segments.ts'
 import { openSqliteEventLog } from '../src/event-log/sqlite.ts'
+import { openEventCursor } from '../src/serve.ts'
 import {
   createRandom,
   eventLogCases,
@@ -173,5 +175,33 @@ describe('openSqliteEventLog', () => {
     await using log = open(`${path}.old`)
     const [next] = await log.publish([event])
     expect(next).toBeGreaterThan(last)
+  })
+})
+
+describe('openEventCursor', () => {
+  it('waits at the tip when what was newest is erased, and does not ask again and again', async () => {
+    const log = createMemoryEventLog()
+    const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
+    await log.publish([identityAppend(did), identityAppend(did)])
+    await log.eraseDid(did)
+    let reads = 0
+    const counted: EventLog = {
+      bounds: () => log.bounds(),
+      changed: (after, signal) => log.changed(after, signal),
+      seek: (atMs) => log.seek(atMs),
+      publish: (events) => log.publish(events),
+      eraseDid: (gone) => log.eraseDid(gone),
+      trim: (options) => log.trim(options),
+      [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+      read: (after, options) => {
+        if (++reads > 20) throw new Error('asked again and again')
+        return log.read(after, options)
+      },
+    }
+    const next = openEventCursor(counted, { cursor: 0 }).next()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(reads).toBe(1)
+    await log.publish([identityAppend(did)])
+    expect(await next).toMatchObject({ kind: 'entries', entries: [{ seq: 3 }] })
   })
 })

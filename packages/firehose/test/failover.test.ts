@@ -115,6 +115,8 @@ describe('runRepos over several services', () => {
     for (let i = 0; i < 10; i++) await step()
     loopback.setReachable(A, false)
     loopback.cut(A)
+    // What happens before the other relay is asked is found there.
+    for (let i = 0; i < 60; i++) await step()
     // The other relay answers the question for its newest event with the next one that comes.
     const head = async () =>
       await Promise.all(
@@ -137,6 +139,39 @@ describe('runRepos over several services', () => {
     expect(counts.rejected).toBeGreaterThan(20)
     const rejected = issues.filter((issue) => issue.kind === 'rejected')
     expect(rejected.every((issue) => issue.reason === 'stale-rev')).toBe(true)
+  })
+
+  it('says so when the next relay does not reach back to the place', async () => {
+    const { logs, loopback, step, now } = await relays(30)
+    const issues: FirehoseIssue[] = []
+    const sources = new Set<string>()
+    const stop = new AbortController()
+    const running = runRepos({
+      service: [A, B],
+      cursor: createMemoryCursorStore({ [A]: 0 }),
+      open: loopback.open,
+      signal: stop.signal,
+      failoverAttempts: 2,
+      clock: { now, sleep },
+      verify: false,
+      lagMs: Infinity,
+      onIssue: (issue) => issues.push(issue),
+      handle: ({ source }) => {
+        sources.add(source)
+      },
+    })
+    while (!sources.has(A)) await turn()
+    for (let i = 0; i < 200; i++) await step()
+    await logs.get(B)!.trim({ maxBytes: 20_000 })
+    loopback.setReachable(A, false)
+    loopback.cut(A)
+    while (!sources.has(B)) {
+      await step()
+      await turn()
+    }
+    stop.abort()
+    await running
+    expect(issues).toContainEqual(expect.objectContaining({ kind: 'gap', source: B }))
   })
 
   it('goes back from the time most events claim, whatever one of them claims', async () => {

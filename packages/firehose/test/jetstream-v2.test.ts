@@ -244,7 +244,7 @@ describe('compressed Jetstream v1', () => {
     const compress = (text: string) => zstdCompressSync(text, { dictionary })
     const messages = [
       compress(json(1_000)),
-      compress(json(2_000, { bomb: ' '.repeat(6_000_000) })),
+      compress(json(2_000, { bomb: ' '.repeat(9_000_000) })),
       compress(json(3_000)).subarray(0, 20),
       new TextEncoder().encode(json(4_000)),
     ]

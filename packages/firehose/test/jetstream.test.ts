@@ -8,11 +8,13 @@ import {
   createJetstreamMatcher,
   serveJetstream,
   subscribeJetstream,
+  type JetstreamZstd,
 } from '../src/jetstream/index.ts'
 import { patchSeq, peekFrame } from '../src/peek.ts'
 import type { FirehoseIssue, StreamEvent } from '../src/stream-event.ts'
 import { createFakeClock, SimulatedNetwork } from '../src/testing/index.ts'
 import { createJetstreamSockets, openWebSocket } from '../src/ws.ts'
+import { compressZstd, decompressZstd } from '../src/zstd.ts'
 import { haveFixtures, liveFrames, readFixture } from './fixtures.ts'
 
 const closers: (() => Promise<unknown>)[] = []
@@ -56,8 +58,8 @@ async function simulated(steps: number) {
   return { network, log: await logOf(entries.map((entry) => entry.frame)) }
 }
 
-async function listen(log: Parameters<typeof createJetstreamSockets>[0]) {
-  const sockets = createJetstreamSockets(log)
+async function listen(...of: Parameters<typeof createJetstreamSockets>) {
+  const sockets = createJetstreamSockets(...of)
   const server = createServer()
   server.on('upgrade', (request, socket, head) => {
     sockets.upgrade(request, socket, head)
@@ -203,6 +205,42 @@ describe('createJetstreamSockets and subscribeJetstream', () => {
     client.send('{"type":"options_update","payload":{"wantedDids":7}}')
     const [code] = (await once(client, 'close')) as [number]
     expect(code).toBe(1008)
+  })
+
+  it('compress each message once for all who want that, with the dictionary handed in', async () => {
+    const { log } = await simulated(40)
+    const dictionary = new TextEncoder().encode('"kind":"commit","operation":"create"'.repeat(20))
+    let compressed = 0
+    const compress = (bytes: Uint8Array, given: Uint8Array): Uint8Array => {
+      compressed++
+      return compressZstd(bytes, given)
+    }
+    const { service } = await listen(log, { zstd: { compress, dictionary } })
+    const read = async (zstd?: JetstreamZstd): Promise<StreamEvent[]> => {
+      const events: StreamEvent[] = []
+      for await (const event of subscribeJetstream({
+        service,
+        cursor: 1,
+        open: openWebSocket,
+        onIssue: (issue) => expect.unreachable(issue.kind),
+        ...(zstd === undefined ? {} : { zstd }),
+      })) {
+        events.push(event)
+        if (events.length === 40) break
+      }
+      return events
+    }
+    const plain = await read()
+    expect(compressed).toBe(0)
+    let decompressed = 0
+    const decompress: JetstreamZstd['decompress'] = (...given) => {
+      decompressed++
+      return decompressZstd(...given)
+    }
+    for (let n = 0; n < 3; n++) expect(await read({ decompress, dictionary })).toEqual(plain)
+    expect(decompressed).toBeGreaterThanOrEqual(120)
+    expect(compressed).toBeGreaterThanOrEqual(40)
+    expect(compressed).toBeLessThan(60)
   })
 
   it.each(['cursor=x', 'compress=true', 'maxMessageSizeBytes=y', 'wantedCollections=a*'])(

@@ -84,6 +84,26 @@ describe('KeyedQueue', () => {
     )
   })
 
+  it.each([
+    ['bytes', { maxBytes: 100 }, 60],
+    ['items', { maxItems: 2 }, 1],
+  ])('makes who pushes wait while too many %s are held', async (_, bounds, bytes) => {
+    const queue = new KeyedQueue(bounds)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await queue.push('a', bytes, () => promise)
+    let pushed = false
+    const pushing = queue
+      .push('b', bytes, () => promise)
+      .then(() => {
+        pushed = true
+      })
+    await new Promise((turn) => setImmediate(turn))
+    expect([pushed, queue.size]).toEqual([false, { items: 2, bytes: 2 * bytes }])
+    resolve()
+    await pushing
+    expect(pushed).toBe(true)
+  })
+
   it('does not let one busy key starve the others', async () => {
     const queue = new KeyedQueue({ concurrency: 1 })
     const order: string[] = []

@@ -3,7 +3,17 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { metrics } from '@opentelemetry/api'
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { subscribeRepos } from '../src/subscribe.ts'
+import type { StreamObserver } from '../src/tally.ts'
+import { SimulatedNetwork } from '../src/testing/index.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -34,7 +44,7 @@ describe('the README', () => {
 
   it('is short enough and has the blocks this test expects', () => {
     expect(readme.split('\n').length).toBeLessThanOrEqual(250)
-    expect(blocks).toHaveLength(3)
+    expect(blocks).toHaveLength(4)
   })
 
   it('has blocks that compile', async () => {
@@ -62,5 +72,57 @@ describe('the README', () => {
     const frame = await firstPost('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa', key)
     expect(frame).toBeInstanceOf(Uint8Array)
     expect(log.bounds().last).toBe(before + 2)
+  })
+
+  it('has a block that measures a stream with OpenTelemetry', async () => {
+    const url = fileOf(2)
+    const { createOpenTelemetryObserver } = (await import(/* @vite-ignore */ url)) as {
+      createOpenTelemetryObserver: () => StreamObserver
+    }
+    const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+    // Exports when it is told to, at the end.
+    const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+    const provider = new MeterProvider({ readers: [reader] })
+    metrics.setGlobalMeterProvider(provider)
+    const network = await SimulatedNetwork.create({ accounts: 3, seed: 12 })
+    for (let i = 0; i < 40; i++) await network.step()
+    const [host] = network.hosts
+    const { last } = host!.log.bounds()
+    const { open } = network.loopback
+    let frames = 0
+    for await (const { seq } of subscribeRepos({
+      service: host!.url,
+      cursor: 0,
+      verify: false,
+      open,
+      onIssue: () => undefined,
+      observe: createOpenTelemetryObserver(),
+      lagMs: Infinity,
+    })) {
+      frames++
+      if (seq === last) break
+    }
+    await provider.forceFlush()
+    const [exported] = exporter.getMetrics()
+    await provider.shutdown()
+    const points = new Map(
+      exported!.scopeMetrics[0]!.metrics.map(({ descriptor, dataPoints }) => [
+        descriptor.name,
+        dataPoints.map(({ value, attributes }) => ({ value, ...attributes })),
+      ]),
+    )
+    const total = (name: string): number =>
+      points.get(name)!.reduce((sum, { value }) => sum + Number(value), 0)
+    expect(total('firehose.frames')).toBe(frames)
+    expect(total('firehose.bytes')).toBeGreaterThan(frames * 100)
+    expect(points.get('firehose.outcomes')).toContainEqual({
+      value: 3,
+      source: host!.url,
+      type: 'identity',
+      outcome: 'delivered',
+      reason: undefined,
+    })
+    expect(points.get('firehose.waiting')).toHaveLength(1)
+    expect(points.get('firehose.lag')![0]!.value).toMatchObject({ count: frames })
   })
 })

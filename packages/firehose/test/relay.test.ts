@@ -364,6 +364,170 @@ describe('createRelay', () => {
     expect(store.getHost(host.hostname)?.status).toBe('active')
   })
 
+  it('takes so many new accounts of a host a day, also where as many are deleted', async () => {
+    await using bench = await setUp({ accounts: 0 })
+    const { network, clock, store } = bench
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    await bench.follow(host, 3)
+    const churn = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i++) {
+        const account = await network.addAccount(host)
+        account.active = false
+        await network.send(account, network.accountEvent(account, 'deleted'))
+        for (let second = 0; second < 20; second++) await clock.advance(100)
+      }
+      await bench.settled()
+    }
+    const known = (): number => store.listAccounts({ limit: 1_000 }).items.length
+    await churn(20)
+    expect(known()).toBe(6)
+    expect(store.getHost(host.hostname)).toMatchObject({ status: 'throttled', accountCount: 0 })
+    const refused = bench.events().filter((notice) => notice.outcome === 'rejected')
+    expect(new Set(refused.map((notice) => 'reason' in notice && notice.reason))).toEqual(
+      new Set(['account-limit']),
+    )
+    await clock.advance(24 * HOUR_MS)
+    await churn(5)
+    expect(known()).toBe(11)
+    expect(store.getHost(host.hostname)?.status).toBe('active')
+  })
+
+  it('passes so many breaks of the chain of one account an hour, and every other account', async () => {
+    await using bench = await setUp({ accounts: 2 })
+    const { network, clock } = bench
+    const [host] = network.hosts
+    const [broken, sound] = network.accounts
+    if (host === undefined || broken === undefined || sound === undefined) throw new Error('none')
+    await bench.follow(host)
+    await bench.settled()
+    const breakChain = async (times: number): Promise<readonly string[]> => {
+      const before = bench.events().length
+      for (let i = 0; i < times; i++) {
+        await network.write(broken) // never sent
+        await network.send(broken, await network.write(broken))
+        await network.step(sound)
+      }
+      await bench.settled()
+      return bench
+        .events()
+        .slice(before)
+        .filter(({ did }) => did === broken.did)
+        .map((notice) =>
+          'reason' in notice ? `${notice.outcome} ${notice.reason}` : notice.outcome,
+        )
+    }
+    const outcomes = await breakChain(15)
+    const passed = 'discontinuous since-mismatch'
+    const dropped = 'rejected throttled'
+    expect(outcomes).toEqual([
+      ...Array.from({ length: 10 }, () => passed),
+      ...Array.from({ length: 5 }, () => dropped),
+    ])
+    // The chain goes on from what was passed last: it takes one more break to catch up.
+    await clock.advance(HOUR_MS / 10 + 1)
+    expect(await breakChain(1)).toEqual([passed])
+    const chain = bench.store.getAccount(broken.did)?.chain
+    expect(chain?.rev).toBe((await broken.repo.head()).rev)
+    await network.send(broken, await network.write(broken))
+    await bench.settled()
+    expect(bench.events().at(-1)).toMatchObject({ did: broken.did, outcome: 'accepted' })
+    const ofSound = bench.events().filter(({ did }) => did === sound.did)
+    expect(new Set(ofSound.map(({ outcome }) => outcome))).toEqual(new Set(['accepted']))
+    expect(bench.store.getAccount(broken.did)?.discontinuities).toBe(11)
+  })
+
+  it('waits a little for the DID document of an account it never heard of, and no longer', async () => {
+    const network = await SimulatedNetwork.create({ hosts: 1, accounts: 0, now: () => START_MS })
+    const [host] = network.hosts
+    if (host === undefined) throw new Error('no host')
+    const identities = network.identitySource()
+    const asked = new Map<string, number>()
+    let missing = new Set<string>()
+    await using bench = await setUp(
+      { accounts: 0 },
+      {
+        open: network.loopback.open,
+        identity: {
+          ...identities,
+          // A directory that lags behind the PDS: it knows an account only some seconds after its first event.
+          resolve: async (did, options) => {
+            asked.set(did, (asked.get(did) ?? 0) + 1)
+            if (missing.has(did)) throw new Error('not registered')
+            return await identities.resolve(did, options)
+          },
+        },
+      },
+    )
+    const late = await network.addAccount(host)
+    const never = await network.addAccount(host)
+    missing = new Set([late.did, never.did])
+    await bench.follow(host)
+    for (let i = 0; i < 3; i++) await network.step(late)
+    for (let i = 0; i < 50; i++) await bench.clock.advance(10)
+    expect(await bench.entries()).toEqual([])
+    missing.delete(late.did)
+    for (let i = 0; i < 50; i++) await bench.clock.advance(1_000)
+    expect((await bench.entries()).map(({ did }) => did)).toEqual(
+      Array.from({ length: 6 }, () => late.did),
+    )
+    const rejected = bench.events().filter(({ outcome }) => outcome === 'rejected')
+    expect(rejected.map((notice) => [notice.did, 'reason' in notice && notice.reason])).toEqual(
+      Array.from({ length: 3 }, () => [never.did, 'unresolvable-identity']),
+    )
+    // The first of its events waited for all of them.
+    expect(asked.get(never.did)).toBeLessThan(12)
+  })
+
+  it.each([
+    ['many events', 200, 0, 100],
+    ['large events', 45, 1_900_000, 100_000],
+  ])(
+    'lets no host hold up the others with %s of accounts that nobody answers for',
+    async (_what, accounts, bytes, accountLimit) => {
+      const network = await SimulatedNetwork.create({
+        hosts: 2,
+        accounts: 0,
+        now: () => START_MS,
+      })
+      const [slow, good] = network.hosts
+      if (slow === undefined || good === undefined) throw new Error('no hosts')
+      const identities = network.identitySource()
+      let asked = 0
+      await using bench = await setUp(
+        { accounts: 0 },
+        {
+          open: network.loopback.open,
+          identity: {
+            ...identities,
+            resolve: async (did, options) => {
+              if (!did.includes('web')) return await identities.resolve(did, options)
+              asked++
+              return await new Promise((_resolve, reject) => {
+                options.signal?.addEventListener('abort', () => reject(new Error('aborted')))
+              })
+            },
+          },
+        },
+      )
+      const honest = await network.addAccount(good)
+      const event = await network.write(honest)
+      for (let i = 0; i < accounts; i++) {
+        const did = `did:web:tarpit${String(i)}.example.com`
+        const blocks = bytes === 0 ? event.blocks : new Uint8Array(bytes)
+        await network.send({ did, host: slow }, { ...event, did, blocks })
+      }
+      await bench.follow(slow, accountLimit)
+      for (let i = 0; i < 300; i++) await bench.clock.advance(0)
+      expect(asked).toBeGreaterThan(1)
+      await bench.follow(good)
+      await network.send(honest, event)
+      for (let i = 0; i < 20; i++) await network.step(honest)
+      for (let i = 0; i < 300; i++) await bench.clock.advance(0)
+      expect(await bench.entries()).toHaveLength(good.log.bounds().last)
+    },
+  )
+
   it('slows a host down to its rate and drops nothing', async () => {
     await using bench = await setUp({ accounts: 1 })
     const { network, clock } = bench

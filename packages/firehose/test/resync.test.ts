@@ -1,15 +1,20 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { DatabaseSync } from 'node:sqlite'
+import { verifyRepo } from '@skywright/repo'
 import { describe, expect, it } from 'vitest'
 import type { RepoEvent } from '../src/event.ts'
 import { createMemoryCursorStore } from '../src/cursor-store.ts'
-import { fetchRepo } from '../src/resync/fetch-repo.ts'
+import { diffRepo } from '../src/resync/diff-repo.ts'
+import { createRepoFetch, fetchRepo } from '../src/resync/fetch-repo.ts'
 import { listRepos } from '../src/resync/list-repos.ts'
 import type { FetchLike } from '../src/resync/request.ts'
 import { openSqliteSyncStore } from '../src/resync/sqlite-sync-store.ts'
 import { createMemorySyncStore } from '../src/resync/sync-store.ts'
 import { runRepos } from '../src/run.ts'
 import type { FirehoseIssue, StreamEvent } from '../src/stream-event.ts'
-import { SimulatedNetwork } from '../src/testing/index.ts'
+import { createFakeClock, SimulatedNetwork } from '../src/testing/index.ts'
 import { createMemoryChainStore } from '../src/verify/chain-store.ts'
 import { createEventVerifier } from '../src/verify/verifier.ts'
 import { contents } from './support/contents.ts'
@@ -235,6 +240,81 @@ describe('resync', () => {
     expect([...(store.pending() as string[])]).toEqual([])
   })
 
+  it('fetches once what is asked for twice', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 5 })
+    const account = network.accounts[0]!
+    await network.write(account)
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+    const { fetch, requests } = hostsOf(network, async (url) => {
+      if (url.pathname.endsWith('getRepo')) await answered
+      return undefined
+    })
+    const { run, repos, store, events } = consumer(network, fetch)
+    await store.mark([account.did])
+    const stop = new AbortController()
+    const { last } = network.hosts[0]!.log.bounds()
+    const running = run(stop.signal, { backfill: true, cursor: last })
+    await until(() => requests.some((url) => url.includes('listRepos')))
+    for (let i = 0; i < 20; i++) await turn()
+    answer()
+    await until(() => same(network, repos))
+    await until(() => [...(store.pending() as string[])].length === 0)
+    for (let i = 0; i < 20; i++) await turn()
+    stop.abort()
+    await running
+    expect(requests.filter((url) => url.includes('getRepo')).length).toBe(1)
+    expect(events.filter((event) => event.type === 'commit').length).toBe(1)
+  })
+
+  it('fetches once more when more came meanwhile than it may hold', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 6 })
+    const account = network.accounts[0]!
+    const old: Uint8Array[] = []
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+    let asked = 0
+    const { fetch } = hostsOf(network, async (url) => {
+      if (!url.pathname.endsWith('getRepo') || ++asked > 1) return undefined
+      await answered
+      return new Response(new Blob(old as BlobPart[]))
+    })
+    const { run, repos, store, identity } = consumer(network, fetch)
+    const known = (did: string) => repos.get(did) ?? new Map<string, string>()
+    await network.write(account)
+    await network.step(account)
+    for await (const chunk of account.repo.export()) old.push(chunk)
+    const stop = new AbortController()
+    const running = run(stop.signal, {
+      resync: { identity, store, known, fetch, maxParkedEvents: 3 },
+    })
+    await until(() => asked === 1)
+    // With the one that asked for it, the last of these is one too many: all are let go.
+    for (let i = 0; i < 3; i++) await network.step(account)
+    for (let i = 0; i < 20; i++) await turn()
+    answer()
+    await until(() => same(network, repos))
+    stop.abort()
+    await running
+    expect(asked).toBe(2)
+  })
+
+  it('fetches what a deleted account holds when it is back, before it writes', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 7 })
+    const account = network.accounts[0]!
+    await network.step(account)
+    const { fetch } = hostsOf(network)
+    const { run, events } = consumer(network, fetch)
+    const stop = new AbortController()
+    const running = run(stop.signal)
+    await network.send(account, network.accountEvent({ ...account, active: false }, 'deleted'))
+    await until(() => events.some((event) => event.type === 'account' && !event.active))
+    const before = events.length
+    await network.send(account, network.accountEvent(account))
+    await until(() => events.some((event) => event.type === 'commit' && !event.live))
+    stop.abort()
+    await running
+    expect(events.slice(before).map(({ type }) => type)).toEqual(['account', 'commit'])
+  })
+
   it('asks a host that is not there to say so, and tells the consumer', async () => {
     const network = await SimulatedNetwork.create({ accounts: 1, seed: 4 })
     const account = network.accounts[0]!
@@ -325,13 +405,14 @@ describe('a backfill', () => {
 })
 
 describe('a mirror that lags', () => {
-  /** An account known up to now, and a mirror that stays there. */
-  async function lagging() {
+  /** An account known up to now, and a mirror that stays there, or as many commits behind. */
+  async function lagging(behind = 0) {
     const network = await SimulatedNetwork.create({ accounts: 1, seed: 13 })
     const account = network.accounts[0]!
     for (let i = 0; i < 5; i++) await network.step(account)
     const old: Uint8Array[] = []
     for await (const chunk of account.repo.export()) old.push(chunk)
+    for (let i = 0; i < behind; i++) await network.step(account)
     const { fetch } = hostsOf(network, (url) =>
       url.host === 'mirror.test' ? new Response(new Blob(old as BlobPart[])) : undefined,
     )
@@ -361,6 +442,20 @@ describe('a mirror that lags', () => {
     stop.abort()
     await running
     expect(await same(network, repos)).toBe(true)
+  })
+
+  it('rolls nothing back that is known already', async () => {
+    const { network, account, run, repos, resync, events } = await lagging(4)
+    await network.write(account)
+    await network.step(account)
+    const stop = new AbortController()
+    const running = run(stop.signal, { resync })
+    await until(() => same(network, repos))
+    stop.abort()
+    await running
+    const revs = events.flatMap((event) => (event.type === 'commit' ? [event.rev] : []))
+    expect(revs.length).toBeGreaterThan(6)
+    expect(revs).toEqual(revs.toSorted())
   })
 
   it('is not asked after a crash, when nobody knows how far it should be', async () => {
@@ -470,6 +565,35 @@ describe('accounts whose repository is being fetched', () => {
   })
 })
 
+describe('diffRepo', () => {
+  it('makes of what is known what is there, and leaves alone what is the same', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 1, seed: 8 })
+    const account = network.accounts[0]!
+    for (let i = 0; i < 30; i++) await network.write(account)
+    const repo = await verifyRepo(account.repo.export(), { did: account.did })
+    const there = new Map([...repo.records()].map(({ path, cid }) => [path, cid.toString()]))
+    const [same_, changed, created] = [...there.keys()]
+    const known = new Map(there).set('app.bsky.feed.like/gone', there.get(same_!)!)
+    known.set(changed!, there.get(same_!)!)
+    known.delete(created!)
+    expect(diffRepo(there, repo)).toEqual([])
+    const ops = diffRepo(known, repo).map(({ action, path, cid }) => [
+      action,
+      path,
+      cid?.toString(),
+    ])
+    expect(ops.length).toBe(3)
+    expect(ops).toContainEqual(['create', created, there.get(created!)])
+    expect(ops).toContainEqual(['update', changed, there.get(changed!)])
+    expect(ops).toContainEqual(['delete', 'app.bsky.feed.like/gone', undefined])
+    const posts = diffRepo(new Map(), repo, ['app.bsky.feed.post'])
+    expect(posts.length).toBeGreaterThan(0)
+    expect(new Set(posts.map(({ collection }) => collection))).toEqual(
+      new Set(['app.bsky.feed.post']),
+    )
+  })
+})
+
 describe('fetchRepo', () => {
   it('looks where the account lives now before it believes that it is gone', async () => {
     const network = await SimulatedNetwork.create({ accounts: 1, hosts: 2, seed: 2 })
@@ -524,6 +648,43 @@ describe('fetchRepo', () => {
       })
     },
   )
+
+  it('waits for its turn where a redirect says when, a minute at the most', async () => {
+    let seconds = '7'
+    const server = createServer((_, response) => {
+      const location = 'https://10.0.0.1/xrpc/com.atproto.sync.getRepo'
+      response.writeHead(302, { location, 'retry-after': seconds }).end()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const trusted = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`
+    const clock = createFakeClock()
+    const fetch = createRepoFetch({ trusted, clock })
+    const { signal } = new AbortController()
+    const waits: [given: string, ms: number][] = [
+      ['7', 7_000],
+      ['999999', 60_000],
+    ]
+    for (const [given, ms] of waits) {
+      seconds = given
+      let failure: unknown
+      const asking = fetch(`${trusted}/x`, { signal }).catch((error: unknown) => {
+        failure = error
+      })
+      while (clock.sleeping === 0) await turn()
+      await clock.advance(ms - 1)
+      expect(failure).toBeUndefined()
+      await clock.advance(1)
+      await asking
+      // It went where it was sent, which is refused.
+      expect(failure).toMatchObject({ code: 'ForbiddenAddress' })
+    }
+    seconds = 'soon'
+    await expect(fetch(`${trusted}/x`, { signal })).rejects.toMatchObject({
+      code: 'ForbiddenAddress',
+    })
+    server.close()
+  })
 
   it('takes the upstream’s copy when it holds, else the host’s own', async () => {
     const network = await SimulatedNetwork.create({ accounts: 1, hosts: 1, seed: 2 })

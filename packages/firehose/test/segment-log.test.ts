@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
+import { cp, mkdtemp, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,6 +10,10 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { EventLog } from '../src/event-log/port.ts'
 import { findRecord } from '../src/event-log/segments/record.ts'
 import { openSegmentEventLog } from '../src/event-log/segments/open-segments.ts'
+import { removeThrough } from '../src/event-log/segments/retention.ts'
+import { SegmentSet } from '../src/event-log/segments/segment-set.ts'
+import type { SegmentWriter } from '../src/event-log/segments/segment-writer.ts'
+import { newSegmentInfo, type SegmentInfo } from '../src/event-log/segments/segment.ts'
 import { peekFrame } from '../src/peek.ts'
 import { createRandom, identityAppend } from '../src/testing/index.ts'
 import { compileCacheEnv } from './support/compile-cache.ts'
@@ -226,6 +230,67 @@ describe('openSegmentEventLog', () => {
       expect(await everything(log)).toEqual([seq])
     }
     expect((await readdir(folder)).filter((name) => name.endsWith('.seg')).length).toBeLessThan(4)
+  })
+
+  it('keeps on disk what is written while all before it is trimmed', async () => {
+    const folder = await scratch()
+    const turn = () => new Promise((resolve) => setImmediate(resolve))
+    const rounds = 30
+    let nowMs = 1_000
+    /** Turns of the event loop that a trimming took when nothing else was done. */
+    let turns = 0
+    for (let round = 0; round < rounds; round++) {
+      await using log = await openSegmentEventLog({ folder, sequence: 'counter', now: () => nowMs })
+      await log.publish(events(5))
+      nowMs += 10
+      let done = false
+      const trimming = log.trim({ beforeMs: nowMs }).finally(() => (done = true))
+      const kept: number[] = []
+      // Each round begins to write a little later into the trimming.
+      const wait = round === 0 ? Infinity : (turns * round) / rounds
+      for (let i = 0; i < wait && !done; i++) {
+        await turn()
+        if (round === 0) turns++
+      }
+      if (round > 0) kept.push(...(await log.publish(events(1))))
+      await trimming
+      await log[Symbol.asyncDispose]()
+      await using again = await openSegmentEventLog({ folder, sequence: 'counter' })
+      expect(await everything(again)).toEqual(kept)
+      nowMs += 10
+    }
+  })
+
+  it('removes no file to which something was appended while its turn came', async () => {
+    const folder = await scratch()
+    const path = join(folder, '0000000000000001-00000000.seg')
+    await writeFile(path, 'a segment')
+    const segment = { ...newSegmentInfo(path, 1), last: 5 }
+    const segments = new SegmentSet({ folder, segments: [segment], onDamage: () => undefined })
+    let appended = 6
+    const writer = {
+      withSealed: async (sealed: SegmentInfo, work: () => Promise<void>) => {
+        sealed.last = appended
+        await work()
+      },
+    } as unknown as SegmentWriter
+    await removeThrough(segments, writer, 5)
+    expect(await readdir(folder)).toHaveLength(1)
+    appended = 5
+    segment.last = 5
+    await removeThrough(segments, writer, 5)
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  it('shows what an account sends after everything before it was hidden', async () => {
+    const folder = await scratch()
+    await using log = await openSegmentEventLog({ folder, sequence: 'counter', tailBytes: 1 })
+    await log.publish([identityAppend(did(1)), identityAppend(did(2))])
+    await log.hideDid(did(1))
+    await log.publish([identityAppend(did(1)), identityAppend(did(2))])
+    expect(await everything(log)).toEqual([2, 3, 4])
+    await log.removeHidden()
+    expect(await everything(log)).toEqual([2, 3, 4])
   })
 
   it('keeps a note beside each event, also through a rewrite', async () => {

@@ -361,6 +361,118 @@ describe('a filter over verified commits', () => {
 })
 
 describe('a verified consumer', () => {
+  /** Runs a consumer over what a network has sent, until the last of it is handled. */
+  async function consume(
+    network: SimulatedNetwork,
+    options: Partial<Parameters<typeof runRepos>[0]>,
+  ) {
+    const { last } = network.hosts[0]!.log.bounds()
+    const stop = new AbortController()
+    const events: StreamEvent[] = []
+    const issues: FirehoseIssue[] = []
+    await runRepos({
+      service: 'https://pds0.test',
+      cursor: 0,
+      open: network.loopback.open,
+      signal: stop.signal,
+      verify: false,
+      lagMs: Infinity,
+      onIssue: (issue) => {
+        issues.push(issue)
+        if ('seq' in issue && issue.seq === last) stop.abort()
+      },
+      handle: (event) => {
+        events.push(event)
+        if (event.seq === last) stop.abort()
+      },
+      ...options,
+    })
+    return { events, issues }
+  }
+
+  it('makes the chain durable before the cursor', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 3, seed: 25 })
+    for (let i = 0; i < 60; i++) await network.step()
+    const order: string[] = []
+    const chain = createMemoryChainStore()
+    await consume(network, {
+      cursorIntervalMs: 0,
+      cursor: {
+        get: () => Promise.resolve(0),
+        set: () => {
+          order.push('cursor')
+          return Promise.resolve()
+        },
+      },
+      verify: createEventVerifier({
+        identity: network.identitySource(),
+        chain: { ...chain, flush: () => void order.push('chain') },
+        policy: 'relay',
+        now: network.now,
+      }),
+    })
+    expect(order.length).toBeGreaterThan(0)
+    expect(order.filter((_, i) => i % 2 === 0).every((what) => what === 'chain')).toBe(true)
+    expect(order.filter((_, i) => i % 2 === 1).every((what) => what === 'cursor')).toBe(true)
+  })
+
+  it('looks an account up afresh once it was told that it changed', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 2, seed: 26 })
+    const [one, two] = network.accounts
+    await network.step(one)
+    await network.step(two)
+    const source = network.identitySource()
+    const told: string[] = []
+    await network.send(one!, network.identityEvent(one!))
+    await network.step(one)
+    const { issues } = await consume(network, {
+      concurrency: 1,
+      verify: createEventVerifier({
+        identity: {
+          ...source,
+          purge: (gone) => {
+            told.push(`purge ${gone}`)
+            source.purge(gone)
+          },
+          resolve: (wanted, options) => {
+            told.push(`resolve ${wanted}`)
+            return source.resolve(wanted, options)
+          },
+        },
+        chain: createMemoryChainStore(),
+        policy: 'relay',
+        now: network.now,
+      }),
+    })
+    expect(issues).toEqual([])
+    expect(told.slice(-2)).toEqual([`purge ${one!.did}`, `resolve ${one!.did}`])
+  })
+
+  it('knows nothing more of a repository whose account was deleted', async () => {
+    const network = await SimulatedNetwork.create({ accounts: 0, seed: 27 })
+    const account = await network.addAccount()
+    await network.step(account)
+    await network.send(account, network.accountEvent({ ...account, active: false }, 'deleted'))
+    await network.send(account, network.accountEvent(account))
+    await network.step(account)
+    const { events, issues } = await consume(network, {
+      verify: createEventVerifier({
+        identity: network.identitySource(),
+        chain: createMemoryChainStore(),
+        now: network.now,
+      }),
+    })
+    expect(events.map((event) => event.type)).toEqual([
+      'identity',
+      'account',
+      'commit',
+      'commit',
+      'account',
+      'account',
+    ])
+    expect(issues).toMatchObject([{ kind: 'discontinuous', reason: 'unknown-repo' }])
+  })
+
   it('delivers no commits of an account between its end and its return', async () => {
     const network = await SimulatedNetwork.create({ accounts: 1, seed: 23 })
     const [account] = network.accounts
@@ -420,6 +532,60 @@ describe('runRepos', () => {
     expect(handled).toEqual([1, 2, 4])
     expect(await cursor.get(service)).toBe(2)
     expect(kinds(issues)).toEqual(['handler-failed', 'handler-failed', 'handler-failed'])
+  })
+
+  it('goes past an event that somebody else takes, in the order of its account', async () => {
+    const { log, issues, options } = setup()
+    for (let i = 0; i < 9; i++) await log.publish([identityAppend(did(i % 3))])
+    const cursor = createMemoryCursorStore({ [service]: 0 })
+    const done: number[] = []
+    const dead: number[] = []
+    const stop = new AbortController()
+    const end = () => {
+      if (done.length + dead.length === 9) stop.abort()
+    }
+    const clock = { now: () => options.clock.now(), sleep: () => Promise.resolve() }
+    await runRepos({
+      ...options,
+      clock,
+      cursor,
+      signal: stop.signal,
+      handlerAttempts: 3,
+      handle: ({ did: of, seq }) => {
+        if (of === did(1)) throw new Error('poison')
+        done.push(seq)
+        end()
+      },
+      deadLetter: ({ seq, did: of }, error) => {
+        expect([of, String(error)]).toEqual([did(1), 'Error: poison'])
+        dead.push(seq)
+        end()
+      },
+    })
+    expect(done.toSorted((a, b) => a - b)).toEqual([1, 3, 4, 6, 7, 9])
+    expect(dead).toEqual([2, 5, 8])
+    expect(kinds(issues).filter((kind) => kind === 'handler-failed').length).toBe(9)
+    expect(await cursor.get(service)).toBe(9)
+  })
+
+  it('fails when nobody can take the event either, with the cursor below it', async () => {
+    const { log, options } = setup()
+    for (let i = 0; i < 3; i++) await log.publish([identityAppend(did(i))])
+    const cursor = createMemoryCursorStore({ [service]: 0 })
+    const clock = { now: () => options.clock.now(), sleep: () => Promise.resolve() }
+    const running = runRepos({
+      ...options,
+      clock,
+      cursor,
+      concurrency: 1,
+      handlerAttempts: 2,
+      handle: ({ seq }) => {
+        if (seq === 2) throw new Error('poison')
+      },
+      deadLetter: () => Promise.reject(new Error('disk full')),
+    })
+    await expect(running).rejects.toThrow('disk full')
+    expect(await cursor.get(service)).toBe(1)
   })
 
   it('keeps the order of each account and works on several at once', async () => {

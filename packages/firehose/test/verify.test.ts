@@ -1,4 +1,13 @@
-import { parseCid, type Cid } from '@skywright/repo'
+import {
+  cidForCbor,
+  decodeCar,
+  decodeCommit,
+  encodeCar,
+  encodeCbor,
+  Mst,
+  parseCid,
+  type Cid,
+} from '@skywright/repo'
 import { describe, expect, it } from 'vitest'
 import type { CommitEvent } from '../src/event.ts'
 import { signCommit } from '../src/testing/commit-blocks.ts'
@@ -131,6 +140,100 @@ describe.each(['consumer', 'relay', 'unchained'] as const)(
       expect(await judge(next)).toBe('accepted')
     })
 
+    it('does not ask again for what no other key would explain', async () => {
+      const { network, judge, account, identity } = await setup(policy)
+      await judge(await firstCommit(network, account))
+      const event = await network.write(account)
+      const { resolutions } = identity
+      for (const reason of ['inversion-mismatch', 'op-mismatch', 'commit-mismatch'] as const) {
+        const lies = commitLies.filter((lie) => lie.reason === reason)
+        for (const { tell } of lies) {
+          const lie = tell(event, { network, account })
+          if (lie !== undefined) expect(await judge(lie)).toBe(`rejected ${reason}`)
+        }
+        expect(lies.length).toBeGreaterThan(0)
+      }
+      expect(identity.resolutions).toBe(resolutions)
+      expect(await judge(event)).toBe('accepted')
+    })
+
+    it('takes records as the bytes that were signed, canonical or not', async () => {
+      const { network, judge, account, verifier } = await setup(policy)
+      await judge(await firstCommit(network, account))
+      const known = await verifier.state(account.did)
+      // A float, which no strict reader takes.
+      const record = new Uint8Array(Buffer.from('a1616efb3ff8000000000000', 'hex'))
+      const cid = cidForCbor(record)
+      const tree = Mst.empty().put('com.example.note/float', cid)
+      const rev = network.clock.next(known!.rev)
+      const block = signCommit({ did: account.did, rev, data: tree.root }, account.key)
+      const blocks = encodeCar([block.cid], [block, ...tree.nodes(), { cid, bytes: record }])
+      const event: CommitEvent = {
+        type: 'commit',
+        seq: 0,
+        did: account.did,
+        commit: block.cid,
+        rev,
+        since: known!.rev,
+        prevData: parseCid(known!.data),
+        ops: [{ action: 'create', path: 'com.example.note/float', cid }],
+        blocks,
+        time: network.time(),
+      }
+      expect(await judge(event)).toBe('accepted')
+    })
+
+    it('says that an account names no key, after one fresh look', async () => {
+      const { network, account, identity, chain } = await setup(policy)
+      const event = await firstCommit(network, account)
+      const asked: boolean[] = []
+      const keyless = createEventVerifier({
+        chain,
+        policy,
+        now: network.now,
+        identity: {
+          ...identity,
+          resolve: (_, { refresh }) => {
+            asked.push(refresh)
+            return Promise.resolve({ signingKey: undefined, pds: account.host.url })
+          },
+        },
+      })
+      expect(nameOf(await keyless.verify(event))).toBe('rejected no-signing-key')
+      expect(asked).toEqual([false, true])
+    })
+
+    it('tells a broken commit object and a broken tree apart, both signed by the account', async () => {
+      const { network, judge, account } = await setup(policy)
+      await judge(await firstCommit(network, account))
+      const event = await network.write(account)
+      const { blocks } = decodeCar(event.blocks)
+      /** The slice with a commit of these fields, and one block more. */
+      const tampered = (fields: object, extra: readonly Uint8Array[] = []): CommitEvent => {
+        const { sig: _, ...unsigned } = { ...decodeCommit(blocks.get(event.commit)!), ...fields }
+        const bytes = encodeCbor({ ...unsigned, sig: account.key.sign(encodeCbor(unsigned)) })
+        const commit = cidForCbor(bytes)
+        const others = [...extra, ...[...blocks].map((block) => block.bytes)]
+        const car = encodeCar(
+          [commit],
+          [bytes, ...others].map((block) => ({ cid: cidForCbor(block), bytes: block })),
+        )
+        return { ...event, commit, blocks: car }
+      }
+      expect(await judge(tampered({ version: 2 }))).toBe('rejected invalid-commit')
+      expect(await judge(tampered({ data: 'no link' }))).toBe('rejected invalid-commit')
+      const node = encodeCbor({
+        e: [{ k: Uint8Array.of(97), p: 5, t: null, v: event.commit }],
+        l: null,
+      })
+      expect(await judge(tampered({ data: cidForCbor(node) }, [node]))).toBe('rejected invalid-mst')
+      const record = encodeCbor({ $type: 'app.bsky.feed.post' })
+      expect(await judge(tampered({ data: cidForCbor(record) }, [record]))).toBe(
+        'rejected invalid-mst',
+      )
+      expect(await judge(event)).toBe('accepted')
+    })
+
     it('tells an identity that cannot be resolved from a bad signature', async () => {
       const { network, judge, account } = await setup(policy)
       const event = await firstCommit(network, account)
@@ -159,6 +262,15 @@ describe.each(['consumer', 'relay', 'unchained'] as const)(
       const after = createEventVerifier({ identity, chain, policy, now: network.now })
       expect(nameOf(await after.verify(first))).toBe('rejected stale-rev')
       expect(nameOf(await after.verify(second))).toBe('accepted')
+    })
+
+    it('judges by what was verified last, whatever was settled of it', async () => {
+      const { network, verifier, account } = await setup(policy)
+      const first = await verifier.verify(await firstCommit(network, account))
+      const second = await verifier.verify(await network.write(account))
+      expect([nameOf(first), nameOf(second)]).toEqual(['accepted', 'accepted'])
+      if (first.status === 'accepted') await verifier.settle(first.verified)
+      expect(nameOf(await verifier.verify(await network.write(account)))).toBe('accepted')
     })
 
     it('rejects commits of an account that is inactive, until it is active again', async () => {
@@ -190,6 +302,17 @@ describe.each(['consumer', 'relay', 'unchained'] as const)(
 )
 
 describe('what does not follow', () => {
+  it('is followed by a relay at once, settled or not', async () => {
+    const { network, judge, verifier, account } = await setup('relay')
+    await judge(await firstCommit(network, account))
+    await network.write(account)
+    const outcomes = [
+      await verifier.verify(await network.write(account)),
+      await verifier.verify(await network.write(account)),
+    ]
+    expect(outcomes.map(nameOf)).toEqual(['discontinuous since-mismatch', 'accepted'])
+  })
+
   it.each([
     ['relay', ['accepted', 'discontinuous since-mismatch', 'accepted']],
     ['unchained', ['accepted', 'accepted', 'accepted']],

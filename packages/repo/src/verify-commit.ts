@@ -102,7 +102,11 @@ function proveCommit(input: VerifyCommitInput): VerifiedCommit {
   } else {
     const loader = new NodeLoader((cid) => car.blocks.get(cid))
     const root = checkForward(loader, car, commit.data, keyed, records, input.mode ?? 'strict')
-    before = treeCid(invertOps(loader, root, keyed), new NodeEncoder(1024), false)
+    const inverted = invertOps(loader, root, keyed)
+    // A block that was never seen is either the root before, or hides it.
+    if (typeof inverted === 'string' && inverted !== prevData)
+      throw new ProofIncompleteError(formatCidKey(inverted))
+    before = treeCid(inverted, new NodeEncoder(1024), false)
   }
   if (before !== prevData) {
     throw new CommitMismatchError('prevData', formatCidKey(prevData), formatCidKey(before))

@@ -2,12 +2,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 
 import {
   type BlockMap,
+  type Cid,
   cidForCbor,
   type Commit,
   createMemoryRepoStore,
   decodeCar,
   encodeCar,
   encodeCbor,
+  keyDepth,
   Mst,
   Repo,
   RepoError,
@@ -53,6 +55,14 @@ function withBlocks(
 
 function create(rkey: string): RepoWrite {
   return { action: 'create', collection, rkey, record: { $type: collection, rkey } }
+}
+
+/** Gives a record key of a depth. */
+function rkeyAt(prefix: string, depth: number): string {
+  for (let n = 0; ; n++) {
+    const rkey = `${prefix}${n}`
+    if (keyDepth(`${collection}/${rkey}`) === depth) return rkey
+  }
 }
 
 describe('verifyCommit', () => {
@@ -188,6 +198,20 @@ describe('verifyCommit', () => {
     expect(codeOf({ ...input, ...mutate(input) })).toBe(expected)
   })
 
+  it('needs the record of every create and update', () => {
+    for (const { cid } of commit.ops) {
+      if (cid === null) continue
+      const blocks = withBlocks(commit, (candidate) => candidate !== cid.toString())
+      expect(codeOf({ ...input, blocks })).toBe('ProofIncomplete')
+    }
+  })
+
+  it('says which operation is told twice', () => {
+    const ops = [...input.ops, ...input.ops.slice(-1)]
+    const reason = 'two operations on one path'
+    expect(() => verifyCommit({ ...input, ops })).toThrow(expect.objectContaining({ reason }))
+  })
+
   it('tells of every block that is missing, and never accepts without a block it needs', () => {
     const { blocks } = decodeCar(commit.blocks)
     let needed = 0
@@ -204,6 +228,45 @@ describe('verifyCommit', () => {
     expect(needed).toBeGreaterThan(8)
   })
 
+  it('proves a commit whose slice reaches only for undoing from the last path to the first', async () => {
+    const [a, b, c, d] = [rkeyAt('a', 1), rkeyAt('b', 0), rkeyAt('c', 2), rkeyAt('d', 0)]
+    const { repo: small } = await Repo.create(createMemoryRepoStore(), { did, signer: key })
+    const { commit: before } = await small.applyWrites([create(a), create(b)])
+    const { commit: after } = await small.applyWrites([create(c), create(d)])
+    const old = new Set([...decodeCar(before!.blocks).blocks].map(({ cid }) => cid.toString()))
+    expect(decodeCar(after!.blocks).blocks.has(before!.data)).toBe(true)
+    const blocks = withBlocks(after!, (cid) => !old.has(cid))
+    expect(codeOf({ ...inputOf(after!), blocks })).toBe('accepted')
+  })
+
+  it('proves a commit whose slice reaches only for undoing what was deleted first', async () => {
+    const [a, b, c, d, e] = [0, 2, 4, 1, 0].map((depth, at) => rkeyAt('abcde'[at]!, depth))
+    const { repo: small } = await Repo.create(createMemoryRepoStore(), { did, signer: key })
+    await small.applyWrites([create(a!), create(c!), create(e!)])
+    const { commit: after } = await small.applyWrites([
+      create(b!),
+      { action: 'delete', collection, rkey: c! },
+      create(d!),
+    ])
+    const nodes = [...Mst.open(after!.data, decodeCar(after!.blocks).blocks).nodes()]
+    const [root, keyless, ofA, ofD, ofE] = nodes.map(({ cid }) => cid.toString())
+    expect([root, ofD]).not.toContain(undefined)
+    const blocks = withBlocks(after!, (cid) => ![keyless, ofA, ofE].includes(cid))
+    expect(codeOf({ ...inputOf(after!), blocks })).toBe('accepted')
+  })
+
+  it('takes a tree below keyless nodes that are not at hand for unknown, not for another one', async () => {
+    const { repo: small } = await Repo.create(createMemoryRepoStore(), { did, signer: key })
+    await small.applyWrites([create(rkeyAt('a', 0))])
+    const { commit: after } = await small.applyWrites([create(rkeyAt('b', 2))])
+    const { blocks } = decodeCar(after!.blocks)
+    const [, keyless, root] = [...Mst.open(after!.data, blocks).nodes()].map(({ cid }) => cid)
+    expect(root!.toString()).toBe(after!.prevData!.toString())
+    const without = (left: Cid): Uint8Array => withBlocks(after!, (cid) => cid !== left.toString())
+    expect(codeOf({ ...inputOf(after!), blocks: without(root!) })).toBe('accepted')
+    expect(codeOf({ ...inputOf(after!), blocks: without(keyless!) })).toBe('ProofIncomplete')
+  })
+
   it('accepts the first commit, and one without operations by its unchanged data', async () => {
     expect(codeOf(inputOf(first))).toBe('accepted')
     const again = await repo.resign()
@@ -212,6 +275,16 @@ describe('verifyCommit', () => {
     expect(codeOf(inputOf(again))).toBe('accepted')
     expect(codeOf({ ...inputOf(again), prevData: other })).toBe('CommitMismatch')
     expect(codeOf({ ...inputOf(again), prevData: undefined, since: null })).toBe('CommitMismatch')
+  })
+
+  it('accepts an update to what was there already, which is true if idle', async () => {
+    const again = await repo.resign()
+    const path = `${collection}/k7`
+    const { cid } = (await repo.get(collection, 'k7'))!
+    const blocks = await repo.proof(collection, 'k7')
+    const ops = [{ action: 'update', path, cid, prev: cid }] as const
+    expect(codeOf({ ...inputOf(again), blocks, ops })).toBe('accepted')
+    expect(codeOf({ ...inputOf(again), blocks, ops, prevData: other })).toBe('CommitMismatch')
   })
 
   it('accepts a first commit with records only when it hides nothing', async () => {

@@ -7,6 +7,7 @@ import {
   serveEvents,
   type RepoEvent,
 } from '@skywright/firehose'
+import type { DidDocument } from '@skywright/identity'
 import { generatePrivateKey, type PrivateKey } from '@skywright/identity/keys'
 import { type Commit, createMemoryRepoStore, Repo, type RepoWrite } from '@skywright/repo'
 import { WebSocketServer } from 'ws'
@@ -28,6 +29,8 @@ export interface FakeHost extends AsyncDisposable {
   /** Cursors asked for, in the order of connections. */
   readonly cursors: readonly (number | undefined)[]
   createAccount(): Promise<FakeAccount>
+  /** An account whose DID document the host serves itself. There is one at most. */
+  createWebAccount(): Promise<FakeAccount>
   /** Writes records, one commit; gives it. */
   write(account: FakeAccount, writes: readonly RepoWrite[]): Promise<Commit>
   post(account: FakeAccount, text: string): Promise<Commit>
@@ -63,7 +66,13 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
   const store = createMemoryRepoStore()
   const sockets = new WebSocketServer({ noServer: true })
   const cursors: (number | undefined)[] = []
+  let webDocument: DidDocument | undefined
   const server = createServer((request, response) => {
+    if (request.url === '/.well-known/did.json' && webDocument !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(webDocument))
+      return
+    }
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
     const answer = options.answer?.(pathname.slice('/xrpc/'.length), searchParams)
     if (answer !== undefined) {
@@ -106,6 +115,31 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
     const [seq = 0] = await log.publish([{ did, encode }])
     return seq
   }
+  const createAccount = async (
+    did: string,
+    register: (did: string, document: DidDocument) => void,
+  ): Promise<FakeAccount> => {
+    const key = generatePrivateKey('k256')
+    register(did, {
+      id: did,
+      alsoKnownAs: [],
+      verificationMethod: [
+        {
+          id: `${did}#atproto`,
+          type: 'Multikey',
+          controller: did,
+          publicKeyMultibase: key.publicKey.multibase,
+        },
+      ],
+      service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: url }],
+    })
+    const { repo, commit } = await Repo.create(store, { did, signer: key })
+    const time = new Date().toISOString()
+    await emit({ type: 'identity', seq: 0, did, time })
+    await emit({ type: 'account', seq: 0, did, active: true, time })
+    await emit(commitEvent(commit, time))
+    return { did, repo, key }
+  }
   const commits: CommitEvent[] = []
   const emit: FakeHost['emit'] = (event) => {
     if (event.type === 'commit') commits.push(event)
@@ -122,33 +156,19 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
     url,
     connections: () => cursors.length,
     cursors,
-    createAccount: async () => {
-      const key = generatePrivateKey('k256')
+    createAccount: () => {
       const id = Array.from(
         crypto.getRandomValues(new Uint8Array(24)),
         (byte) => ALPHABET[byte % 32],
       )
-      const did = `did:plc:${id.join('')}`
-      plc.documents.set(did, {
-        id: did,
-        alsoKnownAs: [],
-        verificationMethod: [
-          {
-            id: `${did}#atproto`,
-            type: 'Multikey',
-            controller: did,
-            publicKeyMultibase: key.publicKey.multibase,
-          },
-        ],
-        service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: url }],
+      return createAccount(`did:plc:${id.join('')}`, (did, document) => {
+        plc.documents.set(did, document)
       })
-      const { repo, commit } = await Repo.create(store, { did, signer: key })
-      const time = new Date().toISOString()
-      await emit({ type: 'identity', seq: 0, did, time })
-      await emit({ type: 'account', seq: 0, did, active: true, time })
-      await emit(commitEvent(commit, time))
-      return { did, repo, key }
     },
+    createWebAccount: () =>
+      createAccount(`did:web:localhost%3A${String(port)}`, (_did, document) => {
+        webDocument = document
+      }),
     write,
     post: (account, text) =>
       write(account, [

@@ -21,14 +21,22 @@ export interface RelayProcess {
   readonly lines: readonly string[]
 }
 
+export interface ProcessOptions {
+  /** Largest file it may write, in kilobytes: a disk that is full, for this process. */
+  readonly maxFileKilobytes?: number
+}
+
 /** Starts the relay as its own process, with this environment and no other. */
 export async function startProcess(
   env: Record<string, string>,
   args: readonly string[] = [],
+  { maxFileKilobytes }: ProcessOptions = {},
 ): Promise<RelayProcess> {
-  const child = spawn(process.execPath, ['--conditions=@skywright/source', MAIN, ...args], {
+  const command = [process.execPath, '--conditions=@skywright/source', MAIN, ...args]
+  const limit = maxFileKilobytes === undefined ? '' : `ulimit -f ${String(maxFileKilobytes)}; `
+  const child = spawn('bash', ['-c', `${limit}exec "$@"`, 'relay', ...command], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', maxFileKilobytes === undefined ? 'inherit' : 'ignore'],
   })
   const lines: string[] = []
   const url = await new Promise<string>((resolve, reject) => {

@@ -127,11 +127,12 @@ export function* abandonSnapshot(
   did: string,
   sync: number,
   dueAt: number,
+  { isAttempt = true }: { readonly isAttempt?: boolean } = {},
 ): Steps<ReadonlySet<string>> {
   const [actor] = yield* ask(tx.actors([did], false))
   if (actor === undefined || actor.sync !== REPO_FETCHING) return new Set()
   actor.sync = sync
-  actor.attempts++
+  if (isAttempt) actor.attempts++
   actor.dueAt = dueAt
   yield* ask(tx.putActors([actor]))
   return yield* drainParked(context, tx, actor)

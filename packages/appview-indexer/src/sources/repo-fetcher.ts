@@ -2,6 +2,7 @@ import { createGuardedFetch, type IdentityResolver } from '@skywright/identity'
 import { InvalidSignatureError, parsePath, verifyRepo } from '@skywright/repo'
 
 import type { RepoFetcher, RepoFetchResult, SnapshotRecord } from '../event.ts'
+import { HostGate } from './host-gate.ts'
 import { startPace } from './pace.ts'
 
 /** Options of {@link createRepoFetcher}. */
@@ -17,13 +18,20 @@ export interface RepoFetcherOptions {
   readonly maxBytes?: number
   /** Longest time for one repo, in milliseconds. @defaultValue 10 minutes */
   readonly timeoutMs?: number
+  /** Repos fetched from one host at a time. @defaultValue 4 */
+  readonly perHost?: number
   /** A host that sends less than 32 KiB in this time is given up, in milliseconds. @defaultValue 30 seconds */
   readonly stallMs?: number
+  /** Unix milliseconds. @defaultValue Date.now */
+  readonly now?: () => number
 }
 
 const DEFAULT_MAX_BYTES = 512 * 1024 * 1024
 const DEFAULT_TIMEOUT_MS = 600_000
 const DEFAULT_STALL_MS = 30_000
+const DEFAULT_PER_HOST = 4
+/** How long a host is left alone that says "too many requests" and not for how long. */
+const DEFAULT_PAUSE_MS = 60_000
 /** Error answers are a line of JSON; more is not read. */
 const MAX_ERROR_BYTES = 16_384
 
@@ -39,19 +47,21 @@ const STATUS_BY_ERROR: Readonly<Record<string, string>> = {
  * signature. After a wrong signature, an unknown repo or an inactive account the identity is looked up afresh once,
  * because accounts move. Redirects to other hosts are refused.
  *
- * A PDS that does not know the repo is asked by `getRepoStatus` before the account counts as deleted.
+ * A PDS that does not know the repo is asked by `getRepoStatus` before the account counts as deleted. One that has enough
+ * to do, or says so (429, or 503 with `Retry-After`), is left alone for a while: the answer is `busy`.
  */
 export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
   const { resolver, maxBytes = DEFAULT_MAX_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = options
   const { fetch = createGuardedFetch({ maxBytes, timeoutMs }), stallMs = DEFAULT_STALL_MS } =
     options
-  const hosts: Hosts = { resolver, maxBytes, stallMs, fetch }
+  const gate = new HostGate(options.perHost ?? DEFAULT_PER_HOST, options.now ?? Date.now)
+  const hosts: Hosts = { resolver, maxBytes, stallMs, fetch, gate }
   return async (did, { signal, attempt = 1 }) => {
     const both = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     try {
       const found = await fetchFrom(hosts, did, both, attempt > 1)
       // An account that moved is deactivated where it was: only the PDS it names now tells what it is.
-      if (found?.kind === 'snapshot') return found
+      if (found?.kind === 'snapshot' || found?.kind === 'busy') return found
     } catch (error) {
       if (!(error instanceof InvalidSignatureError)) throw error
     }
@@ -63,7 +73,9 @@ export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
 }
 
 /** Who is asked, and how. */
-type Hosts = Required<Pick<RepoFetcherOptions, 'resolver' | 'maxBytes' | 'stallMs' | 'fetch'>>
+type Hosts = Required<Pick<RepoFetcherOptions, 'resolver' | 'maxBytes' | 'stallMs' | 'fetch'>> & {
+  readonly gate: HostGate
+}
 
 /** The verified repo or the account's status; undefined when the PDS does not know it. */
 async function fetchFrom(
@@ -72,18 +84,25 @@ async function fetchFrom(
   signal: AbortSignal,
   refresh: boolean,
 ): Promise<RepoFetchResult | undefined> {
-  const { resolver, maxBytes, stallMs } = hosts
+  const { resolver, maxBytes, stallMs, gate } = hosts
   const { pds, signingKey } = await resolver.resolveIdentity(did, { signal, refresh })
   if (pds === undefined || signingKey === undefined)
     throw new TypeError(`account names no usable PDS or key; did=${did}`)
+  const host = hostOf(pds)
+  const turn = await gate.enter(host, signal)
+  if (typeof turn === 'number') return { kind: 'busy', host, retryAfterMs: turn }
+  using _turn = turn
   using pace = startPace(stallMs)
   const both = AbortSignal.any([signal, pace.signal])
   const response = await ask(hosts, pds, 'com.atproto.sync.getRepo', did, both)
   if (!response.ok || response.body === null) {
     const name = await errorName(response)
+    const askedMs = pauseMs(response)
+    if (askedMs !== undefined)
+      return { kind: 'busy', host, retryAfterMs: gate.pause(host, askedMs) }
     if (name === 'RepoNotFound') return undefined
     const status = STATUS_BY_ERROR[name]
-    if (status !== undefined) return { kind: 'status', active: false, status, host: hostOf(pds) }
+    if (status !== undefined) return { kind: 'status', active: false, status, host }
     throw new TypeError(`getRepo failed; did=${did} status=${response.status} error=${name}`)
   }
   const repo = await verifyRepo(pace.watch(response.body), {
@@ -94,7 +113,14 @@ async function fetchFrom(
     signal: both,
   })
   const snapshot = { did, rev: repo.rev, data: repo.data.bytes, records: recordsOf(repo) }
-  return { kind: 'snapshot', snapshot, host: hostOf(pds) }
+  return { kind: 'snapshot', snapshot, host }
+}
+
+/** For how long an answer asks to be left alone, if it does. */
+function pauseMs({ status, headers }: Response): number | undefined {
+  const seconds = /^\d{1,9}$/.exec(headers.get('retry-after') ?? '')?.[0]
+  if (status !== 429 && (status !== 503 || seconds === undefined)) return undefined
+  return seconds === undefined ? DEFAULT_PAUSE_MS : Math.max(1, Number(seconds)) * 1_000
 }
 
 function* recordsOf(repo: Awaited<ReturnType<typeof verifyRepo>>): Generator<SnapshotRecord> {

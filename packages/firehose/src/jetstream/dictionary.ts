@@ -20,6 +20,9 @@ export type DecompressZstd = (
   maxBytes: number,
 ) => Uint8Array
 
+/** Compresses bytes into one zstd frame with a dictionary. */
+export type CompressZstd = (bytes: Uint8Array, dictionary: Uint8Array) => Uint8Array
+
 /** Whether the bytes begin like a zstd frame, as no JSON does. */
 export function isZstdFrame(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && firstWord(bytes) === FRAME_MAGIC

@@ -5,7 +5,8 @@
  */
 export { subscribeJetstream } from './subscribe-jetstream.ts'
 export type { JetstreamZstd, SubscribeJetstreamOptions } from './subscribe-jetstream.ts'
-export type { DecompressZstd } from './dictionary.ts'
+export type { JetstreamCompression } from './compressed-messages.ts'
+export type { CompressZstd, DecompressZstd } from './dictionary.ts'
 export { createJetstreamMatcher, serveJetstream } from './serve-jetstream.ts'
 export type {
   JetstreamFilter,

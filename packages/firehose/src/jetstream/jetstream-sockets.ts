@@ -4,6 +4,7 @@ import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import type { EventLog } from '../event-log/port.ts'
 import { DEFAULT_PING_MS, keepAlive } from '../keep-alive.ts'
 import { refuseUpgrade } from '../refuse-upgrade.ts'
+import { CompressedMessages, type JetstreamCompression } from './compressed-messages.ts'
 import {
   createJetstreamMatcher,
   serveJetstream,
@@ -25,6 +26,8 @@ const MAX_CLOSE_REASON_BYTES = 123
 export interface JetstreamSocketsOptions {
   /** Time between pings; a client silent for two of them is dropped, in milliseconds. @defaultValue 30 000 */
   readonly pingMs?: number
+  /** Compresses for subscribers that ask for it. @defaultValue they are refused */
+  readonly zstd?: JetstreamCompression | undefined
 }
 
 /** Subscribers of a Jetstream. Disposing it tells all of them that the server goes away. */
@@ -35,8 +38,9 @@ export interface JetstreamSockets extends AsyncDisposable {
 }
 
 /**
- * Serves a log as Jetstream v1: `wantedCollections`, `wantedDids`, `maxMessageSizeBytes`, `cursor`, `requireHello`, and
- * `options_update` messages. `compress` is refused: its dictionary is not ours to give.
+ * Serves a log as Jetstream v1: `wantedCollections`, `wantedDids`, `maxMessageSizeBytes`, `cursor`, `requireHello`,
+ * `compress` where a dictionary was handed in, and `options_update` messages. A message is compressed once for all who want it
+ * so; `maxMessageSizeBytes` is about what it was before.
  */
 export function createJetstreamSockets(
   log: EventLog,
@@ -51,15 +55,17 @@ class Sockets implements JetstreamSockets {
   private readonly stopping = new AbortController()
   private readonly running = new Set<Promise<void>>()
   private readonly memo: JetstreamMemo = new WeakMap()
+  private readonly compressed: CompressedMessages | undefined
   private readonly server = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_OPTIONS_BYTES,
     perMessageDeflate: false,
   })
 
-  constructor(log: EventLog, { pingMs = DEFAULT_PING_MS }: JetstreamSocketsOptions) {
+  constructor(log: EventLog, { pingMs = DEFAULT_PING_MS, zstd }: JetstreamSocketsOptions) {
     this.log = log
     this.pingMs = pingMs
+    this.compressed = zstd === undefined ? undefined : new CompressedMessages(zstd)
   }
 
   get size(): number {
@@ -70,6 +76,8 @@ class Sockets implements JetstreamSockets {
     let options: SubscribeOptions
     try {
       options = readOptions(new URL(request.url ?? '/', 'http://localhost').searchParams)
+      if (options.compress && this.compressed === undefined)
+        throw new TypeError('compress is not supported')
     } catch (error) {
       const text = error instanceof Error ? error.message : 'bad request'
       refuseUpgrade(socket, '400 Bad Request', text)
@@ -119,13 +127,14 @@ class Sockets implements JetstreamSockets {
       await hello
       const { cursor } = options
       const { memo } = this
+      const compressed = options.compress ? this.compressed : undefined
       for await (const message of serveJetstream(this.log, {
         memo,
         cursor,
         signal,
         filter: () => matcher,
       })) {
-        client.send(message)
+        client.send(compressed?.bytesOf(message) ?? message)
         if (client.bufferedAmount > MAX_BUFFERED_BYTES && !(await drained(client, signal))) {
           client.terminate()
           return
@@ -143,11 +152,11 @@ class Sockets implements JetstreamSockets {
 interface SubscribeOptions {
   readonly cursor: number | undefined
   readonly requireHello: boolean
+  readonly compress: boolean
   readonly matcher: JetstreamMatcher
 }
 
 function readOptions(parameters: URLSearchParams): SubscribeOptions {
-  if (parameters.get('compress') === 'true') throw new TypeError('compress is not supported')
   const cursor = parameters.get('cursor')
   const max = parameters.get('maxMessageSizeBytes')
   if (cursor !== null && !/^\d{1,16}$/.test(cursor))
@@ -159,6 +168,7 @@ function readOptions(parameters: URLSearchParams): SubscribeOptions {
     // 0 means live to Jetstream, as its absence does.
     cursor: cursor === null || Number(cursor) === 0 ? undefined : Number(cursor),
     requireHello: parameters.get('requireHello') === 'true',
+    compress: parameters.get('compress') === 'true',
     matcher: createJetstreamMatcher({
       wantedCollections: parameters.getAll('wantedCollections'),
       wantedDids: parameters.getAll('wantedDids'),

@@ -8,7 +8,7 @@ import {
   opOf,
   textOf,
   type ReadMessage,
-} from './message-parts.ts'
+} from '../message-parts.ts'
 
 /**
  * Reads a message of Jetstream v1. `seq` is its `time_us`.

@@ -11,7 +11,7 @@ import {
   wrongField,
   type Fields,
   type ReadMessage,
-} from './message-parts.ts'
+} from '../message-parts.ts'
 
 /** A note about the stream, which is no event of it. */
 export interface JetstreamInfo {

@@ -2,7 +2,7 @@ import { backoffMs, type BackoffOptions } from '../backoff.ts'
 import type { CursorStore } from '../cursor-store.ts'
 import { DisconnectedError, FirehoseError } from '../errors.ts'
 import type { EventFilter } from '../filter.ts'
-import { MAX_FRAME_BYTES } from '../limits.ts'
+import { MAX_JSON_MESSAGE_BYTES } from '../limits.ts'
 import { openPlatformSocket } from '../platform-socket.ts'
 import type { FetchLike } from '../resync/request.ts'
 import type { OpenStream } from '../socket.ts'
@@ -11,7 +11,7 @@ import { startCursor } from '../stream-options.ts'
 import { systemClock, type Clock } from '../timer.ts'
 import { asError } from '../verify/reasons.ts'
 import { dictionaryId, fetchDictionary, isZstdFrame, type DecompressZstd } from './dictionary.ts'
-import type { ReadMessage } from './message-parts.ts'
+import type { ReadMessage } from '../message-parts.ts'
 import { readMessageV1 } from './message-v1.ts'
 import { readMessageV2, type JetstreamInfo } from './message-v2.ts'
 import { SeqPosition, TimePosition } from './position.ts'
@@ -96,7 +96,7 @@ export async function* subscribeJetstream(
         const dictionary = await dictionaries.current()
         const messages = open(subscribeUrl(options, position.from(), dictionary), {
           signal,
-          maxFrameBytes: MAX_FRAME_BYTES,
+          maxFrameBytes: MAX_JSON_MESSAGE_BYTES,
           highWaterBytes: HIGH_WATER_BYTES,
           text: true,
         })
@@ -191,7 +191,9 @@ function read(
   let result: ReadMessage<StreamEvent | JetstreamInfo>
   try {
     const isCompressed = zstd !== undefined && dictionary !== undefined && isZstdFrame(message)
-    const json = isCompressed ? zstd.decompress(message, dictionary, MAX_FRAME_BYTES) : message
+    const json = isCompressed
+      ? zstd.decompress(message, dictionary, MAX_JSON_MESSAGE_BYTES)
+      : message
     const value: unknown = JSON.parse(new TextDecoder().decode(json))
     result = version === 1 ? readMessageV1(value, service) : readMessageV2(value, service)
   } catch (error) {

@@ -6,14 +6,19 @@ import type { KeyedQueue } from '../queue.ts'
 import type { OpenStream } from '../socket.ts'
 import type { FirehoseIssue } from '../stream-event.ts'
 import type { Clock } from '../timer.ts'
-import { defaultEventsPerSecond, HostRate } from './host-rate.ts'
+import { DailyCount, defaultEventsPerSecond, HostRate, maxPendingEvents } from './host-rate.ts'
 import type { Ingest, IngestHost } from './ingest.ts'
 import type { ConnectionNotice, RelayNotice } from './notice.ts'
 import type { HostRecord, HostStatus, RelayStore } from './ports.ts'
 
+/**
+ * Accounts a host may bring a day for each one it may have. Deleted accounts make room and are remembered: who makes
+ * and deletes them all day would fill the disk otherwise.
+ */
+const ARRIVALS_PER_PLACE = 2
 const SUBSCRIBE_REPOS = 'com.atproto.sync.subscribeRepos'
-/** Events of one host received and not yet handled above which its socket is not read. */
-const MAX_PENDING_EVENTS = 500
+/** Bytes of one host received and not yet handled above which its socket is not read: room for one event of any size. */
+const MAX_PENDING_BYTES = 4 * 1024 * 1024
 /** Bytes received and not yet read by us above which a socket is paused. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
 
@@ -47,6 +52,8 @@ export class HostFollower implements IngestHost {
   private opening = false
   private unknownCursor = false
   private reserved = 0
+  private readonly arrivals: DailyCount
+  private pendingBytes = 0
   private dirty = false
   private drained: (() => void) | undefined
   private outcome: ((opened: boolean) => void)[] = []
@@ -59,6 +66,7 @@ export class HostFollower implements IngestHost {
     this.received = record.cursor
     this.lowWater = new LowWater(record.cursor)
     this.signal = AbortSignal.any([options.signal, this.stopping.signal])
+    this.arrivals = new DailyCount(options.clock)
     this.rate = new HostRate(options.clock, defaultEventsPerSecond(record.accountLimit))
   }
 
@@ -137,17 +145,19 @@ export class HostFollower implements IngestHost {
     await this.options.store.commit({ events: [], accounts: [], hosts: [this.current] })
   }
 
-  reserveAccount(): (() => void) | undefined {
+  reserveAccount(): ((arrived: boolean) => void) | undefined {
     const { hostname, accountLimit } = this.current
     const count = this.options.store.getHost(hostname)?.accountCount ?? 0
-    if (count + this.reserved >= accountLimit) {
+    const isFull = count + this.reserved >= accountLimit
+    if (isFull || this.arrivals.today() + this.reserved >= ARRIVALS_PER_PLACE * accountLimit) {
       this.setStatus('throttled')
       return undefined
     }
     if (this.current.status === 'throttled') this.setStatus('active')
     this.reserved++
-    return () => {
+    return (arrived) => {
       this.reserved--
+      if (arrived) this.arrivals.add()
     }
   }
 
@@ -211,8 +221,10 @@ export class HostFollower implements IngestHost {
       this.setStatus('active')
     }
     const { lowWater } = this
+    const { length } = received.frame
     const done = lowWater.start(seq)
-    await queue.push(did, received.frame.length, async () => {
+    this.pendingBytes += length
+    await queue.push(did, length, async () => {
       if (this.signal.aborted) return
       try {
         await ingest.handle(received, this)
@@ -223,19 +235,28 @@ export class HostFollower implements IngestHost {
         throw error
       }
       done()
-      if (lowWater.pending < MAX_PENDING_EVENTS) this.drained?.()
+      this.pendingBytes -= length
+      this.drained?.()
     })
-    while (lowWater.pending >= MAX_PENDING_EVENTS && !signal.aborted) {
+    await this.hasRoomForMore(signal)
+    await this.rate.take(defaultEventsPerSecond(this.current.accountLimit), length, signal)
+  }
+
+  /** Waits while too much of this host is being handled: accounts that nobody answers for hold up their own host only. */
+  private async hasRoomForMore(signal: AbortSignal): Promise<void> {
+    const isFull = (): boolean =>
+      this.lowWater.pending >= maxPendingEvents(this.current.accountLimit) ||
+      this.pendingBytes >= MAX_PENDING_BYTES
+    if (!isFull()) return
+    const wake = (): void => this.drained?.()
+    signal.addEventListener('abort', wake)
+    while (isFull() && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.drained = resolve
-        signal.addEventListener('abort', () => resolve(), { once: true })
       })
     }
-    await this.rate.take(
-      defaultEventsPerSecond(this.current.accountLimit),
-      received.frame.length,
-      signal,
-    )
+    this.drained = undefined
+    signal.removeEventListener('abort', wake)
   }
 
   private connected(): void {

@@ -11,6 +11,11 @@ export function defaultEventsPerSecond(accountLimit: number): number {
   return Math.min(5_000, 50 + accountLimit / 20)
 }
 
+/** Events of a host that may be in the works at once: 16, growing with the accounts it may have, at most 500. */
+export function maxPendingEvents(accountLimit: number): number {
+  return Math.min(500, 16 + Math.floor(accountLimit / 50))
+}
+
 /** Slows a host down to a rate. Nothing is dropped: its socket is read more slowly. */
 export class HostRate {
   private readonly clock: Clock
@@ -34,5 +39,28 @@ export class HostRate {
     if (this.tokens < -perSecond / 20) {
       await this.clock.sleep((-this.tokens * 1_000) / perSecond, signal)
     }
+  }
+}
+
+const DAY_MS = 86_400_000
+
+/** Counts what happened since the first of it, for a day; then anew. */
+export class DailyCount {
+  private readonly clock: Clock
+  private count = 0
+  private sinceMs = 0
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  add(): void {
+    if (this.today() === 0) this.sinceMs = this.clock.now()
+    this.count++
+  }
+
+  today(): number {
+    if (this.clock.now() - this.sinceMs >= DAY_MS) this.count = 0
+    return this.count
   }
 }

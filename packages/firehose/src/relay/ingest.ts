@@ -3,6 +3,7 @@ import { InvalidFrameError, UnknownFrameError } from '../errors.ts'
 import type { AccountEvent, CommitEvent, IdentityEvent, RepoEvent, SyncEvent } from '../event.ts'
 import type { ReceivedFrame } from '../follow.ts'
 import { patchSeq } from '../peek.ts'
+import type { Clock } from '../timer.ts'
 import { asError } from '../verify/reasons.ts'
 import type { IdentitySource, SigningKey } from '../verify/identity.ts'
 import type { ChainState, Outcome, VerifiedCommit } from '../verify/outcome.ts'
@@ -10,14 +11,19 @@ import { proveEvent } from '../verify/prove.ts'
 import { createEventVerifier, type EventVerifier, type Prove } from '../verify/verifier.ts'
 import { announcedStatus, isActiveUpstream } from './account-state.ts'
 import { checkAuthority } from './authority.ts'
+import { DiscontinuityLimit } from './discontinuity-limit.ts'
+import { FirstLook } from './first-look.ts'
 import type { EventNotice, RelayNotice, RelayRejectReason } from './notice.ts'
 import type { AccountRecord, HostRecord, RelayStore } from './ports.ts'
 
 /** The host an event came from, as far as admission needs it. */
 export interface IngestHost {
   readonly record: HostRecord
-  /** Room for one more account, taken; `undefined` when the host is full. To be given back when handled. */
-  reserveAccount(): (() => void) | undefined
+  /**
+   * Room for one more account, taken; `undefined` when the host is full, or brought enough for today. To be given back
+   * when handled, with whether the account came.
+   */
+  reserveAccount(): ((arrived: boolean) => void) | undefined
   readonly signal: AbortSignal
 }
 
@@ -26,7 +32,7 @@ export interface IngestOptions {
   readonly identity: IdentitySource
   readonly onNotice: (notice: RelayNotice) => void
   readonly prove?: Prove | undefined
-  readonly now: () => number
+  readonly clock: Clock
 }
 
 /** Largest `#identity` or `#account` passed on: they hold two names and a time, and the rest is there to grow. */
@@ -67,10 +73,14 @@ type Verdict =
 export class Ingest {
   private readonly options: IngestOptions
   private readonly verifier: EventVerifier
+  private readonly firstLook: FirstLook
+  private readonly discontinuityLimit: DiscontinuityLimit
   private storeFailed = false
 
   constructor(options: IngestOptions) {
     this.options = options
+    this.firstLook = new FirstLook(options.identity, options.clock)
+    this.discontinuityLimit = new DiscontinuityLimit(options.clock)
     this.verifier = createEventVerifier({
       identity: options.identity,
       chain: {
@@ -80,7 +90,7 @@ export class Ingest {
         delete: () => undefined,
       },
       policy: 'relay',
-      now: options.now,
+      now: () => options.clock.now(),
       prove: options.prove,
     })
   }
@@ -124,13 +134,26 @@ export class Ingest {
     const isNew = !livesHere || account.upstreamStatus === 'deleted'
     const release = isNew ? host.reserveAccount() : noRoomNeeded
     if (release === undefined) return reject('account-limit')
+    let arrived = false
     try {
-      if (event.type === 'identity') return await this.identity(event, frame, account, host)
-      if (event.type === 'account') return await this.account(event, frame, account, host)
-      return await this.commit(event, frame, account, host)
+      if (account === undefined) await this.firstLook.take(event.did, host.signal)
+      const verdict = await this.judgeOf(event, frame, account, host)
+      arrived = verdict.outcome !== 'rejected'
+      return verdict
     } finally {
-      release()
+      release(arrived)
     }
+  }
+
+  private judgeOf(
+    event: RepoEvent,
+    frame: Uint8Array,
+    account: AccountRecord | undefined,
+    host: IngestHost,
+  ): Promise<Verdict> {
+    if (event.type === 'identity') return this.identity(event, frame, account, host)
+    if (event.type === 'account') return this.account(event, frame, account, host)
+    return this.commit(event, frame, account, host)
   }
 
   private async commit(
@@ -155,6 +178,7 @@ export class Ingest {
     }
     const { verified } = outcome
     const broken = outcome.status === 'discontinuous' ? 1 : 0
+    if (broken === 1 && !this.discontinuityLimit.take(event.did)) return reject('throttled')
     const changed: AccountRecord = {
       ...this.accountAt(event, account, host),
       chain: verified.state,

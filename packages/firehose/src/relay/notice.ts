@@ -11,6 +11,8 @@ export type RelayRejectReason =
   | 'account-limit'
   /** This relay's operator took the account down. */
   | 'takendown'
+  /** Valid, but the account broke its chain too often of late: each time makes every consumer fetch its repository. */
+  | 'throttled'
   /** The host sent it before: it was handled already. */
   | 'duplicate'
 

@@ -12,6 +12,13 @@ const DEFAULT_MAX_BACKOFF_MS = 3_600_000
 const DEFAULT_OFFLINE_AFTER_ATTEMPTS = 5
 const DEFAULT_IDLE_AFTER_MS = 86_400_000
 const DEFAULT_CURSOR_INTERVAL_MS = 1_000
+/**
+ * Accounts worked on at the same time. Most of that time is waiting for somebody's DID document: so many that the few a
+ * young host may have in the works do not add up to all of them.
+ */
+const DEFAULT_CONCURRENCY = 1_024
+/** Events of all hosts in the works, in bytes. */
+const MAX_QUEUED_BYTES: number = 256 * 1024 * 1024
 /** Hosts read per step when starting. */
 const HOST_PAGE = 500
 /** Hosts connected to at once when starting, and the pause before the next ones, in milliseconds. */
@@ -37,11 +44,14 @@ class RelayEngine implements Relay {
     this.options = options
     const { store, identity, onNotice, open, prove, clock = systemClock } = options
     this.clock = clock
-    this.queue = new KeyedQueue({ concurrency: options.concurrency ?? 64 })
+    this.queue = new KeyedQueue({
+      concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
+      maxBytes: MAX_QUEUED_BYTES,
+    })
     this.forFollowers = {
       store,
       queue: this.queue,
-      ingest: new Ingest({ store, identity, onNotice, prove, now: () => clock.now() }),
+      ingest: new Ingest({ store, identity, onNotice, prove, clock }),
       open,
       onNotice,
       clock,

@@ -33,7 +33,7 @@ export interface RelayOptions {
   readonly offlineAfterAttempts?: number
   /** Silence after which a connected host is called `idle`. @defaultValue 24 hours */
   readonly idleAfterMs?: number
-  /** Accounts worked on at the same time. @defaultValue 64 */
+  /** Accounts worked on at the same time. @defaultValue 1024 */
   readonly concurrency?: number
   /** How often cursors of hosts are stored when no event carries them, in milliseconds. @defaultValue 1000 */
   readonly cursorIntervalMs?: number
@@ -62,7 +62,7 @@ export interface HostChange {
  * Many hosts in, one verified sequence out.
  *
  * - Per account, events leave in the order in which they came. Invalid ones are dropped with a reason, discontinuous
- *   ones pass and are counted. Bytes are passed as they came, only `seq` is the relay's own.
+ *   ones pass and are counted; of an account that is discontinuous again and again, ten and then ten an hour pass. Bytes are passed as they came, only `seq` is the relay's own.
  * - An event, the state of its account and the number it had at its host become durable as one step. After a crash the
  *   host is read again from its cursor, and what was handled is recognised: nothing is lost, nothing comes twice.
  * - A host is never given up.

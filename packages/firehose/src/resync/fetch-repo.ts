@@ -1,8 +1,9 @@
 import { createGuardedFetch } from '@skywright/identity'
 import { verifyRepo, type VerifiedRepo } from '@skywright/repo'
 import { FetchFailedError, RepoUnavailableError } from '../errors.ts'
+import { systemClock, type Clock } from '../timer.ts'
 import type { AccountIdentity, IdentitySource } from '../verify/identity.ts'
-import { query, readJson, type FetchLike } from './request.ts'
+import { query, readJson, retryAfterMs, type FetchLike } from './request.ts'
 
 const DEFAULT_MAX_REPO_BYTES: number = 512 * 1024 * 1024
 const DEFAULT_TIMEOUT_MS = 120_000
@@ -46,6 +47,8 @@ const STATUS_OF: ReadonlyMap<string, string> = new Map([
 const STATUSES: ReadonlySet<string> = new Set(['deleted', 'takendown', 'suspended', 'deactivated'])
 const MAX_STATUS_BYTES = 16_384
 const STATUS_TIMEOUT_MS = 30_000
+/** Longest that a redirect is waited with. */
+const MAX_TURN_MS = 60_000
 
 /**
  * Fetches a repository and proves it: signature, every hash, every rule of the tree, every record there.
@@ -142,16 +145,19 @@ export interface RepoFetchOptions {
   readonly trusted: string | undefined
   readonly maxBytes?: number | undefined
   readonly timeoutMs?: number | undefined
+  readonly clock?: Clock | undefined
 }
 
 /**
  * What asks hosts when no `fetch` was handed in: the service that was named, and otherwise only public hosts, also where
- * that service points elsewhere.
+ * that service points elsewhere. A redirect may say when to follow it: a relay so gives each of those who want the same
+ * repository at once a turn at its host.
  */
 export function createRepoFetch({
   trusted,
   maxBytes = DEFAULT_MAX_REPO_BYTES,
   timeoutMs = DEFAULT_TIMEOUT_MS,
+  clock = systemClock,
 }: RepoFetchOptions): FetchLike {
   const guarded = createGuardedFetch({ maxBytes, timeoutMs })
   return async (url, init) => {
@@ -161,6 +167,8 @@ export function createRepoFetch({
     const location = response.headers.get('location')
     if (response.status < 300 || response.status > 399 || location === null) return response
     await response.body?.cancel()
+    const turnMs = retryAfterMs(response.headers.get('retry-after')) ?? 0
+    if (turnMs > 0) await clock.sleep(Math.min(turnMs, MAX_TURN_MS), init.signal)
     return await guarded(new URL(location, url).href, init)
   }
 }

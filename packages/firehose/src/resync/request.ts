@@ -117,7 +117,8 @@ export async function readBytes(
   return bytes
 }
 
-function retryAfterMs(header: string | null): number | undefined {
+/** For how long `Retry-After` asks to wait, an hour at the most; `undefined` when it does not. */
+export function retryAfterMs(header: string | null): number | undefined {
   if (header === null || !/^\d{1,6}$/.test(header)) return undefined
   return Math.min(MAX_RETRY_AFTER_MS, Number(header) * 1_000)
 }

@@ -9,6 +9,7 @@ import type { EventVerifier } from '../verify/verifier.ts'
 import { diffRepo } from './diff-repo.ts'
 import { createRepoFetch, fetchRepo, resolveAccount, type FetchRepoOptions } from './fetch-repo.ts'
 import { HostSlots } from './host-slots.ts'
+import { ParkedEvents } from './parked-events.ts'
 import type { FetchLike } from './request.ts'
 import { untilAborted } from '../until-aborted.ts'
 import type { ListedPage } from './list-repos.ts'
@@ -80,9 +81,7 @@ type RepoResult = VerifiedRepo | RepoUnavailableError
 
 interface Job {
   readonly did: string
-  /** Live events that came meanwhile, in order. */
-  parked: { readonly event: CommitEvent | SyncEvent; readonly bytes: number }[]
-  /** Some had to be dropped: what is fetched now will be out of date at once. */
+  /** Some live events had to be dropped: what is fetched now will be out of date at once. */
   overflowed: boolean
   attempts: number
   /** A copy older than this, which the account has signed, does not do. */
@@ -104,7 +103,8 @@ export class Synchronizer {
   private readonly line: Job[] = []
   private readonly sleeping = new Set<Promise<void>>()
   private running = 0
-  private parkedBytes = 0
+  /** Live events that came meanwhile. */
+  private readonly parked: ParkedEvents
   /** Something is marked in the store and not held here. */
   private hasLeft = false
   private idlers: (() => void)[] = []
@@ -112,9 +112,11 @@ export class Synchronizer {
   constructor(options: SynchronizerOptions) {
     this.options = options
     this.upstream = options.upstream ?? httpUrl(options.source)
-    const { fetch, maxRepoBytes: maxBytes } = options
-    this.fetchLike = fetch ?? createRepoFetch({ trusted: this.upstream, maxBytes })
-    this.slots = new HostSlots(options.perHost ?? 2, options.clock, options.signal)
+    const { fetch, maxRepoBytes: maxBytes, clock } = options
+    const { maxParkedEvents = 1_000, maxParkedBytes = 64 * 1024 * 1024 } = options
+    this.parked = new ParkedEvents(maxParkedEvents, maxParkedBytes)
+    this.fetchLike = fetch ?? createRepoFetch({ trusted: this.upstream, maxBytes, clock })
+    this.slots = new HostSlots(options.perHost ?? 2, clock, options.signal)
     options.signal.addEventListener('abort', () => this.wake(), { once: true })
   }
 
@@ -175,15 +177,11 @@ export class Synchronizer {
   park(event: CommitEvent | SyncEvent, bytes: number): boolean {
     const job = this.jobs.get(event.did)
     if (job === undefined) return false
-    const { maxParkedEvents = 1_000, maxParkedBytes = 64 * 1024 * 1024 } = this.options
-    if (job.parked.length >= maxParkedEvents || this.parkedBytes + bytes > maxParkedBytes) {
-      this.unpark(job)
+    if (!this.parked.hold(event, bytes)) {
+      this.parked.drop(event.did)
       job.overflowed = true
       job.direct = true
-      return true
     }
-    job.parked.push({ event, bytes })
-    this.parkedBytes += bytes
     return true
   }
 
@@ -197,7 +195,7 @@ export class Synchronizer {
 
   private enqueue(did: string, { direct }: { readonly direct: boolean }): void {
     if (this.jobs.has(did)) return
-    const job: Job = { did, parked: [], overflowed: false, attempts: 0, minRev: '', direct }
+    const job: Job = { did, overflowed: false, attempts: 0, minRev: '', direct }
     this.jobs.set(did, job)
     this.lineUp(job)
   }
@@ -262,7 +260,7 @@ export class Synchronizer {
 
   /** Leaves a repository to the store, where it stays marked, so that it does not stand in the way of others. */
   private leave(job: Job): void {
-    this.unpark(job)
+    this.parked.drop(job.did)
     this.jobs.delete(job.did)
     this.hasLeft = true
   }
@@ -348,12 +346,12 @@ export class Synchronizer {
     }
     if (copy === undefined || !(await verifier.isActive(did))) {
       // The stream said so meanwhile. It will say when that is over, and then the chain starts anew.
-      this.unpark(job)
+      this.parked.drop(did)
       await verifier.forget(did)()
     } else if (copy instanceof RepoUnavailableError) {
       const { status } = copy
       await deliver({ ...base, type: 'account', active: false, status, verified: false })
-      this.unpark(job)
+      this.parked.drop(did)
       await verifier.forget(did)()
     } else {
       const ops = diffRepo(await this.options.known(did), copy, this.options.collections)
@@ -369,18 +367,12 @@ export class Synchronizer {
   }
 
   /** Lets parked events follow the copy. */
-  private async drain(job: Job): Promise<boolean> {
-    for (let next = job.parked[0]; next !== undefined; next = job.parked[0]) {
-      if (!(await this.options.replay(next.event))) return false
-      job.parked.shift()
-      this.parkedBytes -= next.bytes
+  private async drain({ did }: Job): Promise<boolean> {
+    for (let next = this.parked.first(did); next !== undefined; next = this.parked.first(did)) {
+      if (!(await this.options.replay(next))) return false
+      this.parked.passed(did)
     }
     return true
-  }
-
-  private unpark(job: Job): void {
-    for (const { bytes } of job.parked) this.parkedBytes -= bytes
-    job.parked = []
   }
 }
 

@@ -1,7 +1,7 @@
 import { createTidClock } from '@skywright/repo'
 import type { CommitEvent, IdentityEvent } from '../event.ts'
 import type { ChainPolicy } from '../verify/verifier.ts'
-import { resigned, type LieContext } from './lies.ts'
+import { resigned, type LieContext } from './lie.ts'
 
 /** What each policy must say to an event, such as `accepted` or `rejected stale-rev`. */
 export type ToldOutcome = Readonly<Record<ChainPolicy, string>>

@@ -11,13 +11,21 @@ export { createLoopback } from './loopback.ts'
 export type { Loopback } from './loopback.ts'
 export { historyLies } from './history-lies.ts'
 export type { HistoryLie, ToldEvent, ToldOutcome } from './history-lies.ts'
+export type { Lie, LieContext } from './lie.ts'
 export { commitLies } from './lies.ts'
-export type { Lie, LieContext } from './lies.ts'
 export { createRandom } from './random.ts'
 export type { Random } from './random.ts'
 export { SimulatedNetwork } from './simulated-network.ts'
 export type { SimulatedAccount, SimulatedHost, SimulationOptions } from './simulated-network.ts'
+export { playRelayCases, relayCases } from './relay-cases.ts'
+export type {
+  RelayCase,
+  RelayCaseContext,
+  RelayCaseResult,
+  RelayCasesOptions,
+} from './relay-cases.ts'
+export type { RelayProbeOptions } from './relay-probe.ts'
 export { playRelayScenario } from './relay-scenario.ts'
 export type { RelayScenarioOptions, RelayScenarioResult } from './relay-scenario.ts'
 export { serveSimulatedNetwork } from './serve-network.ts'
-export type { ServedNetwork } from './serve-network.ts'
+export type { ServedNetwork, ServeNetworkOptions } from './serve-network.ts'

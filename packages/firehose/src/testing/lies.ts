@@ -1,82 +1,13 @@
-import {
-  cidForCbor,
-  createTidClock,
-  decodeCar,
-  decodeCommit,
-  encodeCbor,
-  type Cid,
-} from '@skywright/repo'
+import { cidForCbor, createTidClock, encodeCbor, type Cid } from '@skywright/repo'
 import type { CommitEvent } from '../event.ts'
 import { MAX_COMMIT_BLOCKS_BYTES, MAX_COMMIT_OPS } from '../limits.ts'
-import type { RejectReason } from '../verify/outcome.ts'
-import { rebuildSlice, signCommit } from './commit-blocks.ts'
-import type { SimulatedAccount, SimulatedNetwork } from './simulated-network.ts'
-
-/** What a lie is made from. */
-export interface LieContext {
-  readonly network: SimulatedNetwork
-  readonly account: SimulatedAccount
-}
-
-/** A way to tamper with one honest commit, and what every verifier must say to it. */
-export interface Lie {
-  readonly name: string
-  readonly reason: RejectReason
-  /** The tampered commit, or `undefined` where this commit does not lend itself to it. */
-  readonly tell: (event: CommitEvent, context: LieContext) => CommitEvent | undefined
-}
+import { rebuildSlice } from './commit-blocks.ts'
+import { commitOf, resigned, type Lie } from './lie.ts'
+import { signatureLies } from './signature-lies.ts'
 
 /** A CID that nothing has. */
 function strangeCid(): Cid {
   return cidForCbor(encodeCbor({ nothing: 'has this' }))
-}
-
-/** The commit signed anew after changing what is signed. */
-export function resigned(
-  event: CommitEvent,
-  { account }: LieContext,
-  change: { readonly did?: string; readonly rev?: string; readonly data?: Cid },
-): CommitEvent {
-  const { did, rev, data } = commitOf(event)
-  const commit = signCommit({ did, rev, data, ...change }, account.key)
-  const blocks = rebuildSlice(event.blocks, event.commit, commit)
-  return { ...event, commit: commit.cid, blocks }
-}
-
-function commitOf({ blocks, commit }: CommitEvent): ReturnType<typeof decodeCommit> {
-  const block = decodeCar(blocks).blocks.get(commit)
-  if (block === undefined) throw new Error('an honest commit holds its commit block')
-  return decodeCommit(block)
-}
-
-/** The commit with a signature made of the honest one. */
-function withSignature(
-  event: CommitEvent,
-  change: (signature: Uint8Array) => Uint8Array,
-): CommitEvent {
-  const { did, rev, data, prev, sig } = commitOf(event)
-  const bytes = encodeCbor({ did, rev, data, prev, version: 3, sig: change(sig) })
-  const commit = { cid: cidForCbor(bytes), bytes }
-  return {
-    ...event,
-    commit: commit.cid,
-    blocks: rebuildSlice(event.blocks, event.commit, commit),
-  }
-}
-
-const K256_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
-const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
-
-function highS(signature: Uint8Array, order: bigint): Uint8Array {
-  const s = BigInt(`0x${hex(signature.subarray(32))}`)
-  const flipped = (order - s).toString(16).padStart(64, '0')
-  const bytes = Uint8Array.from(signature)
-  for (let i = 0; i < 32; i++) bytes[32 + i] = Number.parseInt(flipped.slice(2 * i, 2 * i + 2), 16)
-  return bytes
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 const firstWithRecord = (event: CommitEvent): CommitEvent['ops'][number] | undefined =>
@@ -84,31 +15,7 @@ const firstWithRecord = (event: CommitEvent): CommitEvent['ops'][number] | undef
 
 /** Lies about one commit. Each is sent before the honest commit, which must still be accepted afterwards. */
 export const commitLies: readonly Lie[] = [
-  {
-    name: 'signature with a flipped bit',
-    reason: 'bad-signature',
-    tell: (event) =>
-      withSignature(event, (signature) => signature.map((byte, i) => (i === 40 ? byte ^ 1 : byte))),
-  },
-  {
-    name: 'signature by another key',
-    reason: 'bad-signature',
-    tell: (event, { network, account }) =>
-      resigned(event, { network, account: { ...account, key: network.newKey() } }, {}),
-  },
-  {
-    name: 'signature with high S',
-    reason: 'bad-signature',
-    tell: (event, { account }) =>
-      withSignature(event, (signature) =>
-        highS(signature, account.key.curve === 'k256' ? K256_ORDER : P256_ORDER),
-      ),
-  },
-  {
-    name: 'signature cut short',
-    reason: 'bad-signature',
-    tell: (event) => withSignature(event, (signature) => signature.subarray(0, 63)),
-  },
+  ...signatureLies,
   {
     name: 'operation that did not happen',
     reason: 'op-mismatch',

@@ -1,5 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { encodeWebSocketFrame } from '../ws-frame.ts'
 import type { SimulatedAccount, SimulatedHost, SimulatedNetwork } from './simulated-network.ts'
 
 /** A simulated network on sockets of this machine. */
@@ -8,19 +10,32 @@ export interface ServedNetwork extends AsyncDisposable {
   readonly plcUrl: string
   /** What a relay knows a host as: `localhost:PORT`. */
   hostnameOf(host: SimulatedHost): string
+  /** Sends bytes to whoever listens to a host now, past its log: no cursor finds them again. */
+  sendPast(host: SimulatedHost, frame: Uint8Array): void
+}
+
+export interface ServeNetworkOptions {
+  /** Where the directory listens: for relays that must know before. @defaultValue a free port */
+  readonly plcPort?: number | undefined
 }
 
 /**
  * Serves the hosts of a simulated network (`describeServer` and `subscribeRepos`), each on its own port of loopback over
  * plain http, and a directory of its accounts. Needs the `ws` package.
  */
-export async function serveSimulatedNetwork(network: SimulatedNetwork): Promise<ServedNetwork> {
+export async function serveSimulatedNetwork(
+  network: SimulatedNetwork,
+  { plcPort = 0 }: ServeNetworkOptions = {},
+): Promise<ServedNetwork> {
   // Here, so that the rest of the kit does without it.
   const { createEventSockets } = await import('../ws-serve.ts')
   await using stack = new AsyncDisposableStack()
   const hostnames = new Map<SimulatedHost, string>()
+  const listeners = new Map<SimulatedHost, Set<Duplex>>()
   for (const host of network.hosts) {
     const sockets = createEventSockets(host.log)
+    const open = new Set<Duplex>()
+    listeners.set(host, open)
     const server = createServer((request, response) => {
       const isKnown = request.url === '/xrpc/com.atproto.server.describeServer'
       response.writeHead(isKnown ? 200 : 404, { 'content-type': 'application/json' })
@@ -28,6 +43,8 @@ export async function serveSimulatedNetwork(network: SimulatedNetwork): Promise<
     })
     server.on('upgrade', (request, socket, head) => {
       socket.on('error', () => socket.destroy())
+      socket.once('close', () => open.delete(socket))
+      open.add(socket)
       sockets.upgrade(request, socket, head)
     })
     hostnames.set(host, `localhost:${String(await listen(server))}`)
@@ -41,12 +58,16 @@ export async function serveSimulatedNetwork(network: SimulatedNetwork): Promise<
     response.writeHead(account === undefined ? 404 : 200, { 'content-type': 'application/json' })
     response.end(account === undefined ? '{}' : documentOf(account, hostnameOf(account.host)))
   })
-  const plcPort = await listen(plc)
+  const port = await listen(plc, plcPort)
   stack.defer(() => close(plc))
   const resources = stack.move()
   return {
-    plcUrl: `http://localhost:${String(plcPort)}`,
+    plcUrl: `http://localhost:${String(port)}`,
     hostnameOf,
+    sendPast: (host, frame) => {
+      const bytes = encodeWebSocketFrame(frame)
+      for (const socket of listeners.get(host) ?? []) socket.write(bytes)
+    },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
@@ -73,10 +94,10 @@ function documentOf({ did, key }: SimulatedAccount, hostname: string): string {
   })
 }
 
-async function listen(server: Server): Promise<number> {
+async function listen(server: Server, port = 0): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(0, 'localhost', resolve)
+    server.listen(port, 'localhost', resolve)
   })
   return (server.address() as AddressInfo).port // a TCP server's address is never a path
 }

@@ -2,10 +2,12 @@ import type { CommitEvent, SyncEvent } from '../event.ts'
 import type { ChainStore } from './chain-store.ts'
 import { checkEvent } from './check-event.ts'
 import type { ChainState, DiscontinuityReason, Outcome, VerifiedCommit } from './outcome.ts'
-import { proveEvent, type Proven } from './prove.ts'
-import { asError, rejectReason } from './reasons.ts'
+import { type Prove, proveAs } from './prove-as.ts'
+import { proveEvent } from './prove.ts'
 import { createFutureRevCheck } from './rev-clock.ts'
-import type { AccountIdentity, IdentitySource, SigningKey } from './identity.ts'
+import type { IdentitySource } from './identity.ts'
+
+export type { Prove } from './prove-as.ts'
 
 /**
  * What to do with a valid commit that does not follow the state known here.
@@ -30,13 +32,6 @@ export interface EventVerifierOptions {
   /** How an event is proven. @defaultValue {@link proveEvent}, on this thread */
   readonly prove?: Prove | undefined
 }
-
-/** Proves one event with a key; `frame` is what the event was decoded from, where that is at hand. */
-export type Prove = (
-  event: CommitEvent | SyncEvent,
-  key: SigningKey,
-  frame: Uint8Array | undefined,
-) => Proven | Promise<Proven>
 
 export interface VerifyEventOptions {
   /** Host name the event was read from: it must be the account's PDS. Absent when reading from a relay. */
@@ -131,7 +126,11 @@ class ChainVerifier implements EventVerifier {
     if (known !== undefined && isStale(event, known)) {
       return { status: 'rejected', reason: 'stale-rev' }
     }
-    const proven = await this.prove(event, options)
+    const proven = await proveAs(event, {
+      identity: this.identity,
+      prove: this.proveOne,
+      ...options,
+    })
     if ('status' in proven) return proven
     const verified: VerifiedCommit = {
       did: event.did,
@@ -200,49 +199,6 @@ class ChainVerifier implements EventVerifier {
     }
   }
 
-  /** Identity, host and proof, with one fresh look at the identity when the known one does not fit. */
-  private async prove(
-    event: CommitEvent | SyncEvent,
-    { host, signal, frame }: VerifyEventOptions,
-  ): Promise<Proven | Rejected> {
-    let refreshed = false
-    let identity = this.identity.peek(event.did)
-    for (;;) {
-      if (identity === undefined) {
-        try {
-          identity = await this.identity.resolve(event.did, {
-            refresh: refreshed,
-            ...(signal === undefined ? {} : { signal }),
-          })
-        } catch (error) {
-          signal?.throwIfAborted()
-          return { status: 'rejected', reason: 'unresolvable-identity', error: asError(error) }
-        }
-      }
-      const rejected = await this.tryIdentity(event, identity, host, frame)
-      if (!('status' in rejected)) return rejected
-      if (refreshed || !IDENTITY_REASONS.has(rejected.reason)) return rejected
-      refreshed = true
-      identity = undefined
-    }
-  }
-
-  private async tryIdentity(
-    event: CommitEvent | SyncEvent,
-    { signingKey, pds }: AccountIdentity,
-    host: string | undefined,
-    frame: Uint8Array | undefined,
-  ): Promise<Proven | Rejected> {
-    if (host !== undefined && hostOf(pds) !== host)
-      return { status: 'rejected', reason: 'wrong-host' }
-    if (signingKey === undefined) return { status: 'rejected', reason: 'no-signing-key' }
-    try {
-      return await this.proveOne(event, signingKey, frame)
-    } catch (error) {
-      return { status: 'rejected', reason: rejectReason(error, event), error: asError(error) }
-    }
-  }
-
   private discontinuity(
     event: CommitEvent | SyncEvent,
     known: ChainState | undefined,
@@ -264,25 +220,7 @@ class ChainVerifier implements EventVerifier {
   }
 }
 
-type Rejected = Extract<Outcome, { status: 'rejected' }>
-
-/** Refusals that a change of key or host would explain: worth one fresh look. */
-const IDENTITY_REASONS: ReadonlySet<string> = new Set([
-  'bad-signature',
-  'no-signing-key',
-  'wrong-host',
-])
-
 /** Whether an event is behind what is known. A `#sync` of the known rev is not: it confirms that rev, or contradicts it. */
 function isStale({ type, rev }: CommitEvent | SyncEvent, known: ChainState): boolean {
   return type === 'sync' ? rev < known.rev : rev <= known.rev
-}
-
-function hostOf(origin: string | undefined): string | undefined {
-  if (origin === undefined) return undefined
-  try {
-    return new URL(origin).host
-  } catch {
-    return undefined
-  }
 }

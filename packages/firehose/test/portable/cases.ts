@@ -18,6 +18,7 @@ import {
   type StreamEvent,
 } from '../../src/index.ts'
 import { serveJetstream, createJetstreamMatcher } from '../../src/jetstream/index.ts'
+import { subscribeTap } from '../../src/tap/index.ts'
 import { commitLies } from '../../src/testing/lies.ts'
 import { SimulatedNetwork } from '../../src/testing/simulated-network.ts'
 
@@ -146,6 +147,29 @@ const CASES: readonly Case[] = [
         check((JSON.parse(text) as { did?: string }).did?.startsWith('did:') === true, 'did')
         if (++messages === 15) break
       }
+    },
+  },
+  {
+    name: 'a Tap is read, and told what was handled',
+    run: async () => {
+      const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
+      const identity = { did, handle: 'a.test', is_active: false, status: 'deleted' }
+      const sent: string[] = []
+      const types: string[] = []
+      for await (const event of subscribeTap({
+        service: 'http://tap.test',
+        onIssue: () => undefined,
+        open: async function* (_, { onSender }) {
+          onSender?.((text) => sent.push(text))
+          yield new TextEncoder().encode(JSON.stringify({ id: 7, type: 'identity', identity }))
+          yield new TextEncoder().encode(JSON.stringify({ id: 8, type: 'identity', identity }))
+        },
+      })) {
+        types.push(event.type)
+        if (types.length === 3) break
+      }
+      check(types.join() === 'identity,account,identity', types.join())
+      check(sent.join() === '{"type":"ack","id":7}', sent.join())
     },
   },
   {

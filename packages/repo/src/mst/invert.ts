@@ -14,7 +14,12 @@ export interface KeyedOp {
 }
 
 /**
- * Undoes operations on a tree, possibly a partial one, and gives the tree before them.
+ * Undoes operations on a tree, possibly a partial one, and gives the tree before them. A CID is given where nothing was left
+ * above a block that is not at hand: that block may be the root, or a keyless node above the root.
+ *
+ * Any order proves the same, but the order can decide which nodes are needed. First comes the usual one, what was deleted
+ * before the rest and each by path; where blocks are missing for it, from the last path to the first, which is enough for
+ * every slice whose producer thought of undoing what it did step by step.
  *
  * @throws {InvalidOpsError} when an operation is not what the tree shows.
  * @throws {ProofIncompleteError} when the blocks at hand do not reach far enough.
@@ -24,26 +29,33 @@ export function invertOps(
   root: MstNode,
   ops: readonly KeyedOp[],
 ): MstNode | CidKey {
-  let tree: MstNode | CidKey = root
   try {
-    for (const op of inversionOrder(ops)) tree = invertOp(loader, opened(loader, tree), op)
+    return undo(loader, root, ops.toSorted(deletesFirst))
   } catch (error) {
-    if (error instanceof MissingBlockError)
-      throw new ProofIncompleteError(error.cid, { cause: error })
-    throw error
+    if (!(error instanceof MissingBlockError)) throw error
+    if (ops.length > 1) {
+      try {
+        return undo(loader, root, ops.toSorted(backwards))
+      } catch (other) {
+        if (!(other instanceof MissingBlockError)) throw other
+      }
+    }
+    throw new ProofIncompleteError(error.cid, { cause: error })
   }
+}
+
+function undo(loader: NodeLoader, root: MstNode, ops: readonly KeyedOp[]): MstNode | CidKey {
+  let tree: MstNode | CidKey = root
+  for (const op of ops) tree = invertOp(loader, opened(loader, tree), op)
   return tree
 }
 
-/** A fixed order, whatever the wire's: what was deleted comes back first, then by path. In partial trees the order can decide which nodes are needed. */
-function inversionOrder(ops: readonly KeyedOp[]): readonly KeyedOp[] {
-  if (ops.length < 2) return ops
-  return ops.toSorted((a, b) => {
-    const deletesFirst = Number(b.action === 'delete') - Number(a.action === 'delete')
-    if (deletesFirst !== 0) return deletesFirst
-    if (a.path === b.path) return 0
-    return a.path < b.path ? -1 : 1
-  })
+function deletesFirst(a: KeyedOp, b: KeyedOp): number {
+  return Number(b.action === 'delete') - Number(a.action === 'delete') || (a.path < b.path ? -1 : 1)
+}
+
+function backwards(a: KeyedOp, b: KeyedOp): number {
+  return a.path < b.path ? 1 : -1
 }
 
 function opened(loader: NodeLoader, tree: MstNode | CidKey): MstNode {

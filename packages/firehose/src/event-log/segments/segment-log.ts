@@ -6,8 +6,9 @@ import { seedSequence } from '../seed.ts'
 import { TailCache } from '../tail-cache.ts'
 import { Waiters } from '../waiters.ts'
 import { Erasure } from './erasure.ts'
+import { GroupCommit } from './group-commit.ts'
 import { LogStateFile, type LogState } from './log-state.ts'
-import { encodeRecord, type SegmentAppend, type SegmentEntry } from './record.ts'
+import type { SegmentAppend, SegmentEntry } from './record.ts'
 import { countThrough, findCut, removeThrough } from './retention.ts'
 import type { NumberedEvent, SegmentEventLog, SegmentEventLogOptions } from './segment-event-log.ts'
 import { writeSegmentIndex } from './segment-index.ts'
@@ -18,13 +19,6 @@ import { offsetAfter, placeBefore, type SegmentInfo } from './segment.ts'
 const DEFAULT_SEGMENT_BYTES: number = 256 * 1024 * 1024
 const DEFAULT_TAIL_BYTES: number = 64 * 1024 * 1024
 const NO_NOTE = new Uint8Array()
-
-interface Batch {
-  readonly entries: readonly SegmentEntry[]
-  readonly records: readonly Uint8Array[]
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
 
 /** A log over a set of segments: numbers, what readers see and when, and whose turn it is to change files. */
 export class SegmentLog implements SegmentEventLog {
@@ -38,8 +32,7 @@ export class SegmentLog implements SegmentEventLog {
   private allocated: number
   private last: number
   private lastAtMs: number
-  private queue: Batch[] = []
-  private writing: Promise<void> | undefined
+  private readonly commits: GroupCommit
   /** Rewriting and trimming happen one after the other, beside the writing. */
   private maintenance: Promise<unknown> = Promise.resolve()
   private closed = false
@@ -60,6 +53,17 @@ export class SegmentLog implements SegmentEventLog {
       segmentBytes,
       onFull: (segment) => {
         this.indexLater(segment)
+      },
+    })
+    this.commits = new GroupCommit({
+      append: (entries, records) => this.writer.append(entries, records),
+      onDurable: (entries) => {
+        this.show(entries)
+        this.waiters.advance(this.last)
+      },
+      onFailure: () => {
+        this.closed = true
+        this.waiters.close()
       },
     })
     this.erasure = new Erasure({
@@ -132,7 +136,7 @@ export class SegmentLog implements SegmentEventLog {
     } catch (error) {
       return Promise.reject(asError(error))
     }
-    return this.enqueue(entries).then(() => entries.map((entry) => entry.seq))
+    return this.commits.add(entries).then(() => entries.map((entry) => entry.seq))
   }
 
   copy(events: readonly NumberedEvent[]): Promise<void> {
@@ -148,7 +152,7 @@ export class SegmentLog implements SegmentEventLog {
     }
     this.allocated = last
     this.lastAtMs = atMs
-    return this.enqueue(
+    return this.commits.add(
       events.map(({ seq, did, frame }) => ({ seq, did, frame, note: NO_NOTE, atMs })),
     )
   }
@@ -174,7 +178,7 @@ export class SegmentLog implements SegmentEventLog {
   }
 
   async forgetThrough(seq: number): Promise<number> {
-    await this.writing
+    await this.commits.idle()
     return await this.exclusively(async () => {
       const { trimmedThrough } = this.state.current
       const through = Math.max(trimmedThrough, seq)
@@ -198,51 +202,19 @@ export class SegmentLog implements SegmentEventLog {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.closed) return
     this.closed = true
-    await this.writing
+    await this.commits.idle()
     await this.maintenance
     this.waiters.close()
     await this.writer.close()
   }
 
-  private enqueue(entries: readonly SegmentEntry[]): Promise<void> {
-    return new Promise((resolve, reject) => {
-      // What cannot be stored fails here, by itself, and not the write it would share with others.
-      const records = entries.map((entry) => encodeRecord(entry))
-      this.queue.push({ entries, records, resolve, reject })
-      this.writing ??= this.write()
-    })
-  }
-
-  /** Writes what is queued, and what is queued meanwhile, until nothing is left. */
-  private async write(): Promise<void> {
-    // Whatever is published in the same turn shares the write.
-    await Promise.resolve()
-    while (this.queue.length > 0) {
-      const batches = this.queue
-      this.queue = []
-      const entries = batches.flatMap((batch) => batch.entries)
-      try {
-        await this.writer.append(
-          entries,
-          batches.flatMap((batch) => batch.records),
-        )
-      } catch (cause) {
-        const error = asError(cause)
-        for (const { reject } of [...batches, ...this.queue]) reject(error)
-        this.queue = []
-        this.closed = true
-        this.waiters.close()
-        break
-      }
-      const before = this.last
-      this.last = entries.at(-1)?.seq ?? this.last
-      if (this.tail.through !== before) this.tail.through = before
-      this.tail.push(entries.filter((entry) => !this.erasure.isErased(entry)))
-      this.tail.through = this.last
-      for (const { resolve } of batches) resolve()
-      this.waiters.advance(this.last)
-    }
-    this.writing = undefined
+  /** Shows readers what is durable now. */
+  private show(entries: readonly SegmentEntry[]): void {
+    const before = this.last
+    this.last = entries.at(-1)?.seq ?? before
+    if (this.tail.through !== before) this.tail.through = before
+    this.tail.push(entries.filter((entry) => !this.erasure.isErased(entry)))
+    this.tail.through = this.last
   }
 
   /** One page of a file; `undefined` when the file was replaced or removed meanwhile. */

@@ -1,7 +1,7 @@
-import { cidForCbor, encodeCbor, jsonToLex, parseCid } from '@skywright/repo'
-import { InvalidFrameError } from '../errors.ts'
-import type { StreamOp } from '../stream-event.ts'
-import { isDid } from '../verify/check-event.ts'
+import { cidForCbor, encodeCbor, isPath, jsonToLex, parseCid } from '@skywright/repo'
+import { InvalidFrameError } from './errors.ts'
+import type { StreamOp } from './stream-event.ts'
+import { isDid } from './verify/check-event.ts'
 
 /** Fields of a JSON object, each to be checked before use. */
 export type Fields = Readonly<Record<string, unknown>>
@@ -37,13 +37,13 @@ export function textOf(value: unknown, name: string): string {
   return value
 }
 
-/** What `#identity` and `#account` say, from the message of the firehose that Jetstream wraps. */
+/** What `#identity` says. @throws {InvalidFrameError} when it is no object. */
 export function identityOf(value: unknown): { readonly handle?: string } {
   const { handle } = fieldsOf(value, 'identity')
   return typeof handle === 'string' ? { handle } : {}
 }
 
-/** @throws {InvalidFrameError} when `active` is missing. */
+/** What `#account` says. @throws {InvalidFrameError} when `active` is missing. */
 export function accountOf(value: unknown): { readonly active: boolean; readonly status?: string } {
   const { active, status } = fieldsOf(value, 'account')
   if (typeof active !== 'boolean') throw wrongField('account.active')
@@ -59,9 +59,12 @@ export function opOf({ operation, collection, rkey, record, cid }: Fields): Stre
     throw wrongField('commit.collection')
   }
   const action: StreamOp['action'] = operation
-  const where = { action, collection, rkey, path: `${collection}/${rkey}` }
+  const path = `${collection}/${rkey}`
+  if (!isPath(path)) throw wrongField('commit.rkey')
+  const where = { action, collection, rkey, path }
   if (operation === 'delete') return { ...where, cid: null }
   if (typeof cid !== 'string') throw wrongField('commit.cid')
+  if (Array.isArray(fieldsOf(record, 'commit.record'))) throw wrongField('commit.record')
   // Checked by being converted.
   const bytes = encodeCbor(jsonToLex(record as Parameters<typeof jsonToLex>[0]))
   const named = parseCid(cid)
