@@ -106,7 +106,12 @@ export async function killRepeatedly(
       }
       for (let n = 0; index > 0 && n < KILLS_AN_INDEX && kills < times; n++) {
         using worker = takeWorker()
-        if ((await worker.run(place, mode, random() * runMs * 0.4)).finished) break
+        const { finished, ms } = await worker.run(place, mode, random() * runMs * 0.4)
+        if (finished) {
+          // The first run may have been slow for reasons of its own.
+          runMs = Math.min(runMs, ms)
+          break
+        }
         kills++
         await using store = openKillStore(place.address)
         await store.prepare(schema, { canFetch: true, shard: { index: 0, count: 1 } })
