@@ -49,7 +49,10 @@ async function check(...args: readonly string[]) {
 
 const count = (text: string, word: string): number => text.split(`${word} `).length - 1
 
-describe('check-relay', () => {
+/** Several processes, told a hundred stories over sockets. */
+const TIMEOUT_MS = 180_000
+
+describe('check-relay', { timeout: TIMEOUT_MS }, () => {
   it('finds nothing wrong with a relay of ours, a process of its own', async () => {
     const url = await startRelay('enforce')
     const { code, output } = await check('--seconds', '20', url)
