@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -346,6 +346,16 @@ describe('openSegmentEventLog', () => {
     expect(log.bounds()).toEqual({ first: 100, last: 99 })
     await log.copy([numbered(100)])
     expect(await everything(log)).toEqual([100])
+  })
+
+  it('is closed by a write that failed', async () => {
+    const folder = await scratch()
+    await using log = await openSegmentEventLog({ folder, sequence: 'counter' })
+    await rm(folder, { recursive: true })
+    await expect(log.publish(events(1))).rejects.toMatchObject({ code: 'ENOENT' })
+    await mkdir(folder)
+    await expect(log.publish(events(1))).rejects.toMatchObject({ code: 'LogClosed' })
+    await expect(log.changed(log.bounds().last)).rejects.toMatchObject({ code: 'LogClosed' })
   })
 
   it('shares one write among events published at the same time', async () => {

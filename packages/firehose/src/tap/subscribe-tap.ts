@@ -22,7 +22,7 @@ export interface SubscribeTapOptions {
   readonly filter?: EventFilter | undefined
   readonly onIssue: (issue: FirehoseIssue) => void
   readonly signal?: AbortSignal | undefined
-  /** @defaultValue the platform's `WebSocket` */
+  /** @defaultValue the platform's `WebSocket`, which loses the connection of a slow reader; on Node prefer `openWebSocket` */
   readonly open?: OpenStream | undefined
   readonly backoff?: BackoffOptions | undefined
   readonly clock?: Clock | undefined
