@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 
 import { backoffMs } from './backoff.ts'
-import type { Delay } from './backoff.ts'
+import { claimRepos, letGo } from './claim-repos.ts'
+import type { ClaimOptions } from './claim-repos.ts'
 import {
   abandonSnapshot,
   applySnapshotPart,
@@ -13,11 +14,10 @@ import { SMALL_REPO_RECORDS } from './engine/small-repos.ts'
 import { applyEvents } from './engine/apply-events.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import type { RecordFailure } from './engine/apply-changes.ts'
-import { ask } from './engine/steps.ts'
 import type { RepoFetcher, RepoSnapshot, SnapshotRecord } from './event.ts'
-import type { IndexIssue, RepoReport } from './indexer.ts'
+import type { RepoReport } from './indexer.ts'
 import type { SerialWriter } from './serial-writer.ts'
-import { REPO_FETCHING, REPO_LIVE, REPO_QUEUED } from './stores/transaction.ts'
+import { REPO_LIVE, REPO_QUEUED } from './stores/transaction.ts'
 
 /** Snapshot records in one transaction. */
 const SNAPSHOT_PART = 2_000
@@ -26,8 +26,6 @@ const SMALL_REPO_BYTES = 4 * 1024 * 1024
 /** First pause after a failed fetch, and the longest one. */
 const FIRST_RETRY_MS = 60_000
 const MAX_RETRY_MS = 3_600_000
-/** How long a claimed repo is left alone before another worker may claim it. */
-const LEASE_MS = 600_000
 
 /** What a snapshot brought. */
 export interface SnapshotOutcome {
@@ -138,18 +136,14 @@ async function* chain<T>(first: readonly T[], rest: AsyncIterable<T>): AsyncGene
 }
 
 /** Options of {@link workRepos}. */
-export interface RepoWorkOptions {
-  readonly writer: SerialWriter
+export interface RepoWorkOptions extends ClaimOptions {
   readonly context: () => EngineContext
   readonly fetchRepo: RepoFetcher
   readonly concurrency: number
-  readonly signal: AbortSignal
-  readonly onIssue: (issue: IndexIssue) => void
   readonly onSnapshot: (outcome: SnapshotOutcome) => void
   readonly onRepo: ((report: RepoReport) => void) | undefined
   /** Stop when nothing is due; otherwise wait for more. */
   readonly untilEmpty: boolean
-  readonly delay: Delay
 }
 
 /** Longest that a run which ends when nothing is due waits for a host that is busy. */
@@ -175,7 +169,7 @@ export async function workRepos(
   try {
     while (!signal.aborted) {
       const free = concurrency - running.size
-      const claimed = free > 0 ? await claim(writer, free) : []
+      const claimed = free > 0 ? await claimRepos(options, free) : []
       for (const { did, attempts } of claimed) {
         const work = fetchOne(options, did, attempts).then((outcome) => {
           if (typeof outcome === 'string') result[outcome]++
@@ -213,21 +207,6 @@ export async function workRepos(
 async function oneOf(running: ReadonlySet<Promise<void>>): Promise<void> {
   await Promise.race(running)
   await setImmediate()
-}
-
-function claim(
-  writer: SerialWriter,
-  limit: number,
-): Promise<readonly { readonly did: string; readonly attempts: number }[]> {
-  return writer.transact(function* (tx, { now }) {
-    const actors = yield* ask(tx.dueActors('fetch', now, limit))
-    for (const actor of actors) {
-      actor.sync = REPO_FETCHING
-      actor.dueAt = now + LEASE_MS
-    }
-    if (actors.length > 0) yield* ask(tx.putActors(actors))
-    return actors.map(({ did, attempts }) => ({ did, attempts }))
-  })
 }
 
 async function fetchOne(
@@ -275,16 +254,7 @@ async function fetchOne(
       report('failed', 0)
     }
     const retryMs = backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS)
-    const released = writer.transact((tx, engine) => {
-      const dueAt = signal.aborted ? engine.now : engine.now + retryMs
-      return abandonSnapshot(engine, tx, did, REPO_QUEUED, dueAt)
-    })
-    // A database that refuses this too leaves the repo claimed until its lease runs out; then it is fetched again.
-    const touched = await released.catch((failure: unknown) => {
-      onIssue({ kind: 'store-failed', error: failure, attempt: 1 })
-      return new Set<string>()
-    })
-    writer.announce(touched)
+    await letGo(options, did, { isAttempt: true, retryMs })
     return 'failed'
   }
 }

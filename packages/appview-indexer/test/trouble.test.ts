@@ -20,8 +20,11 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-/** A store that refuses some transactions, before they start or after everything was written. */
-function unreliable(store: IndexStore, refuse: () => 'before' | 'inside' | undefined): IndexStore {
+/** A store that refuses some transactions, before they start or after everything was written; or does them and does not say so. */
+function unreliable(
+  store: IndexStore,
+  refuse: () => 'before' | 'inside' | 'after' | undefined,
+): IndexStore {
   return {
     dialect: store.dialect,
     prepare: (schema, options) => store.prepare(schema, options),
@@ -30,6 +33,10 @@ function unreliable(store: IndexStore, refuse: () => 'before' | 'inside' | undef
       const how = refuse()
       if (how === 'before') throw new StoreFailureError('database is gone')
       if (how === undefined) return store.transact(work)
+      if (how === 'after') {
+        await store.transact(work)
+        throw new StoreFailureError('connection lost')
+      }
       return store.transact(function* (tx) {
         yield* work(tx)
         throw new StoreFailureError('disk is full')
@@ -133,6 +140,38 @@ it('keeps fetching, looking handles up and reconciling after the database was go
   stop.abort()
   await running
   expect(issues.filter(({ kind }) => kind === 'store-failed').length).toBeGreaterThan(0)
+})
+
+it('leaves no repo claimed when the database did not say that it was, or refused to let go of it', async () => {
+  const network = createFakeNetwork()
+  const alice = network.account()
+  alice.create(NSID.POST, { text: 'x' })
+  const answers: ('before' | 'after' | undefined)[] = []
+  let fails = true
+  await using index = await openIndexer({
+    store: unreliable(openSqliteIndexStore(join(folder, 'index.db')), () => answers.shift()),
+    collections: socialCollections(),
+    now: () => network.now(),
+    fetchRepo: async (did, options) => {
+      if (!fails) return network.fetchRepo(did, options)
+      answers.push('before', 'before', 'after', 'before')
+      throw new TypeError('on purpose')
+    },
+    delay: () => new Promise((resolve) => setImmediate(resolve)),
+  })
+  // Queued, then claimed without an answer, then let go at the third try.
+  answers.push(undefined, 'after', 'before', 'before')
+  await expect(index.backfill({ repos: [alice.did], concurrency: 1 })).rejects.toBeInstanceOf(
+    StoreFailureError,
+  )
+  expect((await index.status()).repos).toMatchObject({ fetching: 0, queued: 1 })
+  expect(await index.backfill({ repos: [], concurrency: 1 })).toEqual({
+    synchronized: 0,
+    failed: 1,
+  })
+  expect((await index.status()).repos).toMatchObject({ fetching: 0, failed: 1 })
+  fails = false
+  expect(await index.backfill({ repos: [alice.did] })).toEqual({ synchronized: 1, failed: 0 })
 })
 
 it('sets aside an event it fails on, fetches its repo instead, and goes on', async () => {
