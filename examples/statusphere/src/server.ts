@@ -91,7 +91,8 @@ export async function startStatusphere(options: StatusphereOptions): Promise<Sta
     response.set({ 'content-type': 'text/event-stream', connection: 'close' })
     for await (const html of board.follow(gone))
       // JSON, because the lines of an event end at line ends. Who is slow gets the latest when it can.
-      if (!response.write(`data: ${JSON.stringify(html)}\n\n`)) await once(response, 'drain', gone)
+      if (!response.write(`data: ${JSON.stringify(html)}\n\n`))
+        await once(response, 'drain', gone).catch(() => gone.abort())
     response.end()
   })
   /** Browsers say where a form comes from. Those of other sites, other ports of this host included, change nothing. */
