@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { openIndexer } from '../src/index.ts'
+import { collection, openIndexer, text } from '../src/index.ts'
 import type { Indexer } from '../src/index.ts'
 import { openPostgresIndexStore } from '../src/stores/postgres.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
-import { indexStoreCases } from '../src/testing/index.ts'
+import { createFakeNetwork, indexStoreCases } from '../src/testing/index.ts'
 import { killHistory } from './kill-history.ts'
 import { killShards } from './postgres-shards.ts'
 import { startPostgres } from './postgres-server.ts'
@@ -54,6 +54,40 @@ describe('the Postgres store', () => {
     expect(await cursorOf(2, 3, 0)).toBe(20)
     await drop()
   })
+
+  it('keeps no more prepared statements than it may, whatever text a declaration makes of each row', async () => {
+    const { connectionString, drop } = await running().create()
+    const network = createFakeNetwork()
+    const alice = network.account()
+    for (let n = 0; n < 1_300; n++) alice.create('com.example.note', { title: `n${n}` })
+    const note = collection('com.example.note', {
+      columns: { title: text('title') },
+      derive: {
+        tables: { prepared: 'title TEXT PRIMARY KEY, n BIGINT NOT NULL' },
+        added: (row, sql, own) => {
+          const title = String(row.title)
+          sql(
+            `INSERT INTO ${own('prepared')} SELECT '${title}', count(*) FROM pg_prepared_statements`,
+          )
+        },
+        removed: () => undefined,
+      },
+    })
+    await using index = await openIndexer({
+      store: openPostgresIndexStore({ connectionString }),
+      collections: { note },
+      now: () => network.now(),
+    })
+    await index.apply(network.events)
+    const [most] = await index.sql<{ n: number; rows: number }>(
+      'SELECT max(n) AS n, count(*) AS rows FROM prepared',
+    )
+    expect(most?.rows).toBe(1_300)
+    expect(most?.n).toBeGreaterThan(800)
+    expect(most?.n).toBeLessThanOrEqual(1_000)
+    await index[Symbol.asyncDispose]()
+    await drop()
+  }, 60_000)
 
   it('lets no second process on a shard, and no other count of shards, while one runs', async () => {
     const { connectionString, drop } = await running().create()

@@ -38,6 +38,9 @@ import { beginRebuild, readStored, swapIn } from './layout.ts'
 import type { Run, Send } from './run.ts'
 import { writeChanges } from './write-changes.ts'
 
+/** Most statements that are kept prepared. */
+const MAX_PREPARED = 900
+
 /** A key as it is stored. */
 type Key = Readonly<Record<string, string | number>>
 
@@ -500,11 +503,17 @@ export class PostgresTransaction implements IndexTransaction {
     putLabelRows(this.#send, labels)
   }
 
-  /** Prepared once a connection: the texts of this store are few. Statements of declarations are bound by mark and not kept. */
+  /**
+   * Prepared once a connection: the texts of this store are few, and those of declarations, which may be as many as rows,
+   * are kept while there is room. Nothing is sent after a failure: had the transaction not begun, it would count by itself.
+   */
   readonly #run: Run = async (sql, parameters) => {
+    if (this.#failure !== undefined) throw this.#failure.error
     let name = this.#prepared.get(sql)
-    if (name === undefined) this.#prepared.set(sql, (name = `ix${this.#prepared.size}`))
-    const query = { name, text: sql, values: [...parameters] }
+    if (name === undefined && this.#prepared.size < MAX_PREPARED)
+      this.#prepared.set(sql, (name = `ix${this.#prepared.size}`))
+    const named = name === undefined ? {} : { name }
+    const query = { ...named, text: sql, values: [...parameters] }
     const { rows } = await this.#client.query<Record<string, unknown>>(query)
     return rows
   }
