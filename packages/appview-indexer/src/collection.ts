@@ -87,6 +87,7 @@ export type NameOwnTable = (name: string) => string
  * Own tables, kept in the same transaction as everything else. `added` and `removed` are called for rows that begin and
  * cease to count (an edit is both), so whatever adds up and takes back the same is as exact as the built-in counters.
  * When the declaration changes they are made and filled anew beside the old ones, whose place they take at the end.
+ * An event whose statements the database refuses is set aside as a whole, with `event-failed`, and its repo is fetched.
  */
 export interface DeriveDeclaration<C extends Columns> {
   /** Columns and constraints by table name, as they stand in a `CREATE TABLE`: `word TEXT PRIMARY KEY, n INTEGER NOT NULL`. */
@@ -116,7 +117,7 @@ export type IndexColumn<C extends Columns> =
   `${'' | '-'}${(keyof C & string) | 'did' | 'rkey' | 'sortAt' | 'indexedAt'}`
 
 /**
- * How one collection is indexed. All data and pure functions; no SQL.
+ * How one collection is indexed. All data and pure functions, and no SQL but that of `derive`.
  *
  * Layout `document` (default) keeps the record's bytes, gets an integer id that links and search
  * point to, and derives links from the whole record. Layout `edge` (likes, follows …) keeps the

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { atproto } from '@skywright/xrpc/lexicons'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { listRepos, openIndexer, StoreFailureError } from '../src/index.ts'
+import { collection, listRepos, openIndexer, StoreFailureError, text } from '../src/index.ts'
 import type { EventSource, IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { createFakeNetwork, fabricateRecord } from '../src/testing/index.ts'
@@ -214,6 +214,57 @@ it('sets aside an event it fails on, fetches its repo instead, and goes on', asy
   expect(await index.cursor('memory:')).toBe(3)
   await index.backfill({ repos: [bob.did] })
   expect((await index.get('post', poison))?.text).toBe('poison')
+})
+
+it('goes on past a record whose own statements the database refuses, live and in a group of repos', async () => {
+  const network = createFakeNetwork()
+  const [alice, bob, carol] = [network.account(), network.account(), network.account()]
+  const write = (): void => {
+    for (const account of [alice, bob, carol]) account.create(NSID.POST, { text: 'x' })
+  }
+  write()
+  bob.create(NSID.POST, { text: 'too much' })
+  write()
+  const post = collection(NSID.POST, {
+    columns: { text: text('text') },
+    derive: {
+      tables: { lengths: 'n INTEGER NOT NULL CHECK (n < 5)' },
+      added: (row, sql, own) => {
+        sql(`INSERT INTO ${own('lengths')} VALUES (?)`, [String(row.text).length])
+      },
+      removed: () => undefined,
+    },
+  })
+  for (const live of [true, false]) {
+    const issues: IndexIssue[] = []
+    let refusals = 0
+    await using index = await openIndexer({
+      store: openSqliteIndexStore(':memory:'),
+      collections: { post },
+      now: () => network.now(),
+      fetchRepo: network.fetchRepo,
+      onIssue: (issue) => {
+        issues.push(issue)
+        // What nobody can mend is not tried for ever.
+        if (issue.kind === 'store-failed' && refusals++ > 3) throw new Error('stuck')
+      },
+      delay: () => new Promise((resolve) => setImmediate(resolve)),
+    })
+    const repos = network.accounts.map(({ did }) => did)
+    if (live) await index.run(network.source())
+    else
+      expect(await index.backfill({ repos, concurrency: 3 })).toEqual({
+        synchronized: 2,
+        failed: 1,
+      })
+    const rows = await index.select('post').page()
+    const count = (did: string): number => rows.rows.filter((row) => row.did === did).length
+    expect([alice, carol].map(({ did }) => count(did))).toEqual([2, 2])
+    const [lengths] = await index.sql<{ n: number }>('SELECT count(*) AS n FROM lengths')
+    expect(lengths?.n).toBe(rows.rows.length)
+    expect(issues.map(({ kind }) => kind)).toContain(live ? 'event-failed' : 'repo-failed')
+    await expect(index.sql('SELECT nothing')).rejects.toMatchObject({ retryable: false })
+  }
 })
 
 it('reports a locked database as a store failure and continues when it is free', async () => {

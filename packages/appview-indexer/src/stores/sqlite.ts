@@ -6,7 +6,7 @@
 import { DatabaseSync } from 'node:sqlite'
 
 import { runSteps } from '../engine/steps.ts'
-import { IndexerError, StoreFailureError } from '../errors.ts'
+import { StoreFailureError } from '../errors.ts'
 import type { SqlValue } from '../sql-value.ts'
 import type { Schema } from '../schema.ts'
 import type { Shard } from '../shard.ts'
@@ -98,18 +98,21 @@ class SqliteIndexStore implements IndexStore {
   async transact<T>(work: (tx: IndexTransaction) => Generator<unknown, T, unknown>): Promise<T> {
     const transaction = this.#transaction
     if (transaction === undefined) throw new TypeError('prepare was not called')
-    return this.#guard(() => {
+    let begun = false
+    try {
       this.#writer.exec('BEGIN IMMEDIATE')
-      try {
-        const result = runSteps(work(transaction))
-        this.#writer.exec('COMMIT')
-        return result
-      } catch (error) {
+      begun = true
+      const result = runSteps(work(transaction))
+      this.#writer.exec('COMMIT')
+      return result
+    } catch (error) {
+      if (begun) {
         this.#rollBack()
         transaction.reset()
-        throw error
       }
-    })
+      // What lies in the data would fail for ever: the indexer finds the event and goes on.
+      throw begun && isFault(error) ? error : storeFailure(error)
+    }
   }
 
   async query(
@@ -147,10 +150,25 @@ class SqliteIndexStore implements IndexStore {
     try {
       return work()
     } catch (error) {
-      if (error instanceof IndexerError || !isSqliteError(error)) throw error
-      throw new StoreFailureError(error.message, { cause: error })
+      throw storeFailure(error)
     }
   }
+}
+
+/** What the caller is told when the database refuses; any other error as it is. */
+function storeFailure(error: unknown): unknown {
+  if (!isSqliteError(error)) return error
+  return new StoreFailureError(error.message, { cause: error, retryable: !isFault(error) })
+}
+
+/** SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT and SQLITE_MISMATCH: what lies in the data or the statement. */
+const FAULTS: ReadonlySet<number> = new Set([1, 18, 19, 20])
+
+/** Whether the same statement would fail again and again. */
+function isFault(error: unknown): boolean {
+  if (!isSqliteError(error) || !('errcode' in error)) return false
+  // The lowest byte is the primary code.
+  return FAULTS.has(Number(error.errcode) & 0xff)
 }
 
 function isSqliteError(error: unknown): error is Error {
