@@ -4,6 +4,7 @@ import { auditCounters } from './audit.ts'
 import { Background } from './background.ts'
 import { timerDelay } from './backoff.ts'
 import type { Delay } from './backoff.ts'
+import { checkCount } from './check-options.ts'
 import type { Declarations } from './collection.ts'
 import { listDeadLetters, retryDeadLetters } from './dead-letters.ts'
 import type { RecordFailure } from './engine/apply-changes.ts'
@@ -204,9 +205,11 @@ export class DefaultIndexer extends Reader {
 
   async #backfill(options: BackfillOptions): Promise<{ synchronized: number; failed: number }> {
     if (this.#options.fetchRepo === undefined) throw new TypeError('backfill needs fetchRepo')
+    const { concurrency = DEFAULT_CONCURRENCY } = options
+    checkCount('concurrency', concurrency)
     const signal = this.#signal(options.signal)
     await queueRepos(this.#writer, this.#shard, options.repos, signal)
-    const result = await this.#workRepos(signal, true, options.concurrency)
+    const result = await this.#workRepos(signal, true, concurrency)
     signal.throwIfAborted()
     return result
   }

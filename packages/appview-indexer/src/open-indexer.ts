@@ -1,3 +1,4 @@
+import { checkOptions } from './check-options.ts'
 import type { Declarations } from './collection.ts'
 import { DefaultIndexer } from './default-indexer.ts'
 import type { Indexer, IndexerOptions } from './indexer.ts'
@@ -10,10 +11,12 @@ import { checkShard, WHOLE } from './shard.ts'
  *
  * @throws {InvalidDeclarationError} when a declaration contradicts itself
  * @throws {SchemaMismatchError} when the store was laid out by other declarations
+ * @throws {RangeError} when a number among the options is none that could work
  */
 export async function openIndexer<const D extends Declarations>(
   options: IndexerOptions<D>,
 ): Promise<Indexer<D>> {
+  checkOptions(options)
   const schema = compileSchema(withLexicons(options.collections, options.lexicons))
   const { shard = WHOLE } = options
   checkShard(shard)

@@ -6,11 +6,12 @@ import { atproto } from '@skywright/xrpc/lexicons'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { collection, listRepos, openIndexer, StoreFailureError, text } from '../src/index.ts'
-import type { EventSource, IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
+import type { EventSource, Indexer, IndexEvent, IndexIssue, IndexStore } from '../src/index.ts'
 import { openSqliteIndexStore } from '../src/stores/sqlite.ts'
 import { createFakeNetwork, fabricateRecord } from '../src/testing/index.ts'
 import { bound } from './bound-transaction.ts'
 import { NSID, socialCollections, strongRef } from './social.ts'
+import type { SocialCollections } from './social.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -427,6 +428,26 @@ describe('bad input', () => {
     expect(await index.select('post').count()).toBe(4)
     expect('polluted' in {}).toBe(false)
     expect(await index.audit()).toEqual([])
+  })
+
+  it('refuses numbers that would stop it or lift its bounds', async () => {
+    const network = createFakeNetwork()
+    const store = openSqliteIndexStore(':memory:')
+    const open = (options: object): Promise<Indexer<SocialCollections>> =>
+      openIndexer({
+        store,
+        collections: socialCollections(),
+        fetchRepo: network.fetchRepo,
+        ...options,
+      })
+    for (const number of [0, -1, 1.5, Number.NaN, Infinity])
+      await expect(open({ maxBatchEvents: number }), String(number)).rejects.toThrow(RangeError)
+    for (const key of ['perAccount', 'bytesPerAccount', 'total', 'totalBytes'])
+      for (const number of [-1, Number.NaN, undefined])
+        await expect(open({ deadLetterLimits: { [key]: number } })).rejects.toThrow(RangeError)
+    await using index = await open({ maxBatchEvents: 1, deadLetterLimits: { total: Infinity } })
+    for (const concurrency of [0, -1, 1.5, Number.NaN])
+      await expect(index.backfill({ repos: [], concurrency })).rejects.toThrow(RangeError)
   })
 
   it('refuses bad cursors, limits, columns and searches with typed errors', async () => {

@@ -1,4 +1,5 @@
 import { timerDelay } from '../backoff.ts'
+import { checkCount } from '../check-options.ts'
 
 /** How long a repo waits for its turn at a host before another host's repo may have its place in the index. */
 const PATIENCE_MS = 1_000
@@ -23,8 +24,7 @@ export class HostGate {
 
   /** @throws {RangeError} when nothing could ever be asked */
   constructor(perHost: number, now: () => number) {
-    if (!Number.isInteger(perHost) || perHost < 1)
-      throw new RangeError(`perHost must be a whole number above zero, not ${perHost}`)
+    checkCount('perHost', perHost)
     this.#perHost = perHost
     this.#now = now
   }
