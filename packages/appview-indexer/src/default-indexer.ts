@@ -9,6 +9,7 @@ import { listDeadLetters, retryDeadLetters } from './dead-letters.ts'
 import type { RecordFailure } from './engine/apply-changes.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import { DEAD_LETTER_LIMITS } from './engine/dead-letter-limits.ts'
+import { JudgedAhead } from './engine/judged-ahead.ts'
 import type { EventSource, RepoSnapshot, SourcedEvent } from './event.ts'
 import type {
   BackfillOptions,
@@ -61,6 +62,8 @@ export class DefaultIndexer extends Reader {
   readonly #running = new Set<Promise<unknown>>()
   readonly #stop = new AbortController()
   readonly #batches: BatchWork
+  /** Where a server keeps the index, records that wait for it are judged meanwhile. */
+  readonly #ahead: JudgedAhead | undefined
   readonly #totals = { batches: 0, events: 0, records: 0 }
   #failing: IndexerStatus['failing']
 
@@ -75,6 +78,7 @@ export class DefaultIndexer extends Reader {
     this.#now = options.now ?? Date.now
     this.#onIssue = options.onIssue ?? ((): void => undefined)
     this.#delay = options.delay ?? timerDelay
+    this.#ahead = options.store.dialect === 'sqlite' ? undefined : new JudgedAhead(schema)
     this.#missed = new MissedEvents({
       store: options.store,
       writer,
@@ -112,6 +116,7 @@ export class DefaultIndexer extends Reader {
       canResolve: this.#options.resolveHandle !== undefined,
       deadLetterLimits: { ...DEAD_LETTER_LIMITS, ...this.#options.deadLetterLimits },
       allAccounts: this.#options.accounts === 'all',
+      ahead: this.#ahead,
     }
   }
 
@@ -176,6 +181,10 @@ export class DefaultIndexer extends Reader {
           source,
           cursor: await this.cursor(source.name),
           cursorOf: (upstream) => this.cursor(upstream),
+          onRead: (event) => {
+            if (event.type === 'commit' && isOfShard(event.did, this.#shard))
+              this.#ahead?.judge(event, this.#now())
+          },
           maxBatchEvents: this.#options.maxBatchEvents ?? DEFAULT_BATCH_EVENTS,
           signal,
           apply: async (events) => {
