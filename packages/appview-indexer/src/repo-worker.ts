@@ -35,11 +35,15 @@ export interface SnapshotOutcome {
   readonly failures: readonly RecordFailure[]
 }
 
-/** Applies one verified snapshot in bounded transactions; on failure the repo is left queued, never half-done for good. */
+/**
+ * Applies one verified snapshot in bounded transactions; on failure the repo is left queued for later, never half-done for
+ * good.
+ */
 export async function applyRepoSnapshot(
   writer: SerialWriter,
   schema: EngineContext['schema'],
   snapshot: RepoSnapshot,
+  retryMs: number = FIRST_RETRY_MS,
 ): Promise<SnapshotOutcome> {
   const { did, rev } = snapshot
   const known = await writer.transact((tx, context) => beginSnapshot(context, tx, did, rev))
@@ -77,7 +81,9 @@ export async function applyRepoSnapshot(
     writer.announce(await writer.transact((tx, context) => endSnapshot(context, tx, snapshot)))
   } catch (error) {
     const touched = await writer.transact((tx, context) =>
-      abandonSnapshot(context, tx, did, context.canFetch ? REPO_QUEUED : REPO_LIVE, context.now),
+      context.canFetch
+        ? abandonSnapshot(context, tx, did, REPO_QUEUED, context.now + retryMs)
+        : abandonSnapshot(context, tx, did, REPO_LIVE, 0),
     )
     writer.announce(touched)
     throw error
@@ -90,6 +96,7 @@ async function applyClaimed(
   writer: SerialWriter,
   schema: EngineContext['schema'],
   snapshot: RepoSnapshot,
+  retryMs: number,
 ): Promise<SnapshotOutcome> {
   const reader = declaredRecords(schema, snapshot)
   try {
@@ -102,7 +109,12 @@ async function applyClaimed(
         return outcome
       }
     }
-    return await applyRepoSnapshot(writer, schema, { ...snapshot, records: chain(records, reader) })
+    return await applyRepoSnapshot(
+      writer,
+      schema,
+      { ...snapshot, records: chain(records, reader) },
+      retryMs,
+    )
   } finally {
     await reader.return()
   }
@@ -225,6 +237,7 @@ async function fetchOne(
 ): Promise<'synchronized' | 'failed' | { readonly busyMs: number }> {
   const { writer, context, fetchRepo, signal, onIssue, onRepo } = options
   const startedAt = performance.now()
+  const retryMs = backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS)
   let host: string | undefined
   const report = (outcome: RepoReport['outcome'], records: number): void => {
     onRepo?.({ did, host, outcome, records, durationMs: performance.now() - startedAt })
@@ -234,7 +247,7 @@ async function fetchOne(
     host = found.host
     if (found.kind === 'snapshot') {
       if (found.snapshot.did !== did) throw new TypeError('fetched another repo than asked for')
-      const snapshot = await applyClaimed(writer, context().schema, found.snapshot)
+      const snapshot = await applyClaimed(writer, context().schema, found.snapshot, retryMs)
       options.onSnapshot(snapshot)
       report('synchronized', snapshot.records)
       return 'synchronized'
@@ -262,7 +275,6 @@ async function fetchOne(
       onIssue({ kind: 'repo-failed', did, error, attempt: attempts + 1 })
       report('failed', 0)
     }
-    const retryMs = backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS)
     const released = writer.transact((tx, engine) => {
       const dueAt = signal.aborted ? engine.now : engine.now + retryMs
       return abandonSnapshot(engine, tx, did, REPO_QUEUED, dueAt)
