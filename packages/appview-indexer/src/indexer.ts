@@ -260,7 +260,10 @@ export interface Indexer<D extends Declarations> extends IndexReader<D>, AsyncDi
   applySnapshot(snapshot: RepoSnapshot): Promise<BatchResult>
   /** Consumes a source from its stored cursor until the signal aborts or the source ends; everything received is applied before it resolves. */
   run(source: EventSource, options?: { readonly signal?: AbortSignal }): Promise<void>
-  /** Queues repos and works the queue until it is empty; runs beside `run`. Needs `fetchRepo`. */
+  /**
+   * Queues repos and works the queue until nothing is due; runs beside `run`. Needs `fetchRepo`. Hosts that are busy are
+   * waited for as long as that gets one repo after another; what they put off then counts as failed and stays queued.
+   */
   backfill(
     options: BackfillOptions,
   ): Promise<{ readonly synchronized: number; readonly failed: number }>

@@ -5,8 +5,8 @@ import type { Indexer } from './indexer.ts'
 
 /** Options of {@link openLiveView}. */
 export interface LiveViewOptions<T> {
-  /** Makes what is shown, from the index or anything else. */
-  readonly render: () => Promise<T>
+  /** Makes what is shown, from the index or anything else. Its signal aborts when the view ends, which waits for no rendering. */
+  readonly render: (options: { readonly signal: AbortSignal }) => Promise<T>
   /** Told when rendering failed; what was rendered before stays, and the next change renders again. */
   readonly onError: (error: unknown) => void
   /** Shortest time between two renderings, in milliseconds, whatever is written. @defaultValue 100 */
@@ -31,7 +31,11 @@ export interface LiveView<T> extends AsyncDisposable {
 const DEFAULT_INTERVAL_MS = 100
 const DEFAULT_READERS = 2_000
 
-/** Renders for the first time, and from then on after every change of the index. */
+/**
+ * Renders for the first time, and from then on after every change of the index.
+ *
+ * @throws what rendering throws the first time
+ */
 export async function openLiveView<T, D extends Declarations>(
   index: Pick<Indexer<D>, 'changed'>,
   options: LiveViewOptions<T>,
@@ -45,7 +49,13 @@ export async function openLiveView<T, D extends Declarations>(
   // Listening starts before rendering: a change meanwhile is not missed.
   let change = index.changed({ signal })
   change.catch(() => undefined)
-  let current = await render()
+  let current: T
+  try {
+    current = await render({ signal })
+  } catch (error) {
+    stop.abort()
+    throw error
+  }
   const wakeAll = (): void => {
     const waiting = [...wakers]
     wakers.clear()
@@ -54,10 +64,11 @@ export async function openLiveView<T, D extends Declarations>(
   const rendering = (async () => {
     for (;;) {
       await change
+      signal.throwIfAborted()
       change = index.changed({ signal })
       change.catch(() => undefined)
       try {
-        const next = await render()
+        const next = await unlessAborted(render({ signal }), signal)
         if (next !== current) {
           current = next
           wakeAll()
@@ -104,4 +115,19 @@ export async function openLiveView<T, D extends Declarations>(
       await rendering
     },
   }
+}
+
+/** What the work comes to, or at once the signal's reason when it aborts: then nobody hears of the work any more. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(signal.reason as Error)
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    work
+      .finally(() => {
+        signal.removeEventListener('abort', abort)
+      })
+      .then(resolve, reject)
+  })
 }

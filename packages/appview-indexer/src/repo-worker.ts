@@ -166,6 +166,8 @@ export interface RepoWorkOptions {
 
 /** Longest that a run which ends when nothing is due waits for a host that is busy. */
 const MAX_BUSY_WAIT_MS = 10_000
+/** How often in a row it waits for them and then gets nothing. */
+const MAX_BUSY_WAITS = 30
 /** By how much a timer may end before a clock says so. */
 const TIMER_SLACK_MS = 10
 /** How often a waiting worker looks whether a retry has become due. */
@@ -178,8 +180,10 @@ export async function workRepos(
   const { writer, concurrency, signal, untilEmpty, delay } = options
   const result = { synchronized: 0, failed: 0 }
   const running = new Set<Promise<void>>()
-  /** Until when a repo was put off whose host was busy. */
+  /** For how long repos were put off since the last wait because their hosts were busy, how many, and waits in vain. */
   let soonMs = 0
+  let putOff = 0
+  let waits = 0
   try {
     while (!signal.aborted) {
       const free = concurrency - running.size
@@ -187,9 +191,12 @@ export async function workRepos(
       for (const { did, attempts } of claimed) {
         const work = fetchOne(options, did, attempts).then((outcome) => {
           if (typeof outcome === 'string') result[outcome]++
-          else if (outcome.busyMs <= MAX_BUSY_WAIT_MS)
+          else if (outcome.busyMs > MAX_BUSY_WAIT_MS) result.failed++
+          else {
             soonMs = Math.max(soonMs, outcome.busyMs + TIMER_SLACK_MS)
-          else result.failed++
+            putOff++
+          }
+          if (outcome === 'synchronized') waits = 0
           running.delete(work)
         })
         running.add(work)
@@ -199,8 +206,13 @@ export async function workRepos(
       else if (claimed.length === 0) {
         if (!untilEmpty) await writer.awaitWork(delay, IDLE_POLL_MS, signal)
         else if (soonMs === 0) break
-        else await delay(soonMs, signal).catch(() => undefined)
+        else if (waits++ >= MAX_BUSY_WAITS) {
+          // Whoever says "in a moment" for ever holds nobody up; the repos stay queued.
+          result.failed += putOff
+          break
+        } else await delay(soonMs, signal).catch(() => undefined)
         soonMs = 0
+        putOff = 0
       }
     }
   } finally {

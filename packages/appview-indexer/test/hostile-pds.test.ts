@@ -344,6 +344,90 @@ it('leaves a host alone for as long as it says, and does not count that as an at
   await expect(other(alice.did, { signal })).rejects.toThrow(/status=503/)
 })
 
+it('leaves a host alone at once, those included that wait for their turn, however its answer ends', async () => {
+  const [alice, bob] = network.accounts as [SimulatedAccount, SimulatedAccount]
+  let asked = 0
+  const waits = Promise.withResolvers<undefined>()
+  const pds = await serve(async (response) => {
+    asked++
+    await waits.promise
+    response.writeHead(429, { 'retry-after': '120' })
+    // Its explanation never ends.
+    response.write('{')
+  })
+  place(alice, pds)
+  place(bob, pds)
+  const now = Date.now()
+  const fetchRepo = createRepoFetcher({ resolver, fetch, perHost: 1, now: () => now })
+  const { signal } = new AbortController()
+  const both = [fetchRepo(alice.did, { signal }), fetchRepo(bob.did, { signal })]
+  await new Promise((resolve) => setImmediate(resolve))
+  waits.resolve(undefined)
+  const busy = { kind: 'busy', host: new URL(pds).host, retryAfterMs: 120_000 }
+  expect((await Promise.all(both))[0]).toEqual(busy)
+  expect((await both[1])?.kind).toBe('busy')
+  expect(asked).toBe(1)
+})
+
+it('understands every form of being asked to wait, and takes none of it for an answer about the account', async () => {
+  const [alice] = network.accounts as [SimulatedAccount]
+  const now = Date.parse('2026-03-01T00:00:00Z')
+  const pauses: readonly (readonly [number, string | undefined, number])[] = [
+    [429, '7', 7_000],
+    [429, '0', 1_000],
+    [503, 'Sun, 01 Mar 2026 00:02:00 GMT', 120_000],
+    [429, 'Sun, 01 Mar 2020 00:00:00 GMT', 1_000],
+    [429, 'Fri, 01 Mar 2126 00:00:00 GMT', 3_600_000],
+    ...['-5', 'soon', '1.5', '1e3', 'GMT', '99999999999999999999'].map(
+      (junk) => [429, junk, 60_000] as const,
+    ),
+    [429, undefined, 60_000],
+  ]
+  for (const [status, after, retryAfterMs] of pauses)
+    for (const path of ['getRepo', 'getRepoStatus']) {
+      const pds = await serve((response, _did, asked) => {
+        if (!asked.endsWith(`.${path}`)) return error(response, 'RepoNotFound')
+        if (after !== undefined) response.setHeader('retry-after', after)
+        error(response, 'RepoNotFound', status)
+      })
+      place(alice, pds)
+      const fetchRepo = createRepoFetcher({ resolver, fetch, now: () => now })
+      const { signal } = new AbortController()
+      const busy = { kind: 'busy', host: new URL(pds).host, retryAfterMs }
+      expect(await fetchRepo(alice.did, { signal }), `${path} ${status} ${after}`).toEqual(busy)
+    }
+  for (const perHost of [0, Number.NaN, -1, 1.5])
+    expect(() => createRepoFetcher({ resolver, fetch, perHost })).toThrow(RangeError)
+})
+
+it('ends a backfill though a host puts it off for a moment again and again', async () => {
+  const [alice, bob] = network.accounts as [SimulatedAccount, SimulatedAccount]
+  let asked = 0
+  const pds = await serve((response) => {
+    asked++
+    response.setHeader('retry-after', '1')
+    error(response, 'RateLimitExceeded', 429)
+  })
+  place(alice, pds)
+  place(bob, await serve(async (response) => void response.end(await car(bob))))
+  let now = Date.now()
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections,
+    fetchRepo: createRepoFetcher({ resolver, fetch, now: () => now }),
+    now: () => now,
+    delay: (delayMs) => {
+      now += delayMs
+      return Promise.resolve()
+    },
+  })
+  const repos = [alice.did, bob.did]
+  expect(await index.backfill({ repos })).toEqual({ synchronized: 1, failed: 1 })
+  expect(asked).toBeGreaterThan(3)
+  // It is still to be had.
+  expect((await index.status()).repos).toMatchObject({ queued: 1, failed: 0 })
+})
+
 it('purges only what the account its own host does not know', async () => {
   const [alice] = network.accounts as [SimulatedAccount]
   place(alice, await serve((response) => error(response, 'RepoNotFound')))

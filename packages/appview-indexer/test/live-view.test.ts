@@ -116,3 +116,52 @@ it('lets readers go by their signal and when it ends, and takes no more than it 
   expect((await last).done).toBe(true)
   expect((await view.follow().next()).done).toBe(true)
 })
+
+it('ends, and its readers, while rendering hangs, and tells rendering so', async () => {
+  let change = Promise.withResolvers<ReadonlySet<string>>()
+  const index = { changed: () => change.promise }
+  const signals: AbortSignal[] = []
+  const hanging = Promise.withResolvers<string>()
+  const rendering = Promise.withResolvers<undefined>()
+  const errors: unknown[] = []
+  const view = await openLiveView(index, {
+    render: ({ signal }) => {
+      signals.push(signal)
+      if (signals.length === 1) return Promise.resolve('first')
+      rendering.resolve(undefined)
+      return hanging.promise
+    },
+    onError: (error) => errors.push(error),
+  })
+  const reader = view.follow()
+  expect((await reader.next()).value).toBe('first')
+  const last = reader.next()
+  const { resolve } = change
+  change = Promise.withResolvers()
+  resolve(new Set(['note']))
+  await rendering.promise
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, false])
+  await view[Symbol.asyncDispose]()
+  await view[Symbol.asyncDispose]()
+  expect((await last).done).toBe(true)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, true])
+  hanging.reject(new Error('too late'))
+  await new Promise((done) => setImmediate(done))
+  expect([errors, view.current]).toEqual([[], 'first'])
+})
+
+it('listens no more when it could not be rendered for the first time', async () => {
+  const signals: AbortSignal[] = []
+  const index = {
+    changed: ({ signal }: { readonly signal?: AbortSignal } = {}) => {
+      if (signal !== undefined) signals.push(signal)
+      return new Promise<ReadonlySet<string>>(() => undefined)
+    },
+  }
+  const opening = openLiveView(index, {
+    render: () => Promise.reject(new RangeError('on purpose')),
+    onError: () => undefined,
+  })
+  await expect(opening).rejects.toBeInstanceOf(RangeError)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+})

@@ -34,7 +34,7 @@ export interface SignIns {
   signIn(login: {
     readonly identifier: string
     readonly password: string
-    /** Of whoever asks. */
+    /** Of whoever asks; those without one share the attempts of one. */
     readonly address: string | undefined
   }): Promise<string>
   /** The session of a secret; `undefined` when there is none, or it has ended. */
@@ -67,8 +67,11 @@ export function createSignIns(options: SignInsOptions): SignIns {
   return {
     ttlMs,
     async signIn({ identifier, password, address }) {
-      const { used } = await attempts.add(networkOf(address), 1, ATTEMPT_WINDOW_MS)
-      if (used > maxAttempts) throw new RateLimitedError('too many attempts; try again later')
+      const count = await attempts.add(networkOf(address), 1, ATTEMPT_WINDOW_MS)
+      if (count.used > maxAttempts)
+        throw new RateLimitedError('too many attempts; try again later', {
+          retryAfterSeconds: Math.max(1, (count.resetsAtMs - now()) / 1_000),
+        })
       const secret = randomSecret()
       const session = await createSession({
         service: resolver,

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { describe, expect, it } from 'vitest'
 import { createExpressHandler } from '../src/adapters/express.ts'
-import { closeServer, createNodeHandler, serveNode } from '../src/adapters/node.ts'
+import { closeServer, createNodeHandler, listenNode, serveNode } from '../src/adapters/node.ts'
 import { createRouter } from '../src/router.ts'
 import type { Router } from '../src/router.ts'
 import { examples } from './documents.ts'
@@ -253,6 +253,31 @@ describe('createExpressHandler', () => {
       body: '{}',
     })
     expect(await response.text()).toContain('before body parsers')
+  })
+})
+
+describe('listenNode', () => {
+  it('ends what was attached when the port is taken', async () => {
+    await using taken = await listenNode(createServer())
+    const { port } = new URL(taken.url)
+    let ended = 0
+    const attach = (): AsyncDisposable => ({
+      [Symbol.asyncDispose]: async () => {
+        ended++
+      },
+    })
+    const serving = serveNode(makeRouter(), { port: Number(port), attach })
+    await expect(serving).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    expect(ended).toBe(1)
+  })
+
+  it('swallows no error of a server that listens, and may be disposed of twice', async () => {
+    await using running = await listenNode(createServer())
+    expect(() => running.server.emit('error', new Error('broken'))).toThrow('broken')
+    await running[Symbol.asyncDispose]()
+    await running[Symbol.asyncDispose]()
+    await using closed = await listenNode(createServer())
+    closed.server.close()
   })
 })
 

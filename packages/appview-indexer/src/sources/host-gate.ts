@@ -21,7 +21,10 @@ export class HostGate {
   readonly #now: () => number
   readonly #hosts = new Map<string, Host>()
 
+  /** @throws {RangeError} when nothing could ever be asked */
   constructor(perHost: number, now: () => number) {
+    if (!Number.isInteger(perHost) || perHost < 1)
+      throw new RangeError(`perHost must be a whole number above zero, not ${perHost}`)
     this.#perHost = perHost
     this.#now = now
   }
@@ -33,18 +36,15 @@ export class HostGate {
    */
   async enter(name: string, signal: AbortSignal): Promise<Disposable | number> {
     const host = this.#host(name)
-    const pauseMs = host.pausedUntil - this.#now()
+    const pauseMs = this.#pauseOf(host)
     if (pauseMs > 0) return pauseMs
     if (host.used < this.#perHost) host.used++
     else if (!(await handedOn(host, signal))) return AWAY_MS
-    return {
-      [Symbol.dispose]: () => {
-        const [next] = host.waiting
-        // The turn is handed on.
-        if (next !== undefined) next()
-        else host.used--
-      },
-    }
+    // It may have asked to be left alone since.
+    const laterMs = this.#pauseOf(host)
+    if (laterMs <= 0) return { [Symbol.dispose]: () => leave(host) }
+    leave(host)
+    return laterMs
   }
 
   /** The host wants to be left alone for so long. @returns how long it is */
@@ -53,6 +53,10 @@ export class HostGate {
     const host = this.#host(name)
     host.pausedUntil = Math.max(host.pausedUntil, this.#now() + pauseMs)
     return pauseMs
+  }
+
+  #pauseOf({ pausedUntil }: Host): number {
+    return pausedUntil - this.#now()
   }
 
   #host(name: string): Host {
@@ -70,6 +74,13 @@ export class HostGate {
     const over = idle.filter(([, { pausedUntil }]) => pausedUntil <= this.#now())
     for (const [name] of over.length > 0 ? over : idle.slice(0, 1)) this.#hosts.delete(name)
   }
+}
+
+/** Ends a turn: it is handed on where somebody waits. */
+function leave(host: Host): void {
+  const [next] = host.waiting
+  if (next !== undefined) next()
+  else host.used--
 }
 
 /** Whether somebody's turn was handed on in time. */

@@ -18,7 +18,7 @@ export interface RepoFetcherOptions {
   readonly maxBytes?: number
   /** Longest time for one repo, in milliseconds. @defaultValue 10 minutes */
   readonly timeoutMs?: number
-  /** Repos fetched from one host at a time. @defaultValue 4 */
+  /** Repos fetched from one host at a time, a whole number. @defaultValue 4 */
   readonly perHost?: number
   /** A host that sends less than 32 KiB in this time is given up, in milliseconds. @defaultValue 30 seconds */
   readonly stallMs?: number
@@ -32,6 +32,8 @@ const DEFAULT_STALL_MS = 30_000
 const DEFAULT_PER_HOST = 4
 /** How long a host is left alone that says "too many requests" and not for how long. */
 const DEFAULT_PAUSE_MS = 60_000
+/** How long one is left alone that asks for less. */
+const MIN_PAUSE_MS = 1_000
 /** Error answers are a line of JSON; more is not read. */
 const MAX_ERROR_BYTES = 16_384
 
@@ -48,14 +50,17 @@ const STATUS_BY_ERROR: Readonly<Record<string, string>> = {
  * because accounts move. Redirects to other hosts are refused.
  *
  * A PDS that does not know the repo is asked by `getRepoStatus` before the account counts as deleted. One that has enough
- * to do, or says so (429, or 503 with `Retry-After`), is left alone for a while: the answer is `busy`.
+ * to do, or says so (429, or 503 with `Retry-After`), is left alone for a while, an hour at most: the answer is `busy`.
+ *
+ * @throws {RangeError} when `perHost` is no whole number above zero
  */
 export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
   const { resolver, maxBytes = DEFAULT_MAX_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = options
   const { fetch = createGuardedFetch({ maxBytes, timeoutMs }), stallMs = DEFAULT_STALL_MS } =
     options
-  const gate = new HostGate(options.perHost ?? DEFAULT_PER_HOST, options.now ?? Date.now)
-  const hosts: Hosts = { resolver, maxBytes, stallMs, fetch, gate }
+  const { perHost = DEFAULT_PER_HOST, now = Date.now } = options
+  const gate = new HostGate(perHost, now)
+  const hosts: Hosts = { resolver, maxBytes, stallMs, fetch, now, gate }
   return async (did, { signal, attempt = 1 }) => {
     const both = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     try {
@@ -73,9 +78,9 @@ export function createRepoFetcher(options: RepoFetcherOptions): RepoFetcher {
 }
 
 /** Who is asked, and how. */
-type Hosts = Required<Pick<RepoFetcherOptions, 'resolver' | 'maxBytes' | 'stallMs' | 'fetch'>> & {
-  readonly gate: HostGate
-}
+type Hosts = Required<
+  Pick<RepoFetcherOptions, 'resolver' | 'maxBytes' | 'stallMs' | 'fetch' | 'now'>
+> & { readonly gate: HostGate }
 
 /** The verified repo or the account's status; undefined when the PDS does not know it. */
 async function fetchFrom(
@@ -96,10 +101,9 @@ async function fetchFrom(
   const both = AbortSignal.any([signal, pace.signal])
   const response = await ask(hosts, pds, 'com.atproto.sync.getRepo', did, both)
   if (!response.ok || response.body === null) {
+    const busy = await whenBusy(hosts, host, response)
+    if (busy !== undefined) return busy
     const name = await errorName(response)
-    const askedMs = pauseMs(response)
-    if (askedMs !== undefined)
-      return { kind: 'busy', host, retryAfterMs: gate.pause(host, askedMs) }
     if (name === 'RepoNotFound') return undefined
     const status = STATUS_BY_ERROR[name]
     if (status !== undefined) return { kind: 'status', active: false, status, host }
@@ -116,11 +120,32 @@ async function fetchFrom(
   return { kind: 'snapshot', snapshot, host }
 }
 
-/** For how long an answer asks to be left alone, if it does. */
-function pauseMs({ status, headers }: Response): number | undefined {
-  const seconds = /^\d{1,9}$/.exec(headers.get('retry-after') ?? '')?.[0]
-  if (status !== 429 && (status !== 503 || seconds === undefined)) return undefined
-  return seconds === undefined ? DEFAULT_PAUSE_MS : Math.max(1, Number(seconds)) * 1_000
+/** Leaves a host alone whose answer asks for it, if it does; whatever else the answer says counts for nothing. */
+async function whenBusy(
+  { gate, now }: Hosts,
+  host: string,
+  response: Response,
+): Promise<RepoFetchResult | undefined> {
+  const { status, headers, body } = response
+  const askedMs = retryAfterMs(headers.get('retry-after') ?? '', now())
+  if (status !== 429 && (status !== 503 || askedMs === undefined)) return undefined
+  await body?.cancel()
+  return { kind: 'busy', host, retryAfterMs: gate.pause(host, askedMs ?? DEFAULT_PAUSE_MS) }
+}
+
+/**
+ * `Retry-After` in milliseconds, at least a second; undefined for what cannot be read.
+ *
+ * @see {@link https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3}
+ */
+function retryAfterMs(value: string, now: number): number | undefined {
+  const isDate = /^[A-Z][a-z]{2}, .* GMT$/.test(value)
+  const ms = isDate
+    ? Date.parse(value) - now
+    : /^\d{1,9}$/.test(value)
+      ? Number(value) * 1_000
+      : NaN
+  return Number.isNaN(ms) ? undefined : Math.max(MIN_PAUSE_MS, ms)
 }
 
 function* recordsOf(repo: Awaited<ReturnType<typeof verifyRepo>>): Generator<SnapshotRecord> {
@@ -146,6 +171,8 @@ async function repoStatus(
     const host = hostOf(pds)
     return { kind: 'status', active, status: typeof status === 'string' ? status : 'unknown', host }
   }
+  const busy = await whenBusy(hosts, hostOf(pds), response)
+  if (busy !== undefined) return busy
   const name = await errorName(response)
   if (name === 'RepoNotFound')
     return { kind: 'status', active: false, status: 'deleted', host: hostOf(pds) }

@@ -49,24 +49,33 @@ export interface NodeServer extends AsyncDisposable {
   readonly server: Server
 }
 
-/** Listens with a router and nothing else. */
+/** Listens with a router and nothing else. @throws what the system says, `EADDRINUSE` for example */
 export async function serveNode(
   router: Pick<Router<unknown>, 'handle'>,
   options: ServeNodeOptions = {},
 ): Promise<NodeServer> {
   const server = createServer(createNodeHandler(router, options))
   const attached = options.attach?.(server)
-  const listening = await listenNode(server, options)
-  return {
-    ...listening,
-    async [Symbol.asyncDispose]() {
-      await attached?.[Symbol.asyncDispose]()
-      await listening[Symbol.asyncDispose]()
-    },
+  try {
+    const listening = await listenNode(server, options)
+    return {
+      ...listening,
+      async [Symbol.asyncDispose]() {
+        await attached?.[Symbol.asyncDispose]()
+        await listening[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    await attached?.[Symbol.asyncDispose]()
+    throw error
   }
 }
 
-/** Listens with any server: express, say, is `createServer(app)`. Its `url` names `localhost` where that was the host. */
+/**
+ * Listens with any server: express, say, is `createServer(app)`. Its `url` names `localhost` where that was the host.
+ *
+ * @throws what the system says, `EADDRINUSE` for example
+ */
 export async function listenNode(
   server: Server,
   options: Pick<ServeNodeOptions, 'port' | 'host'> = {},
@@ -74,7 +83,10 @@ export async function listenNode(
   const { port = 0, host = '127.0.0.1' } = options
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, resolve)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
   })
   const address = server.address() as AddressInfo
   const ip = address.family === 'IPv6' ? `[${address.address}]` : address.address
@@ -86,7 +98,7 @@ export async function listenNode(
   }
 }
 
-/** Closes a server: idle connections at once, busy ones when their call is done or the time is up. */
+/** Closes a server: idle connections at once, busy ones when their call is done or the time is up. One that is closed stays so. */
 export async function closeServer(
   server: Server,
   options: { readonly timeoutMs?: number } = {},
@@ -97,7 +109,8 @@ export async function closeServer(
   try {
     await new Promise<void>((resolve, reject) => {
       server.close((error) => {
-        if (error === undefined) resolve()
+        if (error === undefined || ('code' in error && error.code === 'ERR_SERVER_NOT_RUNNING'))
+          resolve()
         else reject(error)
       })
       server.closeIdleConnections()
