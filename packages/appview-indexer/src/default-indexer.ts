@@ -41,7 +41,9 @@ import type { Shard } from './shard.ts'
 import { cursorName, readCursor } from './source-cursor.ts'
 import { hashState } from './state-hash.ts'
 
-const DEFAULT_BATCH_EVENTS = 1_000
+const EMBEDDED_BATCH_EVENTS = 1_000
+/** A server waits for the disk, and its client for the network, once a batch. */
+const SERVER_BATCH_EVENTS = 4_000
 const DEFAULT_CONCURRENCY = 8
 /** Repos of one reconcile. */
 const DEFAULT_SAMPLE = 20
@@ -64,6 +66,7 @@ export class DefaultIndexer extends Reader {
   readonly #batches: BatchWork
   /** Where a server keeps the index, records that wait for it are judged meanwhile. */
   readonly #ahead: JudgedAhead | undefined
+  readonly #defaultBatch: number
   readonly #totals = { batches: 0, events: 0, records: 0 }
   #failing: IndexerStatus['failing']
 
@@ -78,7 +81,9 @@ export class DefaultIndexer extends Reader {
     this.#now = options.now ?? Date.now
     this.#onIssue = options.onIssue ?? ((): void => undefined)
     this.#delay = options.delay ?? timerDelay
-    this.#ahead = options.store.dialect === 'sqlite' ? undefined : new JudgedAhead(schema)
+    const isServer = options.store.dialect === 'postgres'
+    this.#ahead = isServer ? new JudgedAhead(schema) : undefined
+    this.#defaultBatch = isServer ? SERVER_BATCH_EVENTS : EMBEDDED_BATCH_EVENTS
     this.#missed = new MissedEvents({
       store: options.store,
       writer,
@@ -185,7 +190,7 @@ export class DefaultIndexer extends Reader {
             if (event.type === 'commit' && isOfShard(event.did, this.#shard))
               this.#ahead?.judge(event, this.#now())
           },
-          maxBatchEvents: this.#options.maxBatchEvents ?? DEFAULT_BATCH_EVENTS,
+          maxBatchEvents: this.#options.maxBatchEvents ?? this.#defaultBatch,
           signal,
           apply: async (events) => {
             const result = await this.apply(events, { source: source.name })
