@@ -86,12 +86,16 @@ export async function listenNode(
   }
 }
 
-/** Closes a server: idle connections at once, busy ones when their call is done or the time is up. */
+/**
+ * Closes a server: idle connections at once, busy ones when their call is done or the time is up. One that does not listen
+ * is closed already.
+ */
 export async function closeServer(
   server: Server,
   options: { readonly timeoutMs?: number } = {},
 ): Promise<void> {
   const { timeoutMs = CLOSE_TIMEOUT_MS } = options
+  if (!server.listening) return
   const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS)
   try {
