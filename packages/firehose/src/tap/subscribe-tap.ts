@@ -2,6 +2,7 @@ import { backoffMs, type BackoffOptions } from '../backoff.ts'
 import { DisconnectedError, FirehoseError } from '../errors.ts'
 import { createEventFilter, type EventFilter } from '../filter.ts'
 import { MAX_JSON_MESSAGE_BYTES } from '../limits.ts'
+import type { ReadMessage } from '../message-parts.ts'
 import { openPlatformSocket } from '../platform-socket.ts'
 import type { OpenStream } from '../socket.ts'
 import type { FirehoseIssue, StreamEvent } from '../stream-event.ts'
@@ -135,14 +136,16 @@ function eventsOf(
   { service: source, onIssue }: SubscribeTapOptions,
   clock: Clock,
 ): readonly StreamEvent[] {
+  let result: ReadMessage<readonly StreamEvent[]>
   try {
     const time = new Date(clock.now()).toISOString()
-    const result = readTapEvents(message, { source, time })
-    if (result.kind === 'event') return result.event
-    if (result.kind === 'unknown') onIssue({ ...result, kind: 'unknown-frame', source })
-    else onIssue({ ...result, kind: 'rejected', source, reason: 'record-mismatch' })
+    result = readTapEvents(message, { source, time })
   } catch (error) {
     onIssue({ kind: 'invalid-frame', source, seq: message.id, error: asError(error) })
+    return []
   }
+  if (result.kind === 'event') return result.event
+  if (result.kind === 'unknown') onIssue({ ...result, kind: 'unknown-frame', source })
+  else onIssue({ ...result, kind: 'rejected', source, reason: 'record-mismatch' })
   return []
 }
