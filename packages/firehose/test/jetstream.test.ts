@@ -243,6 +243,33 @@ describe('createJetstreamSockets and subscribeJetstream', () => {
     expect(compressed).toBeLessThan(60)
   })
 
+  it('compress for who asks by a header, as clients in Go do', async () => {
+    const { log } = await simulated(5)
+    const headers = { 'Socket-Encoding': 'zstd' }
+    const dictionary = new TextEncoder().encode('"kind":"commit","operation":"create"'.repeat(20))
+    const { service } = await listen(log, { zstd: { compress: compressZstd, dictionary } })
+    const client = new WebSocket(`${service}/subscribe?cursor=1`, { headers })
+    const [data, isBinary] = (await once(client, 'message')) as [Buffer, boolean]
+    client.terminate()
+    expect(isBinary).toBe(true)
+    const message = new TextDecoder().decode(decompressZstd(data, dictionary, 10_000))
+    expect(JSON.parse(message)).toHaveProperty('time_us')
+    const unable = await listen(log)
+    const refused = new WebSocket(`${unable.service}/subscribe`, { headers })
+    refused.on('error', () => undefined)
+    await once(refused, 'unexpected-response')
+    refused.terminate()
+  })
+
+  it('go away although a subscriber never said what it wants', async () => {
+    const { sockets, service } = await listen(createMemoryEventLog())
+    const client = new WebSocket(`${service}/subscribe?requireHello=true`)
+    await once(client, 'open')
+    const closed = once(client, 'close')
+    await sockets[Symbol.asyncDispose]()
+    expect((await closed)[0]).toBe(1001)
+  })
+
   it.each(['cursor=x', 'compress=true', 'maxMessageSizeBytes=y', 'wantedCollections=a*'])(
     'refuse %s',
     async (query) => {

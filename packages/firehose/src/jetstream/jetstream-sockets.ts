@@ -39,8 +39,8 @@ export interface JetstreamSockets extends AsyncDisposable {
 
 /**
  * Serves a log as Jetstream v1: `wantedCollections`, `wantedDids`, `maxMessageSizeBytes`, `cursor`, `requireHello`,
- * `compress` where a dictionary was handed in, and `options_update` messages. A message is compressed once for all who want it
- * so; `maxMessageSizeBytes` is about what it was before.
+ * `options_update` messages, and, where a dictionary was handed in, `compress` or its header, `Socket-Encoding: zstd`. A message
+ * is compressed once for all who want it so; `maxMessageSizeBytes` is about what it was before.
  */
 export function createJetstreamSockets(
   log: EventLog,
@@ -75,7 +75,7 @@ class Sockets implements JetstreamSockets {
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     let options: SubscribeOptions
     try {
-      options = readOptions(new URL(request.url ?? '/', 'http://localhost').searchParams)
+      options = readOptions(request)
       if (options.compress && this.compressed === undefined)
         throw new TypeError('compress is not supported')
     } catch (error) {
@@ -101,17 +101,18 @@ class Sockets implements JetstreamSockets {
     const signal = AbortSignal.any([closed.signal, this.stopping.signal])
     let { matcher } = options
     let ready = (): void => undefined
-    const hello = options.requireHello
-      ? new Promise<void>((resolve) => {
-          ready = resolve
-        })
-      : Promise.resolve()
+    const hello =
+      options.requireHello && !signal.aborted
+        ? new Promise<void>((resolve) => {
+            ready = resolve
+            signal.addEventListener('abort', () => resolve(), { once: true })
+          })
+        : Promise.resolve()
     client.on('error', () => {
       client.terminate()
     })
     client.once('close', () => {
       closed.abort()
-      ready()
     })
     client.on('message', (data: RawData) => {
       try {
@@ -156,7 +157,8 @@ interface SubscribeOptions {
   readonly matcher: JetstreamMatcher
 }
 
-function readOptions(parameters: URLSearchParams): SubscribeOptions {
+function readOptions({ url = '/', headers }: IncomingMessage): SubscribeOptions {
+  const parameters = new URL(url, 'http://localhost').searchParams
   const cursor = parameters.get('cursor')
   const max = parameters.get('maxMessageSizeBytes')
   if (cursor !== null && !/^\d{1,16}$/.test(cursor))
@@ -168,7 +170,9 @@ function readOptions(parameters: URLSearchParams): SubscribeOptions {
     // 0 means live to Jetstream, as its absence does.
     cursor: cursor === null || Number(cursor) === 0 ? undefined : Number(cursor),
     requireHello: parameters.get('requireHello') === 'true',
-    compress: parameters.get('compress') === 'true',
+    compress:
+      parameters.get('compress') === 'true' ||
+      String(headers['socket-encoding'] ?? '').includes('zstd'),
     matcher: createJetstreamMatcher({
       wantedCollections: parameters.getAll('wantedCollections'),
       wantedDids: parameters.getAll('wantedDids'),
