@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { encodeEvent } from '../src/codec.ts'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
 import {
   createJetstreamMatcher,
@@ -122,7 +123,6 @@ describe('serveJetstream', () => {
     const next = stream.next()
     const account = network.accounts[0]!
     const event = await network.write(account)
-    const { encodeEvent } = await import('../src/codec.ts')
     await log.publish([{ did: account.did, encode: (seq) => encodeEvent(event, seq) }])
     const { value } = await next
     expect(JSON.parse(value ?? '')).toMatchObject({ did: account.did, commit: { rev: event.rev } })
@@ -146,6 +146,24 @@ describe('serveJetstream', () => {
       if (message.includes('identity')) continue
       break
     }
+  })
+
+  it('measures messages in bytes', async () => {
+    const log = createMemoryEventLog({ now: () => 1_800_000_000_000 })
+    const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
+    const time = '2027-01-01T00:00:00.000Z'
+    for (const handle of ['猫'.repeat(100), 'cat']) {
+      const event = { type: 'identity', seq: 0, did, time, handle } as const
+      await log.publish([{ did, encode: (seq) => encodeEvent(event, seq) }])
+    }
+    const lengths: number[] = []
+    for await (const message of serveJetstream(log, { cursor: 1, filter: () => everything })) {
+      lengths.push(message.length)
+      if (lengths.length === 2) break
+    }
+    const small = createJetstreamMatcher({ maxMessageSizeBytes: lengths[0]! })
+    const { value } = await serveJetstream(log, { cursor: 1, filter: () => small }).next()
+    expect(JSON.parse(value ?? '')).toMatchObject({ identity: { handle: 'cat' } })
   })
 
   it('refuses filters beyond what Jetstream allows', () => {

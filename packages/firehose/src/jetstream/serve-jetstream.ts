@@ -101,7 +101,7 @@ export async function* serveJetstream(
         if (!wants(event)) continue
         const { did, ...rest } = event.body
         const message = JSON.stringify({ did, time_us: timeUs, ...rest })
-        if (message.length <= maxBytes) yield message
+        if (isWithin(message, maxBytes)) yield message
       }
     }
     if (page.length > 0) continue
@@ -113,6 +113,10 @@ export async function* serveJetstream(
       throw error
     }
   }
+}
+
+function isWithin(message: string, maxBytes: number): boolean {
+  return maxBytes === Infinity || new TextEncoder().encode(message).length <= maxBytes
 }
 
 function eventsOf(entry: LogEntry, taken: JetstreamMemo): readonly UntimedEvent[] {
