@@ -40,7 +40,8 @@ export interface SubscribeTapOptions {
  * - A message is acknowledged when the loop asks for what comes after its events; one whose loop was left by `break` or an
  *   exception, or whose connection was lost, Tap sends again. Messages that Tap repeats out of impatience, while they wait
  *   or after they were handled, are recognised within a connection.
- * - What cannot be read is reported and acknowledged: it would come for ever, and nothing of its account behind it.
+ * - What cannot be read is reported and acknowledged, if it has a number at all: it would come for ever, and nothing of its
+ *   account behind it.
  * - Tap divides its events among all who are connected.
  *
  * @throws {TypeError} when `open` cannot send, or cannot send the password.
