@@ -166,6 +166,25 @@ describe('serveJetstream', () => {
     expect(JSON.parse(value ?? '')).toMatchObject({ identity: { handle: 'cat' } })
   })
 
+  it('lets others have their turn while it looks for what is wanted, and ends when told so meanwhile', async () => {
+    const { log } = await simulated(1_000)
+    const stop = new AbortController()
+    let asked = 0
+    const nothing = {
+      maxBytes: Infinity,
+      wants: () => {
+        asked++
+        return false
+      },
+    }
+    const { signal } = stop
+    const stream = serveJetstream(log, { cursor: 1, signal, filter: () => nothing })
+    setImmediate(() => stop.abort())
+    expect((await stream.next()).done).toBe(true)
+    expect(asked).toBeGreaterThan(0)
+    expect(asked).toBeLessThan(900)
+  })
+
   it('refuses filters beyond what Jetstream allows', () => {
     const many = Array.from({ length: 101 }, (_, i) => `a.b.c${String(i)}`)
     expect(() => createJetstreamMatcher({ wantedCollections: many })).toThrow(RangeError)
