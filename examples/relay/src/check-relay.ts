@@ -82,22 +82,35 @@ async function check(
   return failures === 0
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    'plc-port': { type: 'string', default: '2582' },
-    lenient: { type: 'boolean', default: false },
-    reencodes: { type: 'boolean', default: false },
-    'crawl-path': { type: 'string', default: '/xrpc/com.atproto.sync.requestCrawl' },
-    'admin-password': { type: 'string' },
-    seconds: { type: 'string', default: '10' },
-  },
-})
-const [relay] = positionals
-if (relay === undefined || !URL.canParse(relay)) {
+/** What was asked for; `undefined` when that cannot be told. */
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        'plc-port': { type: 'string', default: '2582' },
+        lenient: { type: 'boolean', default: false },
+        reencodes: { type: 'boolean', default: false },
+        'crawl-path': { type: 'string', default: '/xrpc/com.atproto.sync.requestCrawl' },
+        'admin-password': { type: 'string' },
+        seconds: { type: 'string', default: '10' },
+      },
+    })
+    const [relay] = positionals
+    if (relay === undefined || positionals.length > 1 || !URL.canParse(relay)) return undefined
+    const numbers = [values['plc-port'], values.seconds]
+    return numbers.every((text) => /^[0-9]{1,5}$/.test(text)) ? { relay, values } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const asked = readArguments()
+if (asked === undefined) {
   process.stderr.write(`${USAGE}\n`)
   process.exitCode = 2
 } else {
+  const { relay, values } = asked
   const password = values['admin-password']
   const isGood = await check(relay, {
     plcPort: Number(values['plc-port']),

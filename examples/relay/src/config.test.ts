@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { ZSTD_DICTIONARY } from '../test/support/dictionary.ts'
 import { ConfigError, readConfig } from './config.ts'
 
 describe('readConfig', () => {
@@ -75,5 +79,21 @@ describe('readConfig', () => {
   it('never prints the admin password', () => {
     expect(() => readConfig({ RELAY_ADMIN_PASSWORD: 'hunter2' })).toThrow(/at least 12/)
     expect(() => readConfig({ RELAY_ADMIN_PASSWORD: 'hunter2' })).not.toThrow(/hunter2/)
+  })
+
+  it('takes a zstd dictionary for the Jetstream, and nothing else for one', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'relay-dictionary-'))
+    const read = (bytes?: Uint8Array): Uint8Array | undefined => {
+      const path = join(folder, 'dictionary')
+      if (bytes !== undefined) writeFileSync(path, bytes)
+      return readConfig({ RELAY_JETSTREAM_DICTIONARY: path }).jetstreamDictionary
+    }
+    expect(() => read()).toThrow(/DICTIONARY must be the file of a zstd dictionary; .*ENOENT/)
+    expect(read(ZSTD_DICTIONARY)).toEqual(ZSTD_DICTIONARY)
+    for (const bad of [new Uint8Array(), Buffer.from('<html></html>')]) {
+      expect(() => read(bad)).toThrow('it does not begin like one')
+    }
+    expect(() => read(ZSTD_DICTIONARY.subarray(0, 40))).toThrow('it is damaged')
+    rmSync(folder, { recursive: true })
   })
 })

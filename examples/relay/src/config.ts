@@ -1,3 +1,5 @@
+import { readDictionary } from './dictionary.ts'
+
 /** How strictly the events of a host are treated: only counted, counted and passed on, or dropped. */
 const ENFORCEMENTS = ['observe', 'warn', 'enforce'] as const
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -30,8 +32,8 @@ export interface RelayConfig {
   readonly verifyThreads: number
   /** Whether the stream is served as a Jetstream at `/subscribe` too. */
   readonly jetstream: boolean
-  /** File of the zstd dictionary its subscribers have, who then may ask for compressed messages. */
-  readonly jetstreamDictionary: string | undefined
+  /** The zstd dictionary its subscribers have, who then may ask for compressed messages. */
+  readonly jetstreamDictionary: Uint8Array | undefined
   /** Open connections of subscribers; further ones are refused with 503. */
   readonly maxSubscribers: number
   /** Hosts to follow from the first start on. */
@@ -118,6 +120,17 @@ export function readConfig(env: Environment): RelayConfig {
   }
   const hosts = (name: string, check: RegExp, what: string): readonly string[] =>
     list(name, check, what).map((item) => item.toLowerCase())
+  const dictionary = (name: string): Uint8Array | undefined => {
+    const path = text(name)
+    if (path === undefined) return undefined
+    try {
+      return readDictionary(path)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      problems.push(`${name} must be the file of a zstd dictionary; ${quote(path)}: ${reason}`)
+      return undefined
+    }
+  }
   const url = <T extends string | undefined>(name: string, fallback: T): string | T => {
     const value = text(name)
     if (value === undefined) return fallback
@@ -150,7 +163,7 @@ export function readConfig(env: Environment): RelayConfig {
     serviceDid,
     upstream: url('RELAY_UPSTREAM', undefined),
     jetstream: choice('RELAY_JETSTREAM', 'false', ['true', 'false']) === 'true',
-    jetstreamDictionary: text('RELAY_JETSTREAM_DICTIONARY'),
+    jetstreamDictionary: dictionary('RELAY_JETSTREAM_DICTIONARY'),
     maxSubscribers: integer('RELAY_MAX_SUBSCRIBERS', 1_000, 1, 100_000),
     verifyThreads: integer('RELAY_VERIFY_THREADS', 0, 0, 64),
     initialHosts: hosts('RELAY_HOSTS', /^[a-z0-9.-]+(:[0-9]{1,5})?$/i, 'hostnames'),

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { EventLog } from '@skywright/firehose'
@@ -20,8 +19,8 @@ export interface StreamsOptions extends EventSocketsOptions {
   readonly maxSubscribers: number
   /** Whether the log is served as a Jetstream at `/subscribe` too. */
   readonly jetstream: boolean
-  /** File of the zstd dictionary by which its messages are compressed for those who ask. */
-  readonly jetstreamDictionary?: string | undefined
+  /** The zstd dictionary by which its messages are compressed for those who ask. */
+  readonly jetstreamDictionary?: Uint8Array | undefined
   /** Whether anybody is served now. */
   readonly isReady?: () => boolean
 }
@@ -55,7 +54,7 @@ export function serveStreams(
   const zstd =
     jetstreamDictionary === undefined
       ? undefined
-      : { compress: compressZstd, dictionary: readFileSync(jetstreamDictionary) }
+      : { compress: compressZstd, dictionary: jetstreamDictionary }
   if (jetstream) paths.set('/subscribe', createJetstreamSockets(log, { zstd }))
   const size = (): number => [...paths.values()].reduce((sum, sockets) => sum + sockets.size, 0)
   server.on('upgrade', (request, socket, head) => {

@@ -152,7 +152,8 @@ describe('accounts', () => {
     expect(refused.outcomes).toContainEqual(
       expect.objectContaining({ outcome: 'rejected', reason: 'account-limit', count: 3 }),
     )
-    await limit(2)
+    // The answer says so at once, and not when the next account comes.
+    expect(await limit(2)).toMatchObject({ status: 'active', accountLimit: 2 })
     await host.post(second, 'let in')
     expect((await heard(second.did, 1)).map((event) => event.type)).toEqual(['commit'])
     expect(

@@ -77,9 +77,12 @@ describe('check-relay', { timeout: TIMEOUT_MS }, () => {
     expect(strict.output).not.toContain('forged signature')
   })
 
-  it('says how it is used', async () => {
-    const { code, output } = await check()
-    expect(code).toBe(2)
-    expect(output).toContain('usage: check-relay')
-  })
+  it.each(['', 'no-url', '--strict http://localhost:1', '--seconds soon http://localhost:1'])(
+    'says how it is used when it is told %j',
+    async (args) => {
+      const { code, output } = await check(...args.split(' ').filter((arg) => arg !== ''))
+      expect(code).toBe(2)
+      expect(output).toMatch(/^usage: check-relay/)
+    },
+  )
 })

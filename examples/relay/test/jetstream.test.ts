@@ -1,13 +1,11 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type StreamEvent } from '@skywright/firehose'
 import { subscribeJetstream } from '@skywright/firehose/jetstream'
 import { openWebSocket } from '@skywright/firehose/ws'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readConfig, startReplica } from '../src/index.ts'
+import { ZSTD_DICTIONARY } from './support/dictionary.ts'
 import type { FakeAccount, FakeHost } from './support/host.ts'
 import { ADMIN_HEADERS, startTestNetwork, type TestNetwork } from './support/relay.ts'
 import { type Subscriber, subscribe } from './support/subscriber.ts'
@@ -141,13 +139,12 @@ describe('the Jetstream of a relay', () => {
     for (const query of bad) {
       expect((await upgrade(port, `/subscribe?${query}`))[0]).toContain('400')
     }
-    const folder = await mkdtemp(join(tmpdir(), 'skywright-dictionary-'))
-    const jetstreamDictionary = join(folder, 'dictionary')
-    await writeFile(jetstreamDictionary, '"kind":"commit","operation":"create"'.repeat(20))
-    await using able = await startTestNetwork({ jetstream: true, jetstreamDictionary })
+    await using able = await startTestNetwork({
+      jetstream: true,
+      jetstreamDictionary: ZSTD_DICTIONARY,
+    })
     const { port: ablePort } = able.relay
     expect((await upgrade(ablePort, '/subscribe?compress=true'))[0]).toContain('101')
-    await rm(folder, { recursive: true })
     await using small = await startTestNetwork({ jetstream: true, maxSubscribers: 1 })
     await using first = await subscribe(small.relay.url)
     expect((await upgrade(small.relay.port, '/subscribe'))[0]).toContain('503')

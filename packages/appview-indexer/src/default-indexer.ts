@@ -10,6 +10,7 @@ import { listDeadLetters, retryDeadLetters } from './dead-letters.ts'
 import type { RecordFailure } from './engine/apply-changes.ts'
 import type { EngineContext } from './engine/apply-events.ts'
 import { DEAD_LETTER_LIMITS } from './engine/dead-letter-limits.ts'
+import { JudgedAhead } from './engine/judged-ahead.ts'
 import type { EventSource, RepoSnapshot, SourcedEvent } from './event.ts'
 import type {
   BackfillOptions,
@@ -41,7 +42,9 @@ import type { Shard } from './shard.ts'
 import { cursorName, readCursor } from './source-cursor.ts'
 import { hashState } from './state-hash.ts'
 
-const DEFAULT_BATCH_EVENTS = 1_000
+const EMBEDDED_BATCH_EVENTS = 1_000
+/** A server waits for the disk, and its client for the network, once a batch. */
+const SERVER_BATCH_EVENTS = 4_000
 const DEFAULT_CONCURRENCY = 8
 /** Repos of one reconcile. */
 const DEFAULT_SAMPLE = 20
@@ -62,6 +65,9 @@ export class DefaultIndexer extends Reader {
   readonly #running = new Set<Promise<unknown>>()
   readonly #stop = new AbortController()
   readonly #batches: BatchWork
+  /** Where a server keeps the index, records that wait for it are judged meanwhile. */
+  readonly #ahead: JudgedAhead | undefined
+  readonly #defaultBatch: number
   readonly #totals = { batches: 0, events: 0, records: 0 }
   #failing: IndexerStatus['failing']
 
@@ -76,6 +82,9 @@ export class DefaultIndexer extends Reader {
     this.#now = options.now ?? Date.now
     this.#onIssue = options.onIssue ?? ((): void => undefined)
     this.#delay = options.delay ?? timerDelay
+    const isServer = options.store.dialect === 'postgres'
+    this.#ahead = isServer ? new JudgedAhead(schema) : undefined
+    this.#defaultBatch = isServer ? SERVER_BATCH_EVENTS : EMBEDDED_BATCH_EVENTS
     this.#missed = new MissedEvents({
       store: options.store,
       writer,
@@ -113,6 +122,7 @@ export class DefaultIndexer extends Reader {
       canResolve: this.#options.resolveHandle !== undefined,
       deadLetterLimits: { ...DEAD_LETTER_LIMITS, ...this.#options.deadLetterLimits },
       allAccounts: this.#options.accounts === 'all',
+      ahead: this.#ahead,
     }
   }
 
@@ -177,7 +187,11 @@ export class DefaultIndexer extends Reader {
           source,
           cursor: await this.cursor(source.name),
           cursorOf: (upstream) => this.cursor(upstream),
-          maxBatchEvents: this.#options.maxBatchEvents ?? DEFAULT_BATCH_EVENTS,
+          onRead: (event) => {
+            if (event.type === 'commit' && isOfShard(event.did, this.#shard))
+              this.#ahead?.judge(event, this.#now())
+          },
+          maxBatchEvents: this.#options.maxBatchEvents ?? this.#defaultBatch,
           signal,
           apply: async (events) => {
             const result = await this.apply(events, { source: source.name })

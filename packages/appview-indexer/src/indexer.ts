@@ -28,7 +28,7 @@ export interface IndexerOptions<D extends Declarations> {
   readonly shard?: Shard
   /** Unix milliseconds. @defaultValue Date.now */
   readonly now?: () => number
-  /** Most events in one transaction. @defaultValue 1000 */
+  /** Most events in one transaction. @defaultValue 1000; in Postgres 4000 */
   readonly maxBatchEvents?: number
   /** Fetches and verifies repos for backfill and repair; without one, gaps are recorded and stay. */
   readonly fetchRepo?: RepoFetcher

@@ -33,11 +33,15 @@ export interface SnapshotOutcome {
   readonly failures: readonly RecordFailure[]
 }
 
-/** Applies one verified snapshot in bounded transactions; on failure the repo is left queued, never half-done for good. */
+/**
+ * Applies one verified snapshot in bounded transactions; on failure the repo is left queued for later, never half-done for
+ * good.
+ */
 export async function applyRepoSnapshot(
   writer: SerialWriter,
   schema: EngineContext['schema'],
   snapshot: RepoSnapshot,
+  retryMs: number = FIRST_RETRY_MS,
 ): Promise<SnapshotOutcome> {
   const { did, rev } = snapshot
   const known = await writer.transact((tx, context) => beginSnapshot(context, tx, did, rev))
@@ -75,7 +79,9 @@ export async function applyRepoSnapshot(
     writer.announce(await writer.transact((tx, context) => endSnapshot(context, tx, snapshot)))
   } catch (error) {
     const touched = await writer.transact((tx, context) =>
-      abandonSnapshot(context, tx, did, context.canFetch ? REPO_QUEUED : REPO_LIVE, context.now),
+      context.canFetch
+        ? abandonSnapshot(context, tx, did, REPO_QUEUED, context.now + retryMs)
+        : abandonSnapshot(context, tx, did, REPO_LIVE, 0),
     )
     writer.announce(touched)
     throw error
@@ -88,6 +94,7 @@ async function applyClaimed(
   writer: SerialWriter,
   schema: EngineContext['schema'],
   snapshot: RepoSnapshot,
+  retryMs: number,
 ): Promise<SnapshotOutcome> {
   const reader = declaredRecords(schema, snapshot)
   try {
@@ -100,7 +107,12 @@ async function applyClaimed(
         return outcome
       }
     }
-    return await applyRepoSnapshot(writer, schema, { ...snapshot, records: chain(records, reader) })
+    return await applyRepoSnapshot(
+      writer,
+      schema,
+      { ...snapshot, records: chain(records, reader) },
+      retryMs,
+    )
   } finally {
     await reader.return()
   }
@@ -216,6 +228,7 @@ async function fetchOne(
 ): Promise<'synchronized' | 'failed' | { readonly busyMs: number }> {
   const { writer, context, fetchRepo, signal, onIssue, onRepo } = options
   const startedAt = performance.now()
+  const retryMs = backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS)
   let host: string | undefined
   const report = (outcome: RepoReport['outcome'], records: number): void => {
     onRepo?.({ did, host, outcome, records, durationMs: performance.now() - startedAt })
@@ -225,7 +238,7 @@ async function fetchOne(
     host = found.host
     if (found.kind === 'snapshot') {
       if (found.snapshot.did !== did) throw new TypeError('fetched another repo than asked for')
-      const snapshot = await applyClaimed(writer, context().schema, found.snapshot)
+      const snapshot = await applyClaimed(writer, context().schema, found.snapshot, retryMs)
       options.onSnapshot(snapshot)
       report('synchronized', snapshot.records)
       return 'synchronized'
@@ -253,7 +266,6 @@ async function fetchOne(
       onIssue({ kind: 'repo-failed', did, error, attempt: attempts + 1 })
       report('failed', 0)
     }
-    const retryMs = backoffMs(attempts + 1, FIRST_RETRY_MS, MAX_RETRY_MS)
     await letGo(options, did, { isAttempt: true, retryMs })
     return 'failed'
   }

@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly source: EventSource
   readonly cursor: number | undefined
   readonly cursorOf: (upstream: string) => Promise<number | undefined>
+  /** Told of each event as it comes, before its batch. */
+  readonly onRead: (event: SourcedEvent) => void
   readonly maxBatchEvents: number
   readonly signal: AbortSignal
   readonly apply: (events: readonly SourcedEvent[]) => Promise<BatchResult>
@@ -27,13 +29,14 @@ export interface RunOptions {
  * with the same events; the source is held back meanwhile, and nothing is lost.
  */
 export async function runSource(options: RunOptions): Promise<void> {
-  const { source, cursor, cursorOf, maxBatchEvents, signal } = options
+  const { source, cursor, cursorOf, onRead, maxBatchEvents, signal } = options
   const queue = new EventQueue(maxBatchEvents * 2)
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const reading = (async (): Promise<void> => {
     try {
       for await (const event of source.events({ cursor, cursorOf, signal: both })) {
+        onRead(event)
         await queue.push(event)
         if (both.aborted) break
       }

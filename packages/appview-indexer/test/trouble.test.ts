@@ -573,6 +573,49 @@ it('is not held by a host that lists for ever, slowly, or at length', async () =
   expect(found).toEqual(['did:plc:a', 'did:plc:a'])
 })
 
+it('does not ask for a large repo again at once that broke off half way', async () => {
+  const network = createFakeNetwork()
+  const alice = network.account()
+  for (let n = 0; n < 2_500; n++) alice.create(NSID.POST, { text: `n${n}` })
+  let isBroken = true
+  let fetched = 0
+  let now = network.now()
+  const issues: IndexIssue[] = []
+  await using index = await openIndexer({
+    store: openSqliteIndexStore(':memory:'),
+    collections: socialCollections(),
+    now: () => now,
+    onIssue: (issue) => issues.push(issue),
+    fetchRepo: async (did, asked) => {
+      if (++fetched > 10) throw new Error('asked for without end')
+      const found = await network.fetchRepo(did, asked)
+      if (found.kind !== 'snapshot') throw new TypeError('a snapshot was expected')
+      const { records, ...snapshot } = found.snapshot
+      return {
+        ...found,
+        snapshot: {
+          ...snapshot,
+          records: (async function* () {
+            let count = 0
+            for await (const record of records) {
+              if (isBroken && ++count > 2_200) throw new Error('broke off')
+              yield record
+            }
+          })(),
+        },
+      }
+    },
+  })
+  expect(await index.backfill({ repos: [alice.did] })).toEqual({ synchronized: 0, failed: 1 })
+  expect(fetched).toBe(1)
+  expect(issues).toMatchObject([{ kind: 'repo-failed', did: alice.did, attempt: 1 }])
+  isBroken = false
+  now += 60_000
+  expect(await index.backfill({ repos: [] })).toEqual({ synchronized: 1, failed: 0 })
+  expect(fetched).toBe(2)
+  expect(await index.select('post').count()).toBe(2_500)
+})
+
 it('reconcile finds and repairs what differs from the repos', async () => {
   const network = createFakeNetwork()
   const accounts = Array.from({ length: 6 }, () => network.account())

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { encodeErrorFrame } from '@skywright/xrpc/frame'
 import { WebSocketServer, type WebSocket } from 'ws'
+import { closeClient, DEFAULT_CLOSE_MS } from './close-client.ts'
 import type { EventLog, LogEntry } from './event-log/port.ts'
 import { DEFAULT_PING_MS, keepAlive } from './keep-alive.ts'
 import { DEFAULT_MAX_LAG_EVENTS, openEventCursor, type EventCursor } from './serve.ts'
@@ -24,6 +25,8 @@ export interface EventSocketsOptions {
   readonly stallMs?: number
   /** Time between pings; a client silent for two of them is dropped, in milliseconds. @defaultValue 30 000 */
   readonly pingMs?: number
+  /** A client that does not answer for this long that it was closed is dropped, in milliseconds. @defaultValue 5 000 */
+  readonly closeMs?: number
   /** See `serveEvents`. @defaultValue 100 000 */
   readonly maxLagEvents?: number
   /**
@@ -75,6 +78,7 @@ class Sockets implements EventSockets {
       maxBufferedBytes: options.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES,
       stallMs: options.stallMs ?? DEFAULT_STALL_MS,
       pingMs: options.pingMs ?? DEFAULT_PING_MS,
+      closeMs: options.closeMs ?? DEFAULT_CLOSE_MS,
       maxLagEvents: options.maxLagEvents ?? DEFAULT_MAX_LAG_EVENTS,
       futureGraceMs: options.futureGraceMs ?? 0,
     }
@@ -166,7 +170,10 @@ class Sockets implements EventSockets {
           }
         }
       }
-      client.close(this.stopping.signal.aborted ? CLOSE_GOING_AWAY : CLOSE_POLICY)
+      const { closeMs } = this.options
+      closeClient(client, this.stopping.signal.aborted ? CLOSE_GOING_AWAY : CLOSE_POLICY, {
+        closeMs,
+      })
     } catch {
       client.terminate()
     } finally {

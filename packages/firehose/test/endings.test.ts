@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -32,6 +32,24 @@ function scripted(...connections: readonly (readonly Uint8Array[])[]): OpenStrea
     if (script !== undefined) yield* script
     else await new Promise((resolve) => signal.addEventListener('abort', resolve))
   }
+}
+
+/** A subscriber that says nothing after the handshake, not even what the protocol of WebSockets wants. */
+async function connectMute(url: string, query: string): Promise<Socket> {
+  const { hostname, port } = new URL(url)
+  const client = connect(Number(port), hostname)
+  const handshake = [
+    `GET /subscribe${query} HTTP/1.1`,
+    'Host: localhost',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+  ]
+  client.on('error', () => undefined)
+  client.write(`${handshake.join('\r\n')}\r\n\r\n`)
+  await once(client, 'data')
+  return client
 }
 
 /** Lets everything happen that needs no time. */
@@ -226,24 +244,26 @@ describe('sockets for strangers', () => {
   ])('of %s drop a client that went away without a word', async (_name, create, query) => {
     const sockets = create(createMemoryEventLog(), { pingMs: 2 })
     await using server = await listen(sockets)
-    const { hostname, port } = new URL(server.service)
-    const client = connect(Number(port), hostname)
-    const handshake = [
-      `GET /subscribe${query} HTTP/1.1`,
-      'Host: localhost',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
-    ]
-    client.on('error', () => undefined)
-    client.write(`${handshake.join('\r\n')}\r\n\r\n`)
-    await once(client, 'data')
+    const client = await connectMute(server.service, query)
     expect(sockets.size).toBe(1)
     // It reads, but answers no ping.
     client.resume()
     await once(client, 'close')
     while (sockets.size > 0) await new Promise((resolve) => setImmediate(resolve))
+  })
+
+  it.each([
+    ['events', createEventSockets, ''],
+    ['a Jetstream', createJetstreamSockets, '?requireHello=true'],
+  ])('of %s end a client that does not answer when they go away', async (_name, create, query) => {
+    const sockets = create(createMemoryEventLog(), { closeMs: 2 })
+    await using server = await listen(sockets)
+    const client = await connectMute(server.service, query)
+    client.resume()
+    const closed = once(client, 'close')
+    await sockets[Symbol.asyncDispose]()
+    await closed
+    expect(sockets.size).toBe(0)
   })
 
   it('of a Jetstream tell what is wrong with options whatever it is written in', async () => {

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { encodeEvent } from '../src/codec.ts'
 import { createMemoryEventLog } from '../src/event-log/memory.ts'
 import {
   createJetstreamMatcher,
@@ -122,7 +123,6 @@ describe('serveJetstream', () => {
     const next = stream.next()
     const account = network.accounts[0]!
     const event = await network.write(account)
-    const { encodeEvent } = await import('../src/codec.ts')
     await log.publish([{ did: account.did, encode: (seq) => encodeEvent(event, seq) }])
     const { value } = await next
     expect(JSON.parse(value ?? '')).toMatchObject({ did: account.did, commit: { rev: event.rev } })
@@ -146,6 +146,43 @@ describe('serveJetstream', () => {
       if (message.includes('identity')) continue
       break
     }
+  })
+
+  it('measures messages in bytes', async () => {
+    const log = createMemoryEventLog({ now: () => 1_800_000_000_000 })
+    const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'
+    const time = '2027-01-01T00:00:00.000Z'
+    for (const handle of ['猫'.repeat(100), 'cat']) {
+      const event = { type: 'identity', seq: 0, did, time, handle } as const
+      await log.publish([{ did, encode: (seq) => encodeEvent(event, seq) }])
+    }
+    const lengths: number[] = []
+    for await (const message of serveJetstream(log, { cursor: 1, filter: () => everything })) {
+      lengths.push(message.length)
+      if (lengths.length === 2) break
+    }
+    const small = createJetstreamMatcher({ maxMessageSizeBytes: lengths[0]! })
+    const { value } = await serveJetstream(log, { cursor: 1, filter: () => small }).next()
+    expect(JSON.parse(value ?? '')).toMatchObject({ identity: { handle: 'cat' } })
+  })
+
+  it('lets others have their turn while it looks for what is wanted, and ends when told so meanwhile', async () => {
+    const { log } = await simulated(1_000)
+    const stop = new AbortController()
+    let asked = 0
+    const nothing = {
+      maxBytes: Infinity,
+      wants: () => {
+        asked++
+        return false
+      },
+    }
+    const { signal } = stop
+    const stream = serveJetstream(log, { cursor: 1, signal, filter: () => nothing })
+    setImmediate(() => stop.abort())
+    expect((await stream.next()).done).toBe(true)
+    expect(asked).toBeGreaterThan(0)
+    expect(asked).toBeLessThan(900)
   })
 
   it('refuses filters beyond what Jetstream allows', () => {
@@ -241,6 +278,33 @@ describe('createJetstreamSockets and subscribeJetstream', () => {
     expect(decompressed).toBeGreaterThanOrEqual(120)
     expect(compressed).toBeGreaterThanOrEqual(40)
     expect(compressed).toBeLessThan(60)
+  })
+
+  it('compress for who asks by a header, as clients in Go do', async () => {
+    const { log } = await simulated(5)
+    const headers = { 'Socket-Encoding': 'zstd' }
+    const dictionary = new TextEncoder().encode('"kind":"commit","operation":"create"'.repeat(20))
+    const { service } = await listen(log, { zstd: { compress: compressZstd, dictionary } })
+    const client = new WebSocket(`${service}/subscribe?cursor=1`, { headers })
+    const [data, isBinary] = (await once(client, 'message')) as [Buffer, boolean]
+    client.terminate()
+    expect(isBinary).toBe(true)
+    const message = new TextDecoder().decode(decompressZstd(data, dictionary, 10_000))
+    expect(JSON.parse(message)).toHaveProperty('time_us')
+    const unable = await listen(log)
+    const refused = new WebSocket(`${unable.service}/subscribe`, { headers })
+    refused.on('error', () => undefined)
+    await once(refused, 'unexpected-response')
+    refused.terminate()
+  })
+
+  it('go away although a subscriber never said what it wants', async () => {
+    const { sockets, service } = await listen(createMemoryEventLog())
+    const client = new WebSocket(`${service}/subscribe?requireHello=true`)
+    await once(client, 'open')
+    const closed = once(client, 'close')
+    await sockets[Symbol.asyncDispose]()
+    expect((await closed)[0]).toBe(1001)
   })
 
   it.each(['cursor=x', 'compress=true', 'maxMessageSizeBytes=y', 'wantedCollections=a*'])(

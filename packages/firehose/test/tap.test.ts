@@ -195,10 +195,11 @@ describe('subscribeTap', () => {
       recordText(13, { record: { half: 0.5 } }),
       recordText(14, { rev: 7 }),
       raw(15, '{"id":15,"type":"identity","identity":{"did":"did:web:a.test","handle":"a.test"}}'),
-      raw(16, '{"id":-16,"type":"record"}'),
+      raw(16, '{"id":16,"type":7}'),
+      raw(17, '{"id":-17,"type":"record"}'),
     ]
     await using tap = await TapServer.start([...junk, recordText(20)])
-    const numbers = Array.from({ length: 13 }, (_, i) => i + 3)
+    const numbers = Array.from({ length: 14 }, (_, i) => i + 3)
     const { issues } = await read({ service: tap.url }, async () => {
       await tap.acknowledgements(numbers.length)
       return true
@@ -208,9 +209,24 @@ describe('subscribeTap', () => {
     expect(issues[3]).toMatchObject({ kind: 'unknown-frame', type: 'sync', seq: 4 })
     for (const [index, issue] of issues.entries()) {
       if (index !== 2 && index !== 3) expect(issue).toMatchObject({ kind: 'invalid-frame' })
-      if (index >= 4 && index < 15) expect(issue).toMatchObject({ seq: index + 1 })
+      if (index >= 4 && index < 16) expect(issue).toMatchObject({ seq: index + 1 })
     }
     expect(tap.acknowledged).toEqual(numbers)
+  })
+
+  it('tells an issue once, and ends with what onIssue throws', async () => {
+    await using tap = await TapServer.start([raw(1, '{"id":1,"type":"sync","sync":{}}')])
+    const kinds: string[] = []
+    const stream = subscribeTap({
+      service: tap.url,
+      open: openWebSocket,
+      onIssue: ({ kind }) => {
+        kinds.push(kind)
+        throw new Error('no more')
+      },
+    })
+    await expect(stream.next()).rejects.toThrow('no more')
+    expect(kinds).toEqual(['unknown-frame'])
   })
 
   it('takes what the reference takes, and refuses what it refuses, of any change to a message', async () => {

@@ -301,4 +301,13 @@ describe('closeServer', () => {
     await closed
     expect(performance.now() - started).toBeLessThan(2_000)
   })
+
+  it('has nothing to do for a server that does not listen, so that why it does not is what is told', async () => {
+    await closeServer(createServer())
+    const server = createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    await closeServer(server)
+    await closeServer(server)
+  })
 })

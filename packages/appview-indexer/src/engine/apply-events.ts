@@ -3,12 +3,10 @@ import type {
   IndexCommitEvent,
   IndexEvent,
   IndexIdentityEvent,
-  IndexOp,
   IndexSyncEvent,
 } from '../event.ts'
 import { isPlausibleRev } from '../rev.ts'
 import { storableText } from '../storable-text.ts'
-import { MAX_RKEY_LENGTH } from '../target.ts'
 import type { Schema } from '../schema.ts'
 import {
   REPO_FETCHING,
@@ -24,8 +22,7 @@ import type { ActorState, IndexTransaction } from '../stores/transaction.ts'
 import { applyChanges } from './apply-changes.ts'
 import type { RecordFailure } from './apply-changes.ts'
 import type { DeadLetterLimits } from './dead-letter-limits.ts'
-import { judgeRecord } from './judge.ts'
-import type { Judged } from './judge.ts'
+import { JudgedAhead, storedKey } from './judged-ahead.ts'
 import { encodeParked } from './parked-event.ts'
 import { ChangeCollector, equalBytes } from './record-change.ts'
 import { queueShortened } from './retain.ts'
@@ -46,6 +43,8 @@ export interface EngineContext {
   readonly deadLetterLimits: DeadLetterLimits
   /** Whether accounts without anything to index are remembered too. */
   readonly allAccounts: boolean
+  /** Records that were judged while they waited. */
+  readonly ahead?: JudgedAhead | undefined
 }
 
 /** What a batch did. */
@@ -100,11 +99,12 @@ class EventBatch {
   readonly #context: EngineContext
   readonly #tx: IndexTransaction
   readonly #actors = new Map<string, ActorState | undefined>()
-  readonly #judged = new Map<IndexOp, Judged>()
+  readonly #ahead: JudgedAhead
 
   constructor(context: EngineContext, tx: IndexTransaction) {
     this.#context = context
     this.#tx = tx
+    this.#ahead = context.ahead ?? new JudgedAhead(context.schema)
   }
 
   /** Unless all are wanted, accounts are remembered from the moment they have something to index, or something to hide. */
@@ -139,16 +139,8 @@ class EventBatch {
 
   /** Decodes what the events bring: while a server looks for their accounts. */
   #judgeAhead(events: readonly IndexEvent[]): void {
-    const { schema, now } = this.#context
-    for (const event of events) {
-      if (event.type !== 'commit') continue
-      for (const op of event.ops) {
-        const collection = schema.byNsid.get(op.collection)
-        if (collection === undefined || op.action === 'delete' || op.record === undefined) continue
-        const judged = judgeRecord(collection, event.did, storedKey(op), op.record, now)
-        this.#judged.set(op, judged)
-      }
-    }
+    for (const event of events)
+      if (event.type === 'commit') this.#ahead.judge(event, this.#context.now)
   }
 
   *apply(event: IndexEvent): Steps<void> {
@@ -195,7 +187,7 @@ class EventBatch {
         action === 'delete' || cid === undefined || record === undefined
           ? undefined
           : { cid, bytes: record }
-      const judged = put === undefined ? undefined : this.#judged.get(op)
+      const judged = put === undefined ? undefined : this.#ahead.take(op)
       this.changes.set({ actor, collection, rkey: storedKey(op), put, judged })
     }
   }
@@ -283,11 +275,6 @@ class EventBatch {
     yield* ask(this.#tx.park(actor.id, encodeParked(event)))
     return true
   }
-}
-
-/** The record key as it is stored. */
-function storedKey({ rkey }: IndexOp): string {
-  return storableText(rkey).slice(0, MAX_RKEY_LENGTH)
 }
 
 const isAfter = (rev: string, before: string): boolean => rev > before

@@ -2,6 +2,8 @@ import type { CompressZstd } from './dictionary.ts'
 
 /** Messages kept: subscribers that follow live are never further apart. */
 const MAX_MESSAGES = 1_000
+/** Memory they may take, before and after compression, in bytes: thousands of common ones, and few of the largest. */
+const MAX_BYTES: number = 32 * 1024 * 1024
 
 /** How messages are compressed for subscribers that ask for it. */
 export interface JetstreamCompression {
@@ -15,6 +17,7 @@ export interface JetstreamCompression {
 export class CompressedMessages {
   readonly #zstd: JetstreamCompression
   readonly #recent = new Map<string, Uint8Array>()
+  #bytes = 0
 
   constructor(zstd: JetstreamCompression) {
     this.#zstd = zstd
@@ -26,10 +29,17 @@ export class CompressedMessages {
     const { compress, dictionary } = this.#zstd
     const bytes = compress(new TextEncoder().encode(message), dictionary)
     this.#recent.set(message, bytes)
-    if (this.#recent.size > MAX_MESSAGES) {
-      const [oldest] = this.#recent.keys()
-      if (oldest !== undefined) this.#recent.delete(oldest)
+    this.#bytes += sizeOf(message, bytes)
+    for (const [oldest, its] of this.#recent) {
+      if (this.#recent.size <= MAX_MESSAGES && this.#bytes <= MAX_BYTES) break
+      this.#recent.delete(oldest)
+      this.#bytes -= sizeOf(oldest, its)
     }
     return bytes
   }
+}
+
+/** At the most: a text takes one or two bytes for each code unit. */
+function sizeOf(message: string, bytes: Uint8Array): number {
+  return 2 * message.length + bytes.length
 }

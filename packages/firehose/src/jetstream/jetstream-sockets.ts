@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type RawData, type WebSocket } from 'ws'
+import { closeClient, DEFAULT_CLOSE_MS } from '../close-client.ts'
 import type { EventLog } from '../event-log/port.ts'
 import { DEFAULT_PING_MS, keepAlive } from '../keep-alive.ts'
 import { refuseUpgrade } from '../refuse-upgrade.ts'
@@ -26,6 +27,8 @@ const MAX_CLOSE_REASON_BYTES = 123
 export interface JetstreamSocketsOptions {
   /** Time between pings; a client silent for two of them is dropped, in milliseconds. @defaultValue 30 000 */
   readonly pingMs?: number
+  /** A client that does not answer for this long that it was closed is dropped, in milliseconds. @defaultValue 5 000 */
+  readonly closeMs?: number
   /** Compresses for subscribers that ask for it. @defaultValue they are refused */
   readonly zstd?: JetstreamCompression | undefined
 }
@@ -39,8 +42,8 @@ export interface JetstreamSockets extends AsyncDisposable {
 
 /**
  * Serves a log as Jetstream v1: `wantedCollections`, `wantedDids`, `maxMessageSizeBytes`, `cursor`, `requireHello`,
- * `compress` where a dictionary was handed in, and `options_update` messages. A message is compressed once for all who want it
- * so; `maxMessageSizeBytes` is about what it was before.
+ * `options_update` messages, and, where a dictionary was handed in, `compress` or its header, `Socket-Encoding: zstd`. A message
+ * is compressed once for all who want it so; `maxMessageSizeBytes` is about what it was before.
  */
 export function createJetstreamSockets(
   log: EventLog,
@@ -52,6 +55,7 @@ export function createJetstreamSockets(
 class Sockets implements JetstreamSockets {
   private readonly log: EventLog
   private readonly pingMs: number
+  private readonly closeMs: number
   private readonly stopping = new AbortController()
   private readonly running = new Set<Promise<void>>()
   private readonly memo: JetstreamMemo = new WeakMap()
@@ -62,9 +66,13 @@ class Sockets implements JetstreamSockets {
     perMessageDeflate: false,
   })
 
-  constructor(log: EventLog, { pingMs = DEFAULT_PING_MS, zstd }: JetstreamSocketsOptions) {
+  constructor(
+    log: EventLog,
+    { pingMs = DEFAULT_PING_MS, closeMs = DEFAULT_CLOSE_MS, zstd }: JetstreamSocketsOptions,
+  ) {
     this.log = log
     this.pingMs = pingMs
+    this.closeMs = closeMs
     this.compressed = zstd === undefined ? undefined : new CompressedMessages(zstd)
   }
 
@@ -75,7 +83,7 @@ class Sockets implements JetstreamSockets {
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     let options: SubscribeOptions
     try {
-      options = readOptions(new URL(request.url ?? '/', 'http://localhost').searchParams)
+      options = readOptions(request)
       if (options.compress && this.compressed === undefined)
         throw new TypeError('compress is not supported')
     } catch (error) {
@@ -99,27 +107,30 @@ class Sockets implements JetstreamSockets {
   private async pump(client: WebSocket, options: SubscribeOptions): Promise<void> {
     const closed = new AbortController()
     const signal = AbortSignal.any([closed.signal, this.stopping.signal])
+    const { closeMs } = this
     let { matcher } = options
     let ready = (): void => undefined
-    const hello = options.requireHello
-      ? new Promise<void>((resolve) => {
-          ready = resolve
-        })
-      : Promise.resolve()
+    const hello =
+      options.requireHello && !signal.aborted
+        ? new Promise<void>((resolve) => {
+            ready = resolve
+            signal.addEventListener('abort', () => resolve(), { once: true })
+          })
+        : Promise.resolve()
     client.on('error', () => {
       client.terminate()
     })
     client.once('close', () => {
       closed.abort()
-      ready()
     })
     client.on('message', (data: RawData) => {
+      if (client.readyState !== client.OPEN) return
       try {
         matcher = readUpdate(data) ?? matcher
         ready()
       } catch (error) {
         const text = error instanceof Error ? error.message : 'bad options'
-        client.close(CLOSE_POLICY, closeReason(text))
+        closeClient(client, CLOSE_POLICY, { reason: closeReason(text), closeMs })
       }
     })
     const stopPings = keepAlive(client, this.pingMs)
@@ -140,7 +151,7 @@ class Sockets implements JetstreamSockets {
           return
         }
       }
-      client.close(CLOSE_GOING_AWAY)
+      closeClient(client, CLOSE_GOING_AWAY, { closeMs })
     } catch {
       client.terminate()
     } finally {
@@ -156,7 +167,8 @@ interface SubscribeOptions {
   readonly matcher: JetstreamMatcher
 }
 
-function readOptions(parameters: URLSearchParams): SubscribeOptions {
+function readOptions({ url = '/', headers }: IncomingMessage): SubscribeOptions {
+  const parameters = new URL(url, 'http://localhost').searchParams
   const cursor = parameters.get('cursor')
   const max = parameters.get('maxMessageSizeBytes')
   if (cursor !== null && !/^\d{1,16}$/.test(cursor))
@@ -168,7 +180,9 @@ function readOptions(parameters: URLSearchParams): SubscribeOptions {
     // 0 means live to Jetstream, as its absence does.
     cursor: cursor === null || Number(cursor) === 0 ? undefined : Number(cursor),
     requireHello: parameters.get('requireHello') === 'true',
-    compress: parameters.get('compress') === 'true',
+    compress:
+      parameters.get('compress') === 'true' ||
+      String(headers['socket-encoding'] ?? '').includes('zstd'),
     matcher: createJetstreamMatcher({
       wantedCollections: parameters.getAll('wantedCollections'),
       wantedDids: parameters.getAll('wantedDids'),

@@ -1,5 +1,6 @@
 import type { EventLog, LogEntry } from '../event-log/port.ts'
 import { createCollectionMatcher } from '../filter.ts'
+import { createPauser } from '../pauser.ts'
 import { jetstreamEvents, type UntimedEvent } from './jetstream-event.ts'
 
 /** Most `wantedCollections`, as Jetstream allows. */
@@ -84,11 +85,18 @@ export async function* serveJetstream(
   let position = fromMs === Infinity ? tip : await log.seek(fromMs)
   let atMs = -1
   let place = 0
+  const pauseWhenDue = createPauser()
   for (;;) {
     if (signal?.aborted === true) return
     const before = log.bounds().last
     const page = await log.read(position)
     for (const entry of page) {
+      // Most of a window may be of no interest to this subscriber: the others are not to wait for that.
+      const pause = pauseWhenDue()
+      if (pause !== undefined) {
+        await pause
+        if (isAborted(signal)) return
+      }
       if (entry.atMs !== atMs) {
         atMs = entry.atMs
         place = 0
@@ -101,7 +109,7 @@ export async function* serveJetstream(
         if (!wants(event)) continue
         const { did, ...rest } = event.body
         const message = JSON.stringify({ did, time_us: timeUs, ...rest })
-        if (message.length <= maxBytes) yield message
+        if (isWithin(message, maxBytes)) yield message
       }
     }
     if (page.length > 0) continue
@@ -113,6 +121,10 @@ export async function* serveJetstream(
       throw error
     }
   }
+}
+
+function isWithin(message: string, maxBytes: number): boolean {
+  return maxBytes === Infinity || new TextEncoder().encode(message).length <= maxBytes
 }
 
 function eventsOf(entry: LogEntry, taken: JetstreamMemo): readonly UntimedEvent[] {

@@ -120,6 +120,8 @@ export class HostFollower implements IngestHost {
   change(change: Partial<HostRecord>): void {
     const { status } = this.current
     this.current = { ...this.current, ...change }
+    if (change.accountLimit !== undefined && this.current.status === 'throttled' && this.hasRoom())
+      this.current = { ...this.current, status: 'active' }
     this.dirty = true
     if (this.current.status !== status) {
       const { hostname, status: after } = this.current
@@ -146,10 +148,7 @@ export class HostFollower implements IngestHost {
   }
 
   reserveAccount(): ((arrived: boolean) => void) | undefined {
-    const { hostname, accountLimit } = this.current
-    const count = this.options.store.getHost(hostname)?.accountCount ?? 0
-    const isFull = count + this.reserved >= accountLimit
-    if (isFull || this.arrivals.today() + this.reserved >= ARRIVALS_PER_PLACE * accountLimit) {
+    if (!this.hasRoom()) {
       this.setStatus('throttled')
       return undefined
     }
@@ -311,9 +310,14 @@ export class HostFollower implements IngestHost {
     for (const resolve of outcome) resolve(opened)
   }
 
+  /** Whether one more account may come: within the limit, and within what may come a day. */
   private hasRoom(): boolean {
     const { hostname, accountLimit } = this.current
-    return (this.options.store.getHost(hostname)?.accountCount ?? 0) < accountLimit
+    const count = this.options.store.getHost(hostname)?.accountCount ?? 0
+    return (
+      count + this.reserved < accountLimit &&
+      this.arrivals.today() + this.reserved < ARRIVALS_PER_PLACE * accountLimit
+    )
   }
 
   private setStatus(status: HostStatus): void {

@@ -62,7 +62,8 @@ export interface HostChange {
  * Many hosts in, one verified sequence out.
  *
  * - Per account, events leave in the order in which they came. Invalid ones are dropped with a reason, discontinuous
- *   ones pass and are counted; of an account that is discontinuous again and again, ten and then ten an hour pass. Bytes are passed as they came, only `seq` is the relay's own.
+ *   ones pass and are counted; of an account that is discontinuous again and again, ten and then ten an hour pass.
+ *   Bytes are passed as they came, only `seq` is the relay's own.
  * - An event, the state of its account and the number it had at its host become durable as one step. After a crash the
  *   host is read again from its cursor, and what was handled is recognised: nothing is lost, nothing comes twice.
  * - A host is never given up.

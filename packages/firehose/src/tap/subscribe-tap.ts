@@ -2,6 +2,7 @@ import { backoffMs, type BackoffOptions } from '../backoff.ts'
 import { DisconnectedError, FirehoseError } from '../errors.ts'
 import { createEventFilter, type EventFilter } from '../filter.ts'
 import { MAX_JSON_MESSAGE_BYTES } from '../limits.ts'
+import type { ReadMessage } from '../message-parts.ts'
 import { openPlatformSocket } from '../platform-socket.ts'
 import type { OpenStream } from '../socket.ts'
 import type { FirehoseIssue, StreamEvent } from '../stream-event.ts'
@@ -39,7 +40,8 @@ export interface SubscribeTapOptions {
  * - A message is acknowledged when the loop asks for what comes after its events; one whose loop was left by `break` or an
  *   exception, or whose connection was lost, Tap sends again. Messages that Tap repeats out of impatience, while they wait
  *   or after they were handled, are recognised within a connection.
- * - What cannot be read is reported and acknowledged: it would come for ever, and nothing of its account behind it.
+ * - What cannot be read is reported and acknowledged, if it has a number at all: it would come for ever, and nothing of its
+ *   account behind it.
  * - Tap divides its events among all who are connected.
  *
  * @throws {TypeError} when `open` cannot send, or cannot send the password.
@@ -135,14 +137,16 @@ function eventsOf(
   { service: source, onIssue }: SubscribeTapOptions,
   clock: Clock,
 ): readonly StreamEvent[] {
+  let result: ReadMessage<readonly StreamEvent[]>
   try {
     const time = new Date(clock.now()).toISOString()
-    const result = readTapEvents(message, { source, time })
-    if (result.kind === 'event') return result.event
-    if (result.kind === 'unknown') onIssue({ ...result, kind: 'unknown-frame', source })
-    else onIssue({ ...result, kind: 'rejected', source, reason: 'record-mismatch' })
+    result = readTapEvents(message, { source, time })
   } catch (error) {
     onIssue({ kind: 'invalid-frame', source, seq: message.id, error: asError(error) })
+    return []
   }
+  if (result.kind === 'event') return result.event
+  if (result.kind === 'unknown') onIssue({ ...result, kind: 'unknown-frame', source })
+  else onIssue({ ...result, kind: 'rejected', source, reason: 'record-mismatch' })
   return []
 }

@@ -15,16 +15,15 @@ import type { StreamEvent } from '../stream-event.ts'
 /** What a message of Tap is, whatever it holds: it is acknowledged by its number. */
 export interface TapMessage {
   readonly id: number
-  readonly type: string
   readonly fields: Fields
 }
 
-/** Reads the number and the type of a message. @throws {InvalidFrameError} when it has none, and so cannot be acknowledged. */
+/** Reads the number of a message. @throws {InvalidFrameError} when it has none, and so cannot be acknowledged. */
 export function readTapMessage(json: unknown): TapMessage {
   const fields = fieldsOf(json, 'message')
   const id = numberOf(fields['id'], 'id')
   if (id < 0) throw wrongField('id')
-  return { id, type: textOf(fields['type'], 'type'), fields }
+  return { id, fields }
 }
 
 /** Where and when a message came. */
@@ -39,9 +38,10 @@ export interface TapArrival {
  * @throws {InvalidFrameError} when it has not the shape of its type.
  */
 export function readTapEvents(
-  { id: seq, type, fields }: TapMessage,
+  { id: seq, fields }: TapMessage,
   { source, time }: TapArrival,
 ): ReadMessage<readonly StreamEvent[]> {
+  const type = textOf(fields['type'], 'type')
   if (type === 'record') {
     const record = fieldsOf(fields['record'], 'record')
     const did = didOf(record)

@@ -98,7 +98,10 @@ export async function listenNode(
   }
 }
 
-/** Closes a server: idle connections at once, busy ones when their call is done or the time is up. One that is closed stays so. */
+/**
+ * Closes a server: idle connections at once, busy ones when their call is done or the time is up. One that does not listen
+ * is closed already.
+ */
 export async function closeServer(
   server: Server,
   options: { readonly timeoutMs?: number } = {},
