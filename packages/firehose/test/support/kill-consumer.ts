@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -79,6 +79,8 @@ export async function killFollower(rounds: number): Promise<void> {
     })
     const wanted = random.integer(400)
     const isLast = round === rounds
+    // What a killed process had handled last it may not have told.
+    reached = Math.max(reached, await lastHandled(join(folder, 'handled')))
     for (;;) {
       if (!isLast && handled >= wanted) break
       if (isLast && reached === log.bounds().last && handled > 0) break
@@ -116,6 +118,24 @@ export async function killFollower(rounds: number): Promise<void> {
   expect(Array.from({ length: last }, (_, i) => i + 1).filter((seq) => !seen.has(seq))).toEqual([])
   expect(repeated).toBeLessThan(last)
   await rm(folder, { recursive: true })
+}
+
+/** More than is handled at once, so that the highest number is among them. */
+const LAST_LINES = 100
+const MAX_LINE_BYTES = 60
+
+/** The highest number in a file of handled events; 0 when there is none yet. */
+async function lastHandled(path: string): Promise<number> {
+  await using file = await open(path, 'a+')
+  const { size } = await file.stat()
+  const length = Math.min(size, LAST_LINES * MAX_LINE_BYTES)
+  const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length)
+  // The first of the lines may lack its beginning.
+  const lines = buffer
+    .toString()
+    .split('\n')
+    .slice(size > length ? 1 : 0)
+  return Math.max(0, ...lines.map((line) => Number.parseInt(line, 10)).filter(Number.isInteger))
 }
 
 async function seqsIn(path: string): Promise<Set<string>> {
